@@ -1,0 +1,181 @@
+package coze
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"coze-token/internal/version"
+)
+
+const (
+	grantType   = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523 section 2.1
+	maxAttempts = 3
+	firstPause  = 200 * time.Millisecond
+	// maxPause is the longest Retry-After that is waited out; after a longer one the caller is told instead.
+	maxPause = 10 * time.Second
+)
+
+// A Client is the [Source] that asks Coze: it signs an assertion, exchanges it and reads the answer, each time anew.
+type Client struct {
+	// Transport sends the requests. It is called directly, so no redirect is ever followed. Limits on connecting and
+	// on waiting for an answer are its own; the caller's context bounds the whole.
+	Transport http.RoundTripper
+	// Now is the clock. Optional: time.Now.
+	Now func() time.Time
+	// UserAgent is sent to Coze. Optional: coze-token and its version.
+	UserAgent string
+}
+
+// Token exchanges a new assertion for a token. Network errors, 429 and 5xx are tried again with another assertion, up
+// to three times in all, as far as ctx allows. Where Coze does not know a key, the app's next one is tried.
+// The error is an [*Error].
+func (c *Client) Token(ctx context.Context, grant Grant) (Token, error) {
+	if len(grant.App.Keys) == 0 {
+		return Token{}, &Error{Kind: Unsigned, Err: errors.New("the app has no key")}
+	}
+	var failure *Error
+	sent := 0
+	for _, key := range grant.App.Keys {
+		var token Token
+		var attempts int
+		token, attempts, failure = c.tryKey(ctx, grant, key)
+		if failure == nil {
+			return token, nil
+		}
+		sent += attempts
+		failure.Attempts = sent
+		if !failure.unknownKey() {
+			break
+		}
+	}
+	return Token{}, failure
+}
+
+// tryKey makes up to maxAttempts exchanges with one key.
+func (c *Client) tryKey(ctx context.Context, grant Grant, key Key) (token Token, attempts int, failure *Error) {
+	pause := firstPause
+	for attempts = 1; ; attempts++ {
+		token, failure = c.exchange(ctx, grant, key)
+		if failure == nil || attempts == maxAttempts || !failure.Temporary() {
+			return token, attempts, failure
+		}
+		if !sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
+			return token, attempts, failure
+		}
+		pause *= 2
+	}
+}
+
+// exchange makes one attempt.
+func (c *Client) exchange(ctx context.Context, grant Grant, key Key) (Token, *Error) {
+	// The request's context is also why it fails when the caller has gone or the time is up.
+	ended := func(err error) *Error {
+		if ctx.Err() != nil {
+			return &Error{Kind: Timeout, Err: context.Cause(ctx)}
+		}
+		return &Error{Kind: Unavailable, Message: "Coze could not be reached", Err: err}
+	}
+	if ctx.Err() != nil {
+		return Token{}, ended(nil)
+	}
+	assertion, err := sign(grant.App, key, grant.Session, c.now())
+	if err != nil {
+		return Token{}, &Error{Kind: Unsigned, Err: err}
+	}
+	request, err := c.request(ctx, grant, assertion)
+	if err != nil {
+		return Token{}, &Error{Kind: Unsigned, Err: err}
+	}
+	response, err := c.Transport.RoundTrip(request)
+	if err != nil {
+		return Token{}, ended(err)
+	}
+	defer response.Body.Close()
+	token, failure := readAnswer(response, c.now())
+	switch {
+	case failure == nil:
+		return token, nil
+	case ctx.Err() != nil:
+		return Token{}, ended(failure)
+	}
+	// Should Coze, or what stands in its place, repeat what it was sent, it is not passed on.
+	failure.Code = strings.ReplaceAll(failure.Code, assertion, "[assertion]")
+	failure.Message = strings.ReplaceAll(failure.Message, assertion, "[assertion]")
+	return Token{}, failure
+}
+
+// exchangeBody is what the documentation asks for and nothing more: neither assertion nor client_id stand in it.
+type exchangeBody struct {
+	GrantType       string          `json:"grant_type"`
+	DurationSeconds int64           `json:"duration_seconds"`
+	Scope           json.RawMessage `json:"scope,omitempty"`
+}
+
+func (c *Client) request(ctx context.Context, grant Grant, assertion string) (*http.Request, error) {
+	url, err := grant.App.TokenURL()
+	if err != nil {
+		return nil, err
+	}
+	duration := grant.Duration
+	if duration == 0 {
+		duration = DefaultDuration
+	}
+	if duration < MinDuration || duration > MaxDuration {
+		return nil, fmt.Errorf("a token's duration is from %v to %v, not %v", MinDuration, MaxDuration, duration)
+	}
+	body, err := json.Marshal(exchangeBody{grantType, int64(duration / time.Second), grant.App.Scope})
+	if err != nil {
+		return nil, fmt.Errorf("the scope is not JSON: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	agent := c.UserAgent
+	if agent == "" {
+		agent = "coze-token/" + version.String()
+	}
+	request.Header.Set("Authorization", "Bearer "+assertion)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", agent)
+	return request, nil
+}
+
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
+// sleep waits, unless the wait is too long to be worth it or would outlast ctx: then it returns false at once.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); pause > maxPause || ok && time.Until(deadline) <= pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jitter is a random time from half of pause to one and a half of it. It does not use math/rand, which on Workers starts
+// from the same seed everywhere.
+func jitter(pause time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return pause/2 + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(pause))
+}

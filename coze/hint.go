@@ -1,0 +1,50 @@
+package coze
+
+import "strings"
+
+// A refusal is one of the answers that Coze is known to give, with its meaning in plain words. The texts are Coze's
+// own, spelling included.
+type refusal struct {
+	code, message string // message: a part of it; either may be empty for any
+	hint          string
+}
+
+// In the order in which they are looked through: the first that fits.
+var refusals = []refusal{
+	{"", "kid not been", "Coze does not know this key. In order of likelihood: the app was made in the other region " +
+		"(coze.cn and coze.com share nothing: set COZE_REGION to cn or com); KID is not the fingerprint of this private key's public half; " +
+		"CLIENT_ID is not the OAuth app's id; or the key was created seconds ago (wait half a minute)."},
+	{"", "verify jwt empty", "Coze could not verify the signature: PRIVATE_KEY is not the private half of the key that KID names, or a proxy drops the Authorization header."},
+	{"", "deactivated by the owner", "The OAuth app is switched off. Its owner can enable it in Coze's console."},
+	{"", "invalid app type", "The OAuth app is not of the type JWT (服务类应用). Create one of that type in Coze's console; the type of an existing app cannot be changed."},
+	{"", "connector app should bind", "The app is a channel (渠道) app that is bound to no channel yet. Bind it in Coze's console, or use an ordinary OAuth app of type JWT."},
+	{"", "login session invalid", "Coze says the app's authorisation is no longer valid. Open the OAuth app in Coze's console, authorise it again, and publish it."},
+	{"unsupported_grant_type", "", "Coze does not accept the JWT grant for this app: it must be of the type JWT (服务类应用)."},
+	{"access_deny", "", "Coze denies this app access. Look at its state, type and permissions in Coze's console."},
+	{"invalid_request", "", "Coze found a parameter wrong; its message names it. If it is the scope: only channel (渠道) apps may send one."},
+	{"invalid_client", "", "Coze does not accept the assertion. Check that CLIENT_ID, KID and PRIVATE_KEY belong to one app, that COZE_REGION is the app's region, " +
+		"that this machine's clock is right, and, after a change in the console, wait half a minute."},
+}
+
+// Hint says in plain words what to do about the failure. Settings are named as coze-token names them.
+func (e *Error) Hint() string {
+	switch e.Kind {
+	case Busy:
+		return "Coze limits how often tokens are asked for. Wait, and ask less often."
+	case Timeout:
+		return "Coze did not answer in time. Try again; if it goes on, check the network between this service and TOKEN_ENDPOINT."
+	case Unsigned:
+		return "Check KID, PRIVATE_KEY and the other settings of the app."
+	case Unavailable:
+		if e.Temporary() {
+			return "Try again shortly. If it goes on, check TOKEN_ENDPOINT and the network or proxy between this service and Coze."
+		}
+		return "Check that TOKEN_ENDPOINT is the address of Coze's token endpoint and that no proxy answers in its place."
+	}
+	for _, r := range refusals {
+		if (r.code == "" || r.code == e.Code) && strings.Contains(e.Message, r.message) {
+			return r.hint
+		}
+	}
+	return "Coze refused; its message says why. Coze's support can look the log id up."
+}
