@@ -1,6 +1,7 @@
 package coze
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -61,8 +62,9 @@ func (a answer) logID() string {
 	return printable(detail.text("logid"), 100)
 }
 
-// readAnswer turns Coze's HTTP answer into a token or an *Error.
-func readAnswer(response *http.Response, now time.Time) (Token, *Error) {
+// readAnswer turns Coze's HTTP answer into a token or an *Error. Should Coze, or what stands in its place, repeat the
+// assertion that it was sent, it is not passed on.
+func readAnswer(response *http.Response, assertion string, now time.Time) (Token, *Error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	fail := &Error{
 		Kind:   Unavailable,
@@ -77,8 +79,9 @@ func readAnswer(response *http.Response, now time.Time) (Token, *Error) {
 		// A connection that broke off is a network error, whatever the status line said.
 		return Token{}, &Error{Kind: Unavailable, LogID: fail.LogID, Message: "the answer broke off", Err: err}
 	}
-	token, problem := decodeAnswer(body, response, now, fail)
-	if problem {
+	body = bytes.ReplaceAll(body, []byte(assertion), []byte("[assertion]"))
+	token, failed := decodeAnswer(body, response, now, fail)
+	if failed {
 		return Token{}, fail
 	}
 	return token, nil

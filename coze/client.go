@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"coze-token/internal/version"
@@ -99,16 +98,13 @@ func (c *Client) exchange(ctx context.Context, grant Grant, key Key) (Token, *Er
 		return Token{}, ended(err)
 	}
 	defer response.Body.Close()
-	token, failure := readAnswer(response, c.now())
+	token, failure := readAnswer(response, assertion, c.now())
 	switch {
 	case failure == nil:
 		return token, nil
 	case ctx.Err() != nil:
 		return Token{}, ended(failure)
 	}
-	// Should Coze, or what stands in its place, repeat what it was sent, it is not passed on.
-	failure.Code = strings.ReplaceAll(failure.Code, assertion, "[assertion]")
-	failure.Message = strings.ReplaceAll(failure.Message, assertion, "[assertion]")
 	return Token{}, failure
 }
 

@@ -1,0 +1,230 @@
+package coze_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"coze-token/coze"
+)
+
+// rsaKey is one key for the whole package: making one takes a while, most of all under the race detector.
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func pkcs8(t testing.TB, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemOf("PRIVATE KEY", der)
+}
+
+func TestParseKeyReadsWhatPeoplePaste(t *testing.T) {
+	key := rsaKey()
+	plain := pkcs8(t, key)
+	pkcs1 := pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+	der, _ := pem.Decode([]byte(plain))
+	forms := map[string]string{
+		"PKCS#8":                    plain,
+		"PKCS#1":                    pkcs1,
+		"literal \\n":               strings.ReplaceAll(plain, "\n", `\n`),
+		"literal \\r\\n":            strings.ReplaceAll(plain, "\n", `\r\n`),
+		"CRLF":                      strings.ReplaceAll(plain, "\n", "\r\n"),
+		"CR":                        strings.ReplaceAll(plain, "\n", "\r\n\r"),
+		"one line, spaces":          strings.ReplaceAll(plain, "\n", " "),
+		"one line, nothing":         strings.ReplaceAll(plain, "\n", ""),
+		"double quotes":             `"` + plain + `"`,
+		"single quotes":             `'` + strings.TrimSpace(plain) + `'`,
+		"quotes and \\n":            `"` + strings.ReplaceAll(plain, "\n", `\n`) + `"`,
+		"indented":                  "  " + strings.ReplaceAll(plain, "\n", "\n    "),
+		"byte order mark":           "\uFEFF" + plain,
+		"text before":               "Bag Attributes\n    friendlyName: x\n" + plain,
+		"base64 of PEM":             base64.StdEncoding.EncodeToString([]byte(plain)),
+		"base64 of PEM, wrapped":    wrap(base64.StdEncoding.EncodeToString([]byte(plain)), 76),
+		"base64 of PEM, unpadded":   base64.RawStdEncoding.EncodeToString([]byte(plain)),
+		"base64 of PKCS#1 PEM":      base64.StdEncoding.EncodeToString([]byte(pkcs1)),
+		"base64 of DER":             base64.StdEncoding.EncodeToString(der.Bytes),
+		"PKCS#1 labelled as PKCS#8": pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
+		"PKCS#8 labelled as PKCS#1": pemOf("RSA PRIVATE KEY", der.Bytes),
+	}
+	for name, text := range forms {
+		t.Run(name, func(t *testing.T) {
+			got, err := coze.ParseKey(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !got.Equal(key) {
+				t.Error("another key came out")
+			}
+		})
+	}
+}
+
+func wrap(s string, n int) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i += n {
+		b.WriteString(s[i:min(i+n, len(s))] + "\n")
+	}
+	return b.String()
+}
+
+func TestParseKeySaysWhatIsWrong(t *testing.T) {
+	key := rsaKey()
+	plain := pkcs8(t, key)
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(p256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := []byte(plain)
+	damaged[200], damaged[201], damaged[202], damaged[203] = 'A', 'A', 'A', 'A'
+	cases := []struct{ name, text, want string }{
+		{"empty", "", "is empty"},
+		{"only spaces", "  \n", "is empty"},
+		{"empty quotes", `""`, "is empty"},
+		{"no key at all", "my-secret-key!", "no -----BEGIN line"},
+		{"a public key", pemOf("PUBLIC KEY", public), "public half"},
+		{"a PKCS#1 public key", pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&key.PublicKey)), "public half"},
+		{"a public key labelled private", pemOf("PRIVATE KEY", public), "public half"},
+		{"a certificate", pemOf("CERTIFICATE", public), "public half"},
+		{"an EC key", pkcs8(t, p256), "an EC key"},
+		{"an EC key in SEC 1", pemOf("EC PRIVATE KEY", sec1), "an EC key"},
+		{"an Ed25519 key", pkcs8(t, ed), "an Ed25519 key"},
+		{"an OpenSSH key", pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},
+		{"an encrypted PKCS#8 key", openssl(t, plain, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"), "encrypted"},
+		{"an encrypted PKCS#1 key", openssl(t, plain, "rsa", "-traditional", "-aes128", "-passout", "pass:x"), "encrypted"},
+		{"1024 bits", openssl(t, "", "genrsa", "1024"), "1024 bits"},
+		{"512 bits", openssl(t, "", "genrsa", "512"), "512 bits"},
+		{"cut off", plain[:len(plain)/2], "cut off"},
+		{"only the first line", "-----BEGIN PRIVATE KEY-----", "cut off"},
+		{"half of the first line", "-----BEGIN PRIVATE", "incomplete"},
+		{"not base64", "-----BEGIN PRIVATE KEY-----\n<your key here>\n-----END PRIVATE KEY-----", "not base64"},
+		{"nothing inside", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "damaged"},
+		{"damaged", string(damaged), "damaged"},
+		{"another block", pemOf("X509 CRL", public), "X509 CRL"},
+		{"huge", strings.Repeat("A", 100_000), "100000 bytes"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := coze.ParseKey(c.text)
+			var keyErr *coze.KeyError
+			if !errors.As(err, &keyErr) {
+				t.Fatalf("got %v, want a KeyError", err)
+			}
+			if !strings.Contains(keyErr.Problem, c.want) || keyErr.Remedy == "" {
+				t.Errorf("got %q, remedy %q; want %q in the problem", keyErr.Problem, keyErr.Remedy, c.want)
+			}
+		})
+	}
+}
+
+// openssl runs the command on text: what it makes is what users have.
+func openssl(t testing.TB, text string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("openssl", args...)
+	cmd.Stdin = strings.NewReader(text)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("openssl %s: %v\n%s", args, err, stderr.Bytes())
+	}
+	return string(out)
+}
+
+func TestAKeyNeverPrintsItself(t *testing.T) {
+	private := rsaKey()
+	key := coze.Key{ID: "my-kid", Signer: private}
+	app := coze.App{ClientID: "1", Keys: []coze.Key{key}}
+	inJSON, err := json.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "key", key, "app", app)
+	secrets := []string{private.D.String(), private.D.Text(16), private.Primes[0].String(), base64.StdEncoding.EncodeToString(private.D.Bytes())}
+	for _, printed := range []string{
+		fmt.Sprint(key), fmt.Sprintf("%+v %#v %s %q %x", key, key, key, key, key), string(inJSON), logged.String(),
+		fmt.Sprintf("%v %+v %#v", app, app, app),
+	} {
+		for _, secret := range secrets {
+			if strings.Contains(printed, secret) {
+				t.Fatalf("the private key is in %.200q", printed)
+			}
+		}
+		if !strings.Contains(printed, "my-kid") {
+			t.Errorf("the key's id is not in %q", printed)
+		}
+	}
+}
+
+func TestFingerprintIsOpenSSLs(t *testing.T) {
+	der := openssl(t, pkcs8(t, rsaKey()), "pkey", "-pubout", "-outform", "DER")
+	digest := openssl(t, der, "dgst", "-sha256", "-binary")
+	want := "SHA256:" + base64.RawStdEncoding.EncodeToString([]byte(digest))
+	if got := coze.Fingerprint(rsaKey().Public()); got != want {
+		t.Errorf("got %s, openssl says %s", got, want)
+	}
+	if got := coze.Fingerprint(crypto.PublicKey("nonsense")); got != "unknown" {
+		t.Errorf("got %s for what is no key", got)
+	}
+}
+
+func FuzzParseKey(f *testing.F) {
+	plain := pkcs8(f, rsaKey())
+	f.Add(plain)
+	f.Add(strings.ReplaceAll(plain, "\n", `\n`))
+	f.Add(base64.StdEncoding.EncodeToString([]byte(plain)))
+	f.Add("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----")
+	f.Add("-----BEGIN ENCRYPTED PRIVATE KEY-----\n-----END")
+	f.Add(`"\n\r"`)
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := coze.ParseKey(text)
+		var keyErr *coze.KeyError
+		switch {
+		case err == nil && key.N.BitLen() < 2048:
+			t.Errorf("a key of %d bits was taken", key.N.BitLen())
+		case err != nil && !errors.As(err, &keyErr):
+			t.Errorf("%v is no KeyError", err)
+		case err != nil && len(text) > 100 && strings.Contains(err.Error(), text[len(text)/2:len(text)/2+40]):
+			t.Errorf("the text is quoted: %v", err)
+		}
+	})
+}

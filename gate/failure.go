@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"coze-token/coze"
+)
+
+// Each failure has a status and a word of its own, which docs/http.md lists. A refusal by Coze is never a 401 here:
+// Coze's Chat SDK answers a 401 by asking again, at once.
+
+func fail(status int, code, problem, hint string) answer {
+	return answer{status: status, body: failure{Error: problem, Code: code, Hint: hint}}
+}
+
+func methodNotAllowed(allow string) answer {
+	a := fail(http.StatusMethodNotAllowed, "method_not_allowed", "this path does not take this method", "use "+allow)
+	a.allow = allow
+	return a
+}
+
+func notFound() answer {
+	return fail(http.StatusNotFound, "not_found", "there is nothing at this path", "ask for a token with POST /")
+}
+
+func bodyTooLarge() answer {
+	return fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB", "send no body: a token needs none")
+}
+
+func badBody() answer {
+	return fail(http.StatusBadRequest, "invalid_body", "the body broke off", "send the request again, without a body: a token needs none")
+}
+
+func invalidSession(err error) answer {
+	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: "+err.Error(),
+		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters; or leave the header out")
+}
+
+func misconfigured(m *Misconfigured) answer {
+	return fail(http.StatusInternalServerError, "misconfigured", m.Problem, m.Remedy)
+}
+
+func internalError() answer {
+	return fail(http.StatusInternalServerError, "internal_error", "something went wrong in the token service",
+		"try again; if it goes on, look for the request id in the service's log")
+}
+
+// defaultPause is the Retry-After of a busy answer where Coze gave none.
+const defaultPause = 5 * time.Second
+
+// upstreamFailure tells the caller why the source gave no token: Coze's own words where Coze spoke, and nothing about
+// the network behind this service.
+func upstreamFailure(err error) answer {
+	var e *coze.Error
+	if !errors.As(err, &e) {
+		return internalError()
+	}
+	var a answer
+	switch e.Kind {
+	case coze.Rejected:
+		a = fail(http.StatusBadGateway, "upstream_rejected", "Coze refused to issue a token", e.Hint())
+	case coze.Busy:
+		a = fail(http.StatusServiceUnavailable, "upstream_busy", "Coze is asked for tokens too often", e.Hint())
+		a.retryAfter = defaultPause
+	case coze.Timeout:
+		a = fail(http.StatusGatewayTimeout, "upstream_timeout", "Coze did not answer in time", e.Hint())
+	case coze.Unsigned:
+		a = fail(http.StatusInternalServerError, "misconfigured", "the request to Coze could not be signed", e.Hint())
+	default:
+		problem := "Coze could not be reached"
+		if e.Status != 0 {
+			problem = "Coze's answer held no token"
+		}
+		a = fail(http.StatusBadGateway, "upstream_unavailable", problem, e.Hint())
+	}
+	if e.RetryAfter > 0 {
+		a.retryAfter = e.RetryAfter
+	}
+	if e.Status != 0 {
+		f := a.body.(failure)
+		f.Upstream = &upstream{e.Status, e.Code, e.Message, e.LogID}
+		a.body = f
+	}
+	return a
+}

@@ -1,0 +1,114 @@
+// Package native is the host for ordinary machines: a listener, a server that withstands the open internet, a
+// transport for requests to Coze, and logs. It serves any [http.Handler] and knows no policy.
+package native
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Bounds of the server. A request is a line, a few headers and next to no body, so whoever needs longer than this to
+// send one is not a caller but a hole in the connection table.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 75 * time.Second // longer than the longest UPSTREAM_TIMEOUT, 60 s
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 16 << 10
+	// grace is how long open requests may go on after the signal to stop. Container platforms kill after 30 s.
+	grace = 25 * time.Second
+)
+
+// Options say how to serve.
+type Options struct {
+	// MaxConnections is how many connections may be open at once; further ones wait in the kernel's queue. Zero means
+	// no ceiling.
+	MaxConnections int
+	// TLSCertFile and TLSKeyFile are PEM files. Optional: without them, plain HTTP is served, for a proxy in front.
+	TLSCertFile, TLSKeyFile string
+	// Log takes what the server itself complains of. Optional: slog.Default.
+	Log *slog.Logger
+}
+
+// Listen opens a TCP listener. Its errors say what to do.
+func Listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s: another program has this port; stop it, or set LISTEN to a free one, such as 127.0.0.1:8788", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("cannot listen on %s: ports below 1024 need a privilege; set LISTEN to a higher one", address)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen: %w; set LISTEN to host:port, such as 127.0.0.1:8787", err)
+	}
+	return l, nil
+}
+
+// Serve answers requests on l until ctx ends. Then it takes no new ones, lets open ones finish for up to 25 s, and
+// returns nil if all did.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error {
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	if o.MaxConnections > 0 {
+		l = netutil.LimitListener(l, o.MaxConnections)
+	}
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if o.TLSCertFile != "" {
+			failed <- server.ServeTLS(l, o.TLSCertFile, o.TLSKeyFile)
+		} else {
+			failed <- server.Serve(l)
+		}
+	}()
+	select {
+	case err := <-failed:
+		l.Close()
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping: open requests may finish, new ones are refused")
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		server.Close()
+		return fmt.Errorf("requests were still open %v after the signal to stop: %w", grace, err)
+	}
+	return nil
+}
+
+// Transport sends requests to Coze. The proxy comes from HTTPS_PROXY and NO_PROXY in the environment.
+func Transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    5 * time.Second,
+		ResponseHeaderTimeout:  10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    100, // there is one host
+		IdleConnTimeout:        90 * time.Second,
+		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+}
