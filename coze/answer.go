@@ -161,6 +161,8 @@ func describe(body []byte, response *http.Response) string {
 		return "the answer is a web page (HTML), not Coze's API: is the endpoint right, or does a proxy or firewall answer in its place?"
 	case strings.HasPrefix(trimmed, "{"):
 		return "the answer is truncated or malformed JSON"
+	case response.StatusCode/100 != 2:
+		return "the answer is only its status: " + strconv.Itoa(response.StatusCode) + " " + http.StatusText(response.StatusCode)
 	default:
 		return "the answer is not JSON"
 	}

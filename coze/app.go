@@ -58,7 +58,7 @@ type App struct {
 	Scope json.RawMessage
 	// SessionContext names the device, consumer or channel that a token is for. Optional.
 	SessionContext SessionContext
-	// AssertionLifetime is how long an assertion may be used. Optional: DefaultAssertionLifetime.
+	// AssertionLifetime is how long an assertion may be used, a second at least. Optional: DefaultAssertionLifetime.
 	AssertionLifetime time.Duration
 }
 
@@ -82,6 +82,8 @@ func (a *App) TokenURL() (string, error) {
 	switch {
 	case a.AccountID != "" && a.EnterpriseID != "":
 		return "", errors.New("an app has an account id or an enterprise id, not both")
+	case strings.Trim(a.AccountID+a.EnterpriseID, ".") == "": // these would survive escaping and walk up the path
+		return "", errors.New("an account or enterprise id is not made of dots")
 	case !ok:
 		return "", fmt.Errorf("the endpoint must end in /token for an account or enterprise id to be put into it: %s", a.Endpoint)
 	case a.AccountID != "":

@@ -64,6 +64,9 @@ func sign(app *App, key Key, session string, now time.Time) (string, error) {
 	if lifetime == 0 {
 		lifetime = DefaultAssertionLifetime
 	}
+	if lifetime < time.Second {
+		return "", fmt.Errorf("an assertion lives a second at least, not %v", lifetime)
+	}
 	id := make([]byte, 32) // "more than 32 bytes advised"; 43 characters once encoded
 	rand.Read(id)
 	header, err := json.Marshal(assertionHeader{"RS256", "JWT", key.ID})

@@ -33,23 +33,21 @@ type Client struct {
 	UserAgent string
 }
 
-// Token exchanges a new assertion for a token. Network errors, 429 and 5xx are tried again with another assertion, up
-// to three times in all, as far as ctx allows. Where Coze does not know a key, the app's next one is tried.
+// Token exchanges a new assertion for a token. After network errors, 429 and 5xx it tries again with another
+// assertion, three times in all with one key, as far as ctx allows. Where Coze does not know a key, the next one is tried.
 // The error is an [*Error].
 func (c *Client) Token(ctx context.Context, grant Grant) (Token, error) {
-	if len(grant.App.Keys) == 0 {
-		return Token{}, &Error{Kind: Unsigned, Err: errors.New("the app has no key")}
+	if grant.App == nil || len(grant.App.Keys) == 0 {
+		return Token{}, &Error{Kind: Unsigned, Err: errors.New("there is no app, or it has no key")}
 	}
 	var failure *Error
 	sent := 0
 	for _, key := range grant.App.Keys {
 		var token Token
-		var attempts int
-		token, attempts, failure = c.tryKey(ctx, grant, key)
+		token, failure = c.tryKey(ctx, grant, key, &sent)
 		if failure == nil {
 			return token, nil
 		}
-		sent += attempts
 		failure.Attempts = sent
 		if !failure.unknownKey() {
 			break
@@ -58,23 +56,23 @@ func (c *Client) Token(ctx context.Context, grant Grant) (Token, error) {
 	return Token{}, failure
 }
 
-// tryKey makes up to maxAttempts exchanges with one key.
-func (c *Client) tryKey(ctx context.Context, grant Grant, key Key) (token Token, attempts int, failure *Error) {
+// tryKey makes up to maxAttempts exchanges with one key, and counts the assertions that it sends.
+func (c *Client) tryKey(ctx context.Context, grant Grant, key Key, sent *int) (token Token, failure *Error) {
 	pause := firstPause
-	for attempts = 1; ; attempts++ {
-		token, failure = c.exchange(ctx, grant, key)
-		if failure == nil || attempts == maxAttempts || !failure.Temporary() {
-			return token, attempts, failure
+	for attempt := 1; ; attempt++ {
+		token, failure = c.exchange(ctx, grant, key, sent)
+		if failure == nil || attempt == maxAttempts || !failure.Temporary() {
+			return token, failure
 		}
 		if !sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
-			return token, attempts, failure
+			return token, failure
 		}
 		pause *= 2
 	}
 }
 
 // exchange makes one attempt.
-func (c *Client) exchange(ctx context.Context, grant Grant, key Key) (Token, *Error) {
+func (c *Client) exchange(ctx context.Context, grant Grant, key Key, sent *int) (Token, *Error) {
 	// The request's context is also why it fails when the caller has gone or the time is up.
 	ended := func(err error) *Error {
 		if ctx.Err() != nil {
@@ -93,19 +91,17 @@ func (c *Client) exchange(ctx context.Context, grant Grant, key Key) (Token, *Er
 	if err != nil {
 		return Token{}, &Error{Kind: Unsigned, Err: err}
 	}
+	*sent++
 	response, err := c.Transport.RoundTrip(request)
 	if err != nil {
 		return Token{}, ended(err)
 	}
 	defer response.Body.Close()
 	token, failure := readAnswer(response, assertion, c.now())
-	switch {
-	case failure == nil:
-		return token, nil
-	case ctx.Err() != nil:
+	if failure != nil && failure.Err != nil && ctx.Err() != nil { // the answer broke off because the time was up
 		return Token{}, ended(failure)
 	}
-	return Token{}, failure
+	return token, failure
 }
 
 // exchangeBody is what the documentation asks for and nothing more: neither assertion nor client_id stand in it.
@@ -124,8 +120,8 @@ func (c *Client) request(ctx context.Context, grant Grant, assertion string) (*h
 	if duration == 0 {
 		duration = DefaultDuration
 	}
-	if duration < MinDuration || duration > MaxDuration {
-		return nil, fmt.Errorf("a token's duration is from %v to %v, not %v", MinDuration, MaxDuration, duration)
+	if duration < MinDuration || duration > MaxDuration || duration%time.Second != 0 {
+		return nil, fmt.Errorf("a token's duration is whole seconds from %v to %v, not %v", MinDuration, MaxDuration, duration)
 	}
 	body, err := json.Marshal(exchangeBody{grantType, int64(duration / time.Second), grant.App.Scope})
 	if err != nil {

@@ -193,6 +193,7 @@ func TestTokenURL(t *testing.T) {
 		{coze.China.Endpoint, "../a b?c#d/e", "", "https://api.coze.cn/api/permission/oauth2/account/..%2Fa%20b%3Fc%23d%2Fe/token"},
 		{"https://proxy.example/coze", "", "", "https://proxy.example/coze"},
 		{"https://proxy.example/coze", "1", "", ""},
+		{coze.China.Endpoint, "..", "", ""},
 		{coze.China.Endpoint, "1", "2", ""},
 	} {
 		a := coze.App{Endpoint: c.endpoint, AccountID: c.account, EnterpriseID: c.enterprise}
@@ -406,14 +407,17 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	badScope.Scope = json.RawMessage(`{`)
 	bothIDs := app()
 	bothIDs.AccountID, bothIDs.EnterpriseID = "1", "2"
+	hasty := app()
+	hasty.AssertionLifetime = time.Millisecond
 	for name, grant := range map[string]coze.Grant{
 		"locked": {App: locked}, "no key": {App: noKey}, "bad scope": {App: badScope}, "both ids": {App: bothIDs},
-		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour},
+		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour}, "part of a second": {App: app(), Duration: 1900 * time.Millisecond},
+		"no app": {}, "no lifetime": {App: hasty},
 	} {
 		s := &script{}
 		_, err := (&coze.Client{Transport: s}).Token(t.Context(), grant)
 		var e *coze.Error
-		if !errors.As(err, &e) || e.Kind != coze.Unsigned || e.Temporary() || len(s.sent) != 0 {
+		if !errors.As(err, &e) || e.Kind != coze.Unsigned || e.Temporary() || e.Attempts != 0 || len(s.sent) != 0 {
 			t.Errorf("%s: %v after %d attempts", name, err, len(s.sent))
 		}
 	}

@@ -18,7 +18,7 @@ var refusals = []refusal{
 	{"", "deactivated by the owner", "The OAuth app is switched off. Its owner can enable it in Coze's console."},
 	{"", "invalid app type", "The OAuth app is not of the type JWT (服务类应用). Create one of that type in Coze's console; the type of an existing app cannot be changed."},
 	{"", "connector app should bind", "The app is a channel (渠道) app that is bound to no channel yet. Bind it in Coze's console, or use an ordinary OAuth app of type JWT."},
-	{"", "login session invalid", "Coze says the app's authorisation is no longer valid. Open the OAuth app in Coze's console, authorise it again, and publish it."},
+	{"", "login session invalid", "Coze says the app's authorisation is no longer valid. Log in to Coze again, open the OAuth app in the console and authorise it anew."},
 	{"unsupported_grant_type", "", "Coze does not accept the JWT grant for this app: it must be of the type JWT (服务类应用)."},
 	{"access_deny", "", "Coze denies this app access. Look at its state, type and permissions in Coze's console."},
 	{"invalid_request", "", "Coze found a parameter wrong; its message names it. If it is the scope: only channel (渠道) apps may send one."},

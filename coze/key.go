@@ -164,7 +164,7 @@ func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	case "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE":
 		return nil, publicHalf(kind)
 	default:
-		return nil, &KeyError{fmt.Sprintf("this is a PEM block of another kind than a private key (%q)", clip(kind, 40)), pasteWhole}
+		return nil, &KeyError{"this is a PEM block of another kind than a private key", pasteWhole}
 	}
 	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		switch key := key.(type) {

@@ -138,7 +138,7 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 		{"not base64", "-----BEGIN PRIVATE KEY-----\n<your key here>\n-----END PRIVATE KEY-----", "not base64"},
 		{"nothing inside", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "damaged"},
 		{"damaged", string(damaged), "damaged"},
-		{"another block", pemOf("X509 CRL", public), "X509 CRL"},
+		{"another block", pemOf("X509 CRL", public), "another kind"},
 		{"huge", strings.Repeat("A", 100_000), "100000 bytes"},
 	}
 	for _, c := range cases {

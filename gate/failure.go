@@ -35,7 +35,7 @@ func badBody() answer {
 
 func invalidSession(err error) answer {
 	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: "+err.Error(),
-		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters; or leave the header out")
+		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \" (in a browser, encodeURIComponent(id) makes any id fit); or leave the header out")
 }
 
 func misconfigured(m *Misconfigured) answer {

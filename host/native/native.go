@@ -33,8 +33,8 @@ type Options struct {
 	// MaxConnections is how many connections may be open at once; further ones wait in the kernel's queue. Zero means
 	// no ceiling.
 	MaxConnections int
-	// TLSCertFile and TLSKeyFile are PEM files. Optional: without them, plain HTTP is served, for a proxy in front.
-	TLSCertFile, TLSKeyFile string
+	// Certificate is what TLS is served with. Optional: without one, plain HTTP is served, for a proxy in front.
+	Certificate *tls.Certificate
 	// Log takes what the server itself complains of. Optional: slog.Default.
 	Log *slog.Logger
 }
@@ -51,6 +51,18 @@ func Listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen: %w; set LISTEN to host:port, such as 127.0.0.1:8787", err)
 	}
 	return l, nil
+}
+
+// Certificate reads a certificate chain and its private key from two PEM files. Without names there is none.
+func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
+	if certFile == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE cannot be used: %w", err)
+	}
+	return &pair, nil
 }
 
 // Serve answers requests on l until ctx ends. Then it takes no new ones, lets open ones finish for up to 25 s, and
@@ -71,12 +83,14 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if o.Certificate != nil {
+		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}
 	}
 	failed := make(chan error, 1)
 	go func() {
-		if o.TLSCertFile != "" {
-			failed <- server.ServeTLS(l, o.TLSCertFile, o.TLSKeyFile)
+		if o.Certificate != nil {
+			failed <- server.ServeTLS(l, "", "")
 		} else {
 			failed <- server.Serve(l)
 		}

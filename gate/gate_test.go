@@ -1,0 +1,158 @@
+package gate_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"coze-token/coze"
+	"coze-token/gate"
+)
+
+// What a caller sees over HTTP is the contract suite's subject. Here is what that suite cannot bring about.
+
+type sourceFunc func(context.Context, coze.Grant) (coze.Token, error)
+
+func (f sourceFunc) Token(ctx context.Context, g coze.Grant) (coze.Token, error) { return f(ctx, g) }
+
+func ask(t *testing.T, o gate.Options, r *http.Request) (status int, body map[string]any, log string) {
+	t.Helper()
+	var b bytes.Buffer
+	o.Log = slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w := httptest.NewRecorder()
+	gate.New(o).ServeHTTP(w, r)
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if id := w.Header().Get("X-Request-ID"); id == "" || !strings.Contains(b.String(), id) {
+		t.Errorf("the request id %q is not in the log: %s", id, b.String())
+	}
+	return w.Code, body, b.String()
+}
+
+func TestAPanicIsAnAnswer(t *testing.T) {
+	status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+		panic("boom")
+	})}, httptest.NewRequest("POST", "/", nil))
+	if status != 500 || body["code"] != "internal_error" || body["request_id"] == "" {
+		t.Errorf("status %d: %v", status, body)
+	}
+	if answer, _ := json.Marshal(body); strings.Contains(string(answer), "boom") {
+		t.Errorf("the caller is told of the inside: %s", answer)
+	}
+	if !strings.Contains(log, "boom") || !strings.Contains(log, "gate_test.go") {
+		t.Errorf("the log does not say where: %s", log)
+	}
+}
+
+func TestErrorsOfOtherSources(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{errors.New("dial tcp 10.1.2.3:443: refused"), 500, "internal_error"},
+		{&coze.Error{Kind: coze.Unsigned, Err: errors.New("10.1.2.3 is locked")}, 500, "misconfigured"},
+		{&coze.Error{Kind: coze.Unavailable, Err: errors.New("dial tcp 10.1.2.3:443: refused")}, 502, "upstream_unavailable"},
+	} {
+		status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+			return coze.Token{}, c.err
+		})}, httptest.NewRequest("POST", "/", nil))
+		if status != c.status || body["code"] != c.code {
+			t.Errorf("%v: status %d, %v", c.err, status, body)
+		}
+		if answer, _ := json.Marshal(body); strings.Contains(string(answer), "10.1.2.3") {
+			t.Errorf("the caller is told of the network behind: %s", answer)
+		}
+		if !strings.Contains(log, "10.1.2.3") {
+			t.Errorf("the log is not told: %s", log)
+		}
+	}
+}
+
+func TestTheSourceHasTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, _, _ = ask(t, gate.Options{Timeout: 7 * time.Second, Source: sourceFunc(func(ctx context.Context, _ coze.Grant) (coze.Token, error) {
+			<-ctx.Done()
+			return coze.Token{}, &coze.Error{Kind: coze.Timeout, Err: ctx.Err()}
+		})}, httptest.NewRequest("POST", "/", nil).WithContext(t.Context()))
+		if took := time.Since(began); took != 7*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestATokenThatHasJustExpiredHasNoTimeLeft(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	_, body, _ := ask(t, gate.Options{Now: func() time.Time { return now }, Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+		return coze.Token{AccessToken: "czs_x", Expiry: now.Add(-time.Minute), Type: "Bearer"}, nil
+	})}, httptest.NewRequest("POST", "/", nil))
+	if body["ttl"] != 0.0 {
+		t.Errorf("ttl %v", body["ttl"])
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestABodyThatBreaksOff(t *testing.T) {
+	status, body, _ := ask(t, gate.Options{}, httptest.NewRequest("POST", "/", broken{}))
+	if status != 400 || body["code"] != "invalid_body" {
+		t.Errorf("status %d: %v", status, body)
+	}
+}
+
+func TestLogsHoldNoSessionAndNoQuery(t *testing.T) {
+	r := httptest.NewRequest("POST", "/?authorization=Bearer+czs_query", nil)
+	r.Header.Set("X-User-ID", "alice@example.com")
+	_, _, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+		return coze.Token{AccessToken: "czs_answer", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
+	})}, r)
+	for _, secret := range []string{"alice", "czs_query", "czs_answer"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%s is in %s", secret, log)
+		}
+	}
+	if !strings.Contains(log, "session_hash") {
+		t.Errorf("nothing tells the sessions apart: %s", log)
+	}
+}
+
+func FuzzSession(f *testing.F) {
+	for _, s := range []string{"", "user-1", "用户🙂", strings.Repeat("x", 257), "a\tb", "a\x7fb", "a\u0085b", "a\xffb", "a, b", "a,b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, session string) {
+		var asked *coze.Grant
+		h := gate.New(gate.Options{Log: slog.New(slog.DiscardHandler), Source: sourceFunc(func(_ context.Context, g coze.Grant) (coze.Token, error) {
+			asked = &g
+			return coze.Token{AccessToken: "x", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
+		})})
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header["X-User-Id"] = []string{session}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 200 && w.Code != 400 || (w.Code == 200) != (asked != nil) {
+			t.Fatalf("status %d, asked %v", w.Code, asked)
+		}
+		if asked == nil {
+			return
+		}
+		if asked.Session != session || session == "" || len(session) > 256 || !utf8.ValidString(session) || strings.ContainsFunc(session, unicode.IsControl) {
+			t.Errorf("%q was asked for as %q", session, asked.Session)
+		}
+	})
+}

@@ -1,0 +1,143 @@
+package native_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"coze-token/host/native"
+)
+
+func serve(t *testing.T, h http.Handler, o native.Options) (address string) {
+	t.Helper()
+	l, err := native.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Log = slog.New(slog.DiscardHandler)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- native.Serve(ctx, l, h, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+var hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(15 * time.Second))
+	return conn
+}
+
+func TestHeaderCap(t *testing.T) {
+	conn := dial(t, serve(t, hello, native.Options{}))
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+func TestHalfARequestIsNotWaitedForForever(t *testing.T) {
+	t.Parallel()
+	address := serve(t, hello, native.Options{})
+	for name, half := range map[string]string{
+		"headers": "GET / HTTP/1.1\r\nHost: x\r\n",
+		"nothing": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := dial(t, address)
+			io.WriteString(conn, half)
+			// The server's bound is 5 s; the connection's deadline, 15 s.
+			if _, err := io.ReadAll(conn); err != nil {
+				t.Errorf("the server did not close the connection: %v", err)
+			}
+		})
+	}
+}
+
+func TestConnectionCeiling(t *testing.T) {
+	address := serve(t, hello, native.Options{MaxConnections: 1})
+	get := func(conn net.Conn) error {
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err == nil && response.StatusCode != 200 {
+			err = errors.New(response.Status)
+		}
+		return err
+	}
+	first := dial(t, address)
+	if err := get(first); err != nil {
+		t.Fatal(err)
+	}
+	second := dial(t, address)
+	second.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	var timeout net.Error
+	if err := get(second); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("a second connection was served past the ceiling of 1: %v", err)
+	}
+	first.Close()
+	third := dial(t, address)
+	second.Close()
+	if err := get(third); err != nil {
+		t.Errorf("a place that became free was not given: %v", err)
+	}
+}
+
+func TestListenSaysWhatToDo(t *testing.T) {
+	l, err := native.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for address, want := range map[string]string{
+		l.Addr().String(): "another program has this port",
+		"nonsense":        "set LISTEN to host:port",
+		"127.0.0.1:99999": "set LISTEN to host:port",
+	} {
+		l, err := native.Listen(address)
+		if err == nil {
+			l.Close()
+			t.Errorf("%s was taken", address)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestLogFormat(t *testing.T) {
+	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`, "auto": `"msg":"hello"`} {
+		var b strings.Builder
+		native.Logger(&b, slog.LevelInfo, format).Info("hello")
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s", format, b.String())
+		}
+	}
+	var b strings.Builder
+	native.Logger(&b, slog.LevelWarn, "json").Info("hello")
+	if b.Len() > 0 {
+		t.Errorf("below the level: %s", b.String())
+	}
+}
