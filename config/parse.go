@@ -1,0 +1,166 @@
+package config
+
+import (
+	"crypto/rsa"
+	"slices"
+	"strings"
+
+	"coze-token/coze"
+)
+
+// Parse reads the settings in env. The error, if there is one, is [Faults] and holds every fault; the settings are
+// then nil. Warnings come in either case.
+func Parse(env map[string]string, options Options) (*Settings, []Warning, error) {
+	d := &draft{options: options, from: map[string]string{}}
+	misspelt := nearMisses(env)
+	for i := range Table {
+		setting := &Table[i]
+		if setting.Native && options.Edge {
+			d.refuseNative(setting, env)
+			continue
+		}
+		v, state := d.lookUp(setting, env)
+		switch {
+		case state == ambiguous:
+		case state == present:
+			setting.read(d, v)
+		case setting.Required:
+			d.missing(setting, env, misspelt)
+		case setting.Default != "":
+			setting.read(d, value{name: setting.Name, text: NewSecret(setting.Default)})
+		}
+	}
+	d.settleRegion()
+	d.settleApp()
+	d.settleTLS()
+	d.warnings = append(d.warnings, misspelt.warnings()...)
+	if len(d.faults) > 0 {
+		return nil, d.warnings, d.faults
+	}
+	return &d.settings, d.warnings, nil
+}
+
+// A draft is settings in the making, with what the rules between them need to know.
+type draft struct {
+	options  Options
+	settings Settings
+	app      coze.App
+	key      *rsa.PrivateKey
+	keyID    string
+	region   *coze.Region      // as COZE_REGION says
+	from     map[string]string // :: setting → variable that sets it; defaults are absent
+	faults   Faults
+	warnings []Warning
+}
+
+// A value is a variable's text, trimmed. Its text is a Secret whatever the setting, so that no path of printing a draft
+// can show one.
+type value struct {
+	name string // the variable it stands in
+	text Secret
+}
+
+func (d *draft) fault(name, problem, remedy string) {
+	d.faults = append(d.faults, Fault{name, problem, remedy})
+}
+
+func (d *draft) warn(name, problem, remedy string) {
+	d.warnings = append(d.warnings, Warning{name, problem, remedy})
+}
+
+// isSet says whether any variable sets the setting, rightly or wrongly.
+func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }
+
+type state int
+
+const (
+	absent state = iota
+	present
+	ambiguous // or unreadable: reported already
+)
+
+// lookUp finds the variable that sets the setting.
+func (d *draft) lookUp(s *Setting, env map[string]string) (v value, found state) {
+	for _, rank := range s.ranks() {
+		set := slices.DeleteFunc(slices.Clone(rank), func(f Fallback) bool { return blank(env[f.Name]) })
+		switch {
+		case len(set) == 0:
+		case found != absent:
+			d.shadowed(s, v, set, env)
+		case len(set) > 1:
+			d.from[s.Name] = set[0].Name
+			d.fault(set[0].Name, set[1].Name+" is set too", "keep one of the two")
+			found = ambiguous
+		default:
+			d.from[s.Name] = set[0].Name
+			if v, found = d.load(s, set[0], env[set[0].Name]); found == ambiguous {
+				continue
+			}
+		}
+	}
+	return v, found
+}
+
+// load takes the text of one variable, or of the file that it names.
+func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
+	if !source.File {
+		if s.Secret { // its parser knows better what belongs to it
+			return value{source.Name, NewSecret(strings.TrimSpace(text))}, present
+		}
+		return value{source.Name, NewSecret(d.bare(source.Name, text))}, present
+	}
+	content, ok := d.readFile(source.Name, s.Name, d.bare(source.Name, text))
+	if !ok {
+		return value{}, ambiguous
+	}
+	if content = strings.TrimSpace(content); content == "" {
+		d.fault(source.Name, "the file it names is empty", "write the value of "+s.Name+" into it")
+		return value{}, ambiguous
+	}
+	return value{source.Name, NewSecret(content)}, present
+}
+
+// shadowed warns of a fallback that says something else than the name that wins over it. PORT is set by platforms
+// without anyone's asking, so it may differ.
+func (d *draft) shadowed(s *Setting, winner value, set []Fallback, env map[string]string) {
+	for _, source := range set {
+		if source.Name == portName || source.File || strings.TrimSpace(env[source.Name]) == winner.text.Reveal() {
+			continue
+		}
+		if source.Name == baseName && strings.HasPrefix(winner.text.Reveal(), strings.TrimRight(strings.TrimSpace(env[baseName]), "/")+"/") {
+			continue
+		}
+		d.warn(source.Name, "is ignored, because "+d.from[s.Name]+" is set", "remove one of the two")
+	}
+}
+
+// refuseNative reports a native setting on a host that cannot heed it. PORT is passed over: it is not ours alone.
+func (d *draft) refuseNative(s *Setting, env map[string]string) {
+	for _, name := range s.Names() {
+		if name != portName && !blank(env[name]) {
+			d.fault(name, "this host cannot heed it: only the native server (coze-token serve) has a listener and files", "remove it here")
+		}
+	}
+}
+
+// missing reports a required setting, with the misspelt variable that was probably meant for it.
+func (d *draft) missing(s *Setting, env map[string]string, misspelt misses) {
+	if wrong, right := misspelt.take(s); wrong != "" {
+		d.fault(s.Name, "is not set, but "+wrong+" is, which is not a setting", "rename "+wrong+" to "+right)
+		return
+	}
+	problem := "is not set"
+	if _, ok := env[s.Name]; ok {
+		problem = "is empty"
+	}
+	remedy := s.missing
+	switch {
+	case s.Secret && d.options.Edge:
+		remedy += " (wrangler secret put " + s.Name + ")"
+	case s.Secret && d.options.ReadFile != nil:
+		remedy += ", or " + s.Name + "_FILE to the name of that file"
+	}
+	d.fault(s.Name, problem, remedy)
+}
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
