@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"coze-token/config"
+	"coze-token/coze"
+	"coze-token/host/native"
+)
+
+const checkHelp = `
+Usage: coze-token check [--offline] [--config FILE]
+
+Looks at everything that a token takes and says what it finds, a line for each thing, and under what is wrong, what to
+do: the settings, the private key, who may ask, the way to Coze, this machine's clock, and whether Coze issues a token.
+Asking for that token is the last step; it is not printed.
+
+Flags:
+  --offline          do not ask Coze: look at settings, key and access only
+` + configHelp + `
+Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line.
+`
+
+func checkCommand() command {
+	var file string
+	var offline bool
+	return command{
+		name: "check", summary: "say what is wrong with the settings, and what to do", help: checkHelp,
+		flags: func(fs *flag.FlagSet) {
+			configFlag(fs, &file)
+			fs.BoolVar(&offline, "offline", false, "")
+		},
+		run: func(p *process) int {
+			c := &checkup{process: p}
+			c.check(file, offline)
+			if c.wrong {
+				return exitFailed
+			}
+			return exitOK
+		},
+	}
+}
+
+// A checkup is one run of the check command.
+type checkup struct {
+	*process
+	wrong bool
+}
+
+func (c *checkup) ok(subject, format string, args ...any)   { c.line("ok", subject, format, args...) }
+func (c *checkup) warn(subject, format string, args ...any) { c.line("warn", subject, format, args...) }
+
+func (c *checkup) fail(remedy, subject, format string, args ...any) {
+	c.wrong = true
+	c.line("FAIL", subject, format, args...)
+	if remedy != "" {
+		fmt.Fprintf(c.stdout, "%21s%s\n", "-> ", remedy)
+	}
+}
+
+func (c *checkup) line(verdict, subject, format string, args ...any) {
+	fmt.Fprintf(c.stdout, "%-5s %-11s %s\n", verdict, subject, fmt.Sprintf(format, args...))
+}
+
+func (c *checkup) check(file string, offline bool) {
+	settings, warnings, err := c.parse(file)
+	for _, w := range warnings {
+		c.warn("settings", "%s", w)
+	}
+	if err != nil {
+		c.faults(err)
+		return
+	}
+	c.ok("settings", "app %s, region %s, tokens of %v from %s", settings.App.ClientID, settings.Region, settings.Duration, settings.App.Endpoint)
+	for _, key := range settings.App.Keys {
+		c.ok("key", "private key of %s", key)
+	}
+	if _, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile); err != nil {
+		c.fail(certificateRemedy, "tls", "%v", err)
+	}
+	c.warn("access", "%s", openAccess)
+	if offline {
+		c.ok("coze", "not asked (--offline)")
+		return
+	}
+	c.askCoze(settings)
+}
+
+func (c *checkup) faults(err error) {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		c.fail("", "settings", "%v", err)
+	}
+	for _, f := range faults {
+		c.fail(f.Remedy, "settings", "%s: %s", f.Name, f.Problem)
+	}
+}
+
+// tolerance is how far apart two good clocks may be: Coze's Date header has whole seconds, and its answer travels.
+// How much skew Coze bears is not documented.
+const tolerance = 5 * time.Second
+
+func (c *checkup) askCoze(s *config.Settings) {
+	p := platform(slog.New(slog.DiscardHandler))
+	observed := &observer{next: native.Transport()}
+	p.Transport = observed
+	began := time.Now()
+	token, err := c.token(s, p)
+	took := time.Since(began).Round(time.Millisecond)
+
+	var e *coze.Error
+	if err != nil && !errors.As(err, &e) {
+		c.fail("", "coze", "%v", err)
+		return
+	}
+	if !observed.answered {
+		c.fail(e.Hint(), "coze", "%v", err)
+		return
+	}
+	c.ok("coze", "%s answered after %v", s.App.Endpoint, took)
+	c.clock(observed.ahead)
+	if err != nil {
+		c.fail(e.Hint(), "token", "%v", err)
+		return
+	}
+	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))
+}
+
+func (c *checkup) clock(ahead *time.Duration) {
+	switch {
+	case ahead == nil:
+		c.warn("clock", "the answer has no Date header to compare this machine's clock with")
+	case ahead.Abs() <= tolerance:
+		c.ok("clock", "agrees with the answer's Date header")
+	case *ahead > 0:
+		c.warn("clock", "this machine's clock is %v ahead of Coze's: assertions may be refused as not yet valid; set the clock (NTP)", ahead.Round(time.Second))
+	default:
+		c.warn("clock", "this machine's clock is %v behind Coze's: assertions may be refused as expired; set the clock (NTP)", ahead.Abs().Round(time.Second))
+	}
+}
+
+// An observer notes of Coze's last answer that it came, and by how much this machine's clock is ahead of its Date header.
+type observer struct {
+	next     http.RoundTripper
+	mu       sync.Mutex
+	answered bool
+	ahead    *time.Duration
+}
+
+func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := o.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answered = true
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		ahead := time.Since(date)
+		o.ahead = &ahead
+	}
+	return response, nil
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"coze-token/config"
+)
+
+// Exit codes, as every help text states them.
+const (
+	exitOK        = 0
+	exitFailed    = 1 // it went wrong, and doing the same again will not help
+	exitUsage     = 2 // the command line or a setting is wrong
+	exitTemporary = 3 // Coze was out of reach, busy or silent: trying again may help
+)
+
+// A command is one of coze-token's commands. Its help is the first thing that a reader of its file sees.
+type command struct {
+	name    string
+	summary string
+	help    string
+	flags   func(*flag.FlagSet) // declares the command's flags, into variables that run reads
+	run     func(*process) int
+}
+
+// A process is what a command may touch.
+type process struct {
+	ctx    context.Context
+	env    map[string]string
+	stdout io.Writer // what was asked for, and nothing else
+	stderr io.Writer // everything said to a person
+}
+
+// commands lists the commands anew, so that each run has flags of its own.
+func commands() []command {
+	return []command{serveCommand(), demoCommand(), mintCommand(), checkCommand(), sandboxCommand(), versionCommand()}
+}
+
+// run is coze-token without the process around it. It returns the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	p := &process{ctx, config.Environ(environ), stdout, stderr}
+	if len(args) == 0 {
+		io.WriteString(stderr, usage())
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		if len(args) > 1 {
+			args = []string{args[1], "--help"}
+			break
+		}
+		io.WriteString(stdout, usage())
+		return exitOK
+	case "-v", "-version", "--version":
+		args = []string{"version"}
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return p.start(c, args[1:])
+		}
+	}
+	return p.usageError("there is no command %q", args[0])
+}
+
+func (p *process) start(c command, args []string) int {
+	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	if c.flags != nil {
+		c.flags(flags)
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		io.WriteString(p.stdout, strings.TrimLeft(c.help, "\n"))
+		return exitOK
+	case err != nil:
+		return p.usageError("%s: %v", c.name, err)
+	case flags.NArg() > 0:
+		return p.usageError("%s: %q is one word too many", c.name, flags.Arg(0))
+	}
+	return c.run(p)
+}
+
+// What is printed to a person follows one form: the program's name, what kind of message it is, lower case and no full
+// stop; and after an error, what to do.
+
+func (p *process) errorf(hint, format string, args ...any) {
+	fmt.Fprintf(p.stderr, "coze-token: error: "+format+"\n", args...)
+	if hint != "" {
+		fmt.Fprintf(p.stderr, "coze-token: hint: %s\n", hint)
+	}
+}
+
+func (p *process) warnf(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "coze-token: warning: "+format+"\n", args...)
+}
+
+func (p *process) usageError(format string, args ...any) int {
+	p.errorf(`"coze-token help" lists the commands, "coze-token help COMMAND" says how one is used`, format, args...)
+	return exitUsage
+}
+
+func usage() string {
+	var list strings.Builder
+	for _, c := range commands() {
+		fmt.Fprintf(&list, "  %-9s %s\n", c.name, c.summary)
+	}
+	return `coze-token is the Coze (扣子) dynamic token service: it keeps the private key of a Coze OAuth app
+and hands out short-lived access tokens, one for each of your end users.
+
+Usage:
+  coze-token COMMAND [FLAGS]
+
+Commands:
+` + list.String() + `  help      this text, or with a command's name, how that command is used
+
+Start with "coze-token demo": it needs no account and no settings.
+
+Settings are environment variables. Three are required: CLIENT_ID, KID and PRIVATE_KEY (or PRIVATE_KEY_FILE).
+"coze-token check" says what is missing or wrong, and what to do. docs/settings.md describes them all.
+
+Exit codes:
+  0  it worked
+  1  it failed, and will fail again until something is changed
+  2  the command line or a setting is wrong
+  3  Coze was out of reach, busy or silent: trying again may help
+`
+}

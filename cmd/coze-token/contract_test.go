@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"coze-token/config"
+	"coze-token/host/native"
+	"coze-token/internal/contract"
+	"coze-token/service"
+)
+
+func TestContract(t *testing.T) { contract.Run(t, &nativeBuild{}) }
+
+// nativeBuild runs "coze-token serve".
+type nativeBuild struct{ log logBuffer }
+
+func (b *nativeBuild) Output() string { return b.log.String() }
+
+func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
+	t.Helper()
+	var faults config.Faults
+	if _, _, err := config.Parse(settings, config.Options{}); errors.As(err, &faults) {
+		return b.startMisconfigured(t, faults)
+	}
+	environ := []string{"LISTEN=127.0.0.1:0", "LOG_LEVEL=debug"}
+	for name, value := range settings {
+		environ = append(environ, name+"="+value)
+	}
+	return serve(t, &b.log, environ...)
+}
+
+// startMisconfigured serves what hosts serve that cannot refuse to start, as "coze-token serve" does.
+func (b *nativeBuild) startMisconfigured(t *testing.T, faults config.Faults) string {
+	l, err := native.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := native.Logger(&b.log, nil, "json")
+	h := service.Misconfigured(faults, service.Platform{Log: log, Remedy: "set them"})
+	untilCleanup(t, func(ctx context.Context) error { return native.Serve(ctx, l, h, native.Options{Log: log}) })
+	return "http://" + l.Addr().String()
+}
+
+// serve runs "coze-token serve" until t ends and returns its base URL, without the slash at the end.
+func serve(t *testing.T, log *logBuffer, environ ...string) string {
+	t.Helper()
+	lines, stderr := io.Pipe()
+	untilCleanup(t, func(ctx context.Context) error {
+		defer stderr.Close()
+		if code := run(ctx, []string{"serve"}, environ, io.Discard, io.MultiWriter(log, stderr)); code != exitOK {
+			return errors.New("serve failed: " + log.String())
+		}
+		return nil
+	})
+	return strings.TrimSuffix(waitForURL(t, lines), "/")
+}
+
+// waitForURL reads what "coze-token serve" logs up to the start-up line, which has the URL, and goes on reading for
+// as long as it writes.
+func waitForURL(t *testing.T, log io.Reader) string {
+	t.Helper()
+	lines := bufio.NewReader(log)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			t.Fatalf("serve ended before it served: %s", line)
+		}
+		var record struct{ Msg, URL string }
+		if json.Unmarshal(line, &record) == nil && record.Msg == "serving" {
+			go io.Copy(io.Discard, lines)
+			return record.URL
+		}
+		t.Logf("serve: %s", line)
+	}
+}
+
+// untilCleanup runs f until t ends, and insists that it then ends well.
+func untilCleanup(t *testing.T, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A logBuffer keeps what was logged, from many goroutines.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"coze-token/config"
+	"coze-token/host/native"
+	"coze-token/sandbox"
+)
+
+const demoHelp = `
+Usage: coze-token demo [--listen HOST:PORT] [--once]
+
+Shows the service at work without an account: starts a sandbox that stands in for Coze, with a key pair made at that
+moment, starts the service in front of it, asks it for a token over HTTP, prints the answer and the curl lines to try,
+and goes on serving until it is told to stop. Nothing leaves this machine, and the tokens open nothing but the sandbox.
+Settings in the environment are not read.
+
+Flags:
+  --listen HOST:PORT where to serve; without it 127.0.0.1:8787, or any free port if that one is taken
+  --once             end after the first token
+
+Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line.
+`
+
+func demoCommand() command {
+	var d demo
+	return command{
+		name: "demo", summary: "try the service: a sandbox, a made-up key, no account", help: demoHelp,
+		flags: func(fs *flag.FlagSet) {
+			fs.StringVar(&d.listen, "listen", "", "")
+			fs.BoolVar(&d.once, "once", false, "")
+		},
+		run: d.run,
+	}
+}
+
+type demo struct {
+	listen string
+	once   bool
+}
+
+func (d *demo) run(p *process) int {
+	if err := d.serve(p); err != nil {
+		p.errorf("", "%v", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func (d *demo) serve(p *process) error {
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+
+	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
+	coze, cozeURL, err := startSandbox(ctx)
+	if err != nil {
+		return err
+	}
+	settings, _, err := config.Parse(coze.Settings(cozeURL), config.Options{})
+	if err != nil {
+		return err
+	}
+	listener, err := d.listener(settings.Listen)
+	if err != nil {
+		return err
+	}
+	url := "http://" + listener.Addr().String() + "/"
+	served := make(chan error, 1)
+	go func() {
+		inner := *p
+		inner.ctx = ctx
+		served <- inner.serveOn(listener, settings, nil, log)
+	}()
+
+	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
+key were made a moment ago, and the tokens open nothing else.
+
+$ curl -X POST -H 'X-User-ID: user-1' %s
+`, cozeURL, url)
+	body, err := post(ctx, url, "user-1")
+	if err != nil {
+		return err
+	}
+	p.stdout.Write(body)
+	if !d.once {
+		fmt.Fprintf(p.stdout, `
+Try it yourself, in another terminal:
+
+  curl -X POST %[1]s                              a token without a session
+  curl -X POST -H 'X-User-ID: 小明' %[1]s         a token for one end user
+  curl -i %[1]s                                   what a wrong request gets
+  curl -H 'Authorization: Bearer TOKEN' %[2]s/v1/users/me     use a token at the sandbox
+
+Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, then "coze-token check" and
+"coze-token serve".
+`, url, cozeURL)
+		<-p.ctx.Done()
+	}
+	stop()
+	return <-served
+}
+
+// listener takes the address that was asked for, or the service's usual one, or any.
+func (d *demo) listener(usual string) (net.Listener, error) {
+	if d.listen != "" {
+		return native.Listen(d.listen)
+	}
+	if l, err := native.Listen(usual); err == nil {
+		return l, nil
+	}
+	return native.Listen("127.0.0.1:0")
+}
+
+// startSandbox serves a new sandbox until ctx ends.
+func startSandbox(ctx context.Context) (sb *sandbox.Sandbox, url string, err error) {
+	sb, err = sandbox.New(sandbox.Options{})
+	if err != nil {
+		return nil, "", err
+	}
+	l, err := native.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	go native.Serve(ctx, l, sb, native.Options{Log: slog.New(slog.DiscardHandler)})
+	return sb, "http://" + l.Addr().String(), nil
+}
+
+// post asks the service for a token as any caller would, and returns the answer as it came.
+func post(ctx context.Context, url, session string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("X-User-ID", session)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK || !json.Valid(body) {
+		return nil, fmt.Errorf("the service answered %s: %s", response.Status, bytes.TrimSpace(body))
+	}
+	return body, nil
+}

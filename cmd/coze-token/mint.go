@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"coze-token/config"
+	"coze-token/coze"
+	"coze-token/service"
+)
+
+const mintHelp = `
+Usage: coze-token mint [--session ID] [--duration SECONDS] [--json] [--config FILE]
+
+Asks Coze for one access token for the configured app and prints it, and nothing else, on standard output:
+
+  curl -H "Authorization: Bearer $(coze-token mint)" https://api.coze.cn/v1/workspaces
+
+Flags:
+  --session ID       the end user that the token is for; without it, DEFAULT_SESSION or none
+  --duration SECONDS how long the token should live, 1 to 86399; without it, TOKEN_DURATION
+  --json             print the whole answer as JSON: access_token, expires_in (Unix time), token_type, ttl (seconds left)
+` + configHelp + `
+Exit codes: 0 a token was printed, 1 Coze refused, 2 wrong command line or settings,
+3 Coze was out of reach, busy or silent.
+`
+
+func mintCommand() command {
+	var m mint
+	return command{
+		name: "mint", summary: "print one token", help: mintHelp,
+		flags: func(fs *flag.FlagSet) {
+			configFlag(fs, &m.file)
+			fs.Func("session", "", func(s string) error { m.session = &s; return coze.CheckSession(s) })
+			fs.Func("duration", "", m.setDuration)
+			fs.BoolVar(&m.json, "json", false, "")
+		},
+		run: m.run,
+	}
+}
+
+type mint struct {
+	file     string
+	session  *string
+	duration time.Duration // zero: as configured
+	json     bool
+}
+
+func (m *mint) setDuration(text string) error {
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if m.duration = time.Duration(seconds) * time.Second; err != nil || m.duration < coze.MinDuration || m.duration > coze.MaxDuration {
+		return errors.New("give whole seconds from 1 to 86399")
+	}
+	return nil
+}
+
+func (m *mint) run(p *process) int {
+	settings, ok := p.settings(m.file)
+	if !ok {
+		return exitUsage
+	}
+	if m.duration != 0 {
+		settings.Duration = m.duration
+	}
+	if m.session != nil {
+		settings.DefaultSession = *m.session
+	}
+	token, err := p.token(settings, platform(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		p.cozeError(err)
+		return exitCode(err)
+	}
+	if !m.json {
+		fmt.Fprintln(p.stdout, token.AccessToken)
+		return exitOK
+	}
+	json.NewEncoder(p.stdout).Encode(struct {
+		AccessToken string `json:"access_token"`
+		ExpiresIn   int64  `json:"expires_in"`
+		TokenType   string `json:"token_type"`
+		TTL         int64  `json:"ttl"`
+	}{token.AccessToken, token.Expiry.Unix(), token.Type, int64(time.Until(token.Expiry) / time.Second)})
+	return exitOK
+}
+
+// token asks once, within the time that a caller of the service would have.
+func (p *process) token(s *config.Settings, platform service.Platform) (coze.Token, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, s.Timeout)
+	defer cancel()
+	return service.Source(s, platform).Token(ctx, service.Grant(s, platform))
+}
+
+func (p *process) cozeError(err error) {
+	var e *coze.Error
+	if errors.As(err, &e) {
+		p.errorf(e.Hint(), "%v", err)
+		return
+	}
+	p.errorf("", "%v", err)
+}
+
+func exitCode(err error) int {
+	var e *coze.Error
+	if errors.As(err, &e) && (e.Temporary() || e.Kind == coze.Timeout) {
+		return exitTemporary
+	}
+	return exitFailed
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"coze-token/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"coze-token": main})
+}
+
+// TestScripts runs the command as a user would: testdata/script holds one script for each subject.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"sandbox":   sandboxCmd,
+			"keys":      keysCmd,
+			"occupy":    occupyCmd,
+			"nosecrets": noSecretsCmd,
+		},
+	})
+}
+
+var scriptKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// sandboxes are the sandboxes of the scripts, for nosecrets to ask which assertions were sent.
+var sandboxes sync.Map // :: *testscript.TestScript → *sandbox.Sandbox
+
+// sandboxCmd starts a sandbox with the faults given, and puts the settings of its app into the environment:
+//
+//	sandbox [fault...]
+func sandboxCmd(ts *testscript.TestScript, neg bool, faults []string) {
+	sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
+	ts.Check(err)
+	ts.Check(sb.Fail(faults...))
+	server := httptest.NewServer(sb)
+	ts.Defer(server.Close)
+	for name, value := range sb.Settings(server.URL) {
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("COZE", server.URL)
+	sandboxes.Store(ts, sb)
+}
+
+// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC.
+func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
+	block := func(kind string, der []byte, err error) string {
+		ts.Check(err)
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(scriptKey())
+	key := block("PRIVATE KEY", der, err)
+	ts.Setenv("KEY", key)
+	ts.Setenv("KEY_LITERAL", strings.ReplaceAll(key, "\n", `\n`))
+	der, err = x509.MarshalPKIXPublicKey(scriptKey().Public())
+	ts.Setenv("KEY_PUBLIC", block("PUBLIC KEY", der, err))
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	der, err = x509.MarshalPKCS8PrivateKey(ec)
+	ts.Setenv("KEY_EC", block("PRIVATE KEY", der, err))
+	ts.Check(os.WriteFile(ts.MkAbs("key.pem"), []byte(key), 0o600))
+}
+
+// occupyCmd listens on a port and puts the address into BUSY, and one where nobody listens into FREE.
+func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv("BUSY", l.Addr().String())
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("FREE", free.Addr().String())
+	ts.Check(free.Close())
+}
+
+// noSecretsCmd looks for the private key and for every assertion in what the last command printed.
+func noSecretsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	printed := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	der, err := x509.MarshalPKCS8PrivateKey(scriptKey())
+	ts.Check(err)
+	for _, line := range strings.Split(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "\n") {
+		if len(line) > 40 && strings.Contains(printed, line) {
+			ts.Fatalf("a part of the private key was printed")
+		}
+	}
+	sb, ok := sandboxes.Load(ts)
+	if !ok {
+		return
+	}
+	for _, r := range sb.(*sandbox.Sandbox).Requests() {
+		if strings.Contains(printed, r.Assertion) {
+			ts.Fatalf("an assertion was printed")
+		}
+	}
+	for _, word := range strings.FieldsFunc(ts.ReadFile("stderr"), func(r rune) bool { return strings.ContainsRune(" \n\"{}:,", r) }) {
+		if _, issued := sb.(*sandbox.Sandbox).Issued(word); issued {
+			ts.Fatalf("a token was printed on standard error")
+		}
+	}
+}

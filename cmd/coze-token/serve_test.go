@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"coze-token/sandbox"
+)
+
+// startSandboxServer is a sandbox on loopback, and its app's settings as an environment.
+func startSandboxServer(t *testing.T, faults ...string) (sb *sandbox.Sandbox, environ []string) {
+	t.Helper()
+	sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sb.Fail(faults...); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(sb)
+	t.Cleanup(server.Close)
+	for name, value := range sb.Settings(server.URL) {
+		environ = append(environ, name+"="+value)
+	}
+	return sb, environ
+}
+
+// A signal lets the open request finish, refuses new ones, and ends the process well.
+func TestGracefulShutdown(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			sb, environ := startSandboxServer(t, "latency=1500ms")
+			cmd := exec.Command("coze-token", "serve")
+			cmd.Env = append(environ, "LISTEN=127.0.0.1:0")
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { cmd.Process.Kill() })
+			url := waitForURL(t, stderr)
+
+			answered := make(chan error, 1)
+			go func() {
+				_, err := post(context.Background(), url, "user-1")
+				answered <- err
+			}()
+			eventually(t, "Coze was asked", func() bool { return sb.Exchanges() == 1 })
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "new connections are refused", func() bool {
+				conn, err := net.Dial("tcp", strings.Trim(strings.TrimPrefix(url, "http:"), "/"))
+				if err == nil {
+					conn.Close()
+				}
+				return err != nil
+			})
+			if err := <-answered; err != nil {
+				t.Errorf("the open request: %v", err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		})
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came that %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestServeTLS(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "127.0.0.1"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, scriptKey().Public(), scriptKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(scriptKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, certFile, "CERTIFICATE", der)
+	writePEM(t, keyFile, "PRIVATE KEY", keyDER)
+
+	_, environ := startSandboxServer(t)
+	var log logBuffer
+	url := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile)...)
+	if !strings.HasPrefix(url, "https://") {
+		t.Fatalf("served at %s", url)
+	}
+	pool := x509.NewCertPool()
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(cert)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Post(url+"/", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 200 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+
+	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}
+	if response, err := (&http.Client{Transport: old}).Post(url+"/", "", nil); err == nil {
+		response.Body.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
+}
+
+func writePEM(t *testing.T, name, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The start-up line says what is served, for which app and region, and with which key; and a warning follows.
+func TestStartUpLine(t *testing.T) {
+	sb, environ := startSandboxServer(t)
+	var log logBuffer
+	serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...)
+	first, rest, _ := bytes.Cut([]byte(log.String()), []byte("\n"))
+	for _, want := range []string{sb.App("").ClientID, `"region":"custom"`, "SHA256:", `"url":"http://127.0.0.1:`, `"version":"`} {
+		if !strings.Contains(string(first), want) {
+			t.Errorf("%s is not in %s", want, first)
+		}
+	}
+	eventually(t, "open access is warned of", func() bool {
+		_, rest, _ = bytes.Cut([]byte(log.String()), []byte("\n"))
+		return bytes.Contains(rest, []byte("access is open"))
+	})
+}

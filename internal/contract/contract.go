@@ -1,0 +1,257 @@
+// Package contract is the HTTP contract of docs/http.md as a test suite. It runs against every build of the service,
+// native or Worker: a build says how it is started, and the suite speaks to it over HTTP only, with a sandbox in
+// Coze's place.
+package contract
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"coze-token/sandbox"
+)
+
+// A Build starts the service under test.
+type Build interface {
+	// Start serves with the given settings until t ends, and returns the base URL, without a slash at the end. Wrong
+	// settings are served, too: as the misconfigured answer.
+	Start(t *testing.T, settings map[string]string) (url string)
+	// Output is everything that the services started so far have logged or printed.
+	Output() string
+}
+
+// Run runs the whole suite.
+func Run(t *testing.T, b Build) {
+	t.Run("Token", func(t *testing.T) { testToken(t, b) })
+	t.Run("Session", func(t *testing.T) { testSession(t, b) })
+	t.Run("Parallel", func(t *testing.T) { testParallel(t, b) })
+	t.Run("Request", func(t *testing.T) { testRequest(t, b) })
+	t.Run("Health", func(t *testing.T) { testHealth(t, b) })
+	t.Run("Settings", func(t *testing.T) { testSettings(t, b) })
+	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
+	t.Run("Misconfigured", func(t *testing.T) { testMisconfigured(t, b) })
+}
+
+// key is the made-up private key of every sandbox here: making one takes a while.
+var key = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+// A scene is a sandbox and a service in front of it.
+type scene struct {
+	*sandbox.Sandbox
+	url      string
+	coze     string // the sandbox's address
+	settings map[string]string
+}
+
+// start opens a scene. The settings given are laid over those of the sandbox's app; an empty one takes one away.
+func start(t *testing.T, b Build, settings map[string]string) *scene {
+	t.Helper()
+	sb, err := sandbox.New(sandbox.Options{Key: key()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	coze := httptest.NewServer(sb)
+	t.Cleanup(coze.Close)
+	all := sb.Settings(coze.URL)
+	maps.Copy(all, settings)
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	s := &scene{sb, b.Start(t, all), coze.URL, all}
+	t.Cleanup(func() { s.checkOutput(t, b) })
+	return s
+}
+
+// checkOutput looks for secrets in what was logged: the key, every assertion and every token of the scene.
+func (s *scene) checkOutput(t *testing.T, b Build) {
+	output := b.Output()
+	leak := func(what, secret string) {
+		if secret != "" && strings.Contains(output, secret) {
+			t.Errorf("%s was logged", what)
+		}
+	}
+	for _, line := range strings.Split(s.settings["PRIVATE_KEY"], "\n") {
+		if !strings.HasPrefix(line, "-----") && len(line) > 20 {
+			leak("a part of the private key", line)
+		}
+	}
+	for _, r := range s.Requests() {
+		if r.Assertion == "" {
+			t.Error("the sandbox kept no assertion to look for")
+		}
+		leak("an assertion", r.Assertion)
+		if name, _ := r.Claims["session_name"].(string); len(name) > 5 {
+			leak("a session name", name)
+		}
+	}
+	issuedTokens.Range(func(token, _ any) bool {
+		leak("a token", token.(string))
+		return true
+	})
+}
+
+// issuedTokens are all tokens that were handed out to the suite.
+var issuedTokens sync.Map
+
+// An answer is what the service said.
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+// A tokenBody has every member of the answer with a token.
+type tokenBody struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int64  `json:"expires_in"`
+	TokenType   string `json:"token_type"`
+	Token       string `json:"token"`
+	TTL         int64  `json:"ttl"`
+}
+
+// A failureBody has every member of the answer without one.
+type failureBody struct {
+	Error     string `json:"error"`
+	Code      string `json:"code"`
+	Hint      string `json:"hint"`
+	RequestID string `json:"request_id"`
+	Upstream  *struct {
+		Status  int    `json:"status"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		LogID   string `json:"logid"`
+	} `json:"upstream"`
+}
+
+var client = &http.Client{
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       30 * time.Second,
+}
+
+// do sends a request and checks what is true of every answer.
+func (s *scene) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	a := answer{Response: response}
+	if a.body, err = io.ReadAll(response.Body); err != nil {
+		t.Fatal(err)
+	}
+	checkHeaders(t, a)
+	return a
+}
+
+func (s *scene) post(t *testing.T, headers ...string) answer {
+	t.Helper()
+	return s.do(t, "POST", "/", nil, headers...)
+}
+
+var requestID = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+func checkHeaders(t *testing.T, a answer) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"Content-Type":           "application/json; charset=utf-8",
+		"Cache-Control":          "no-store",
+		"X-Content-Type-Options": "nosniff",
+		"Referrer-Policy":        "no-referrer",
+	} {
+		if got := a.Header[name]; !slices.Equal(got, []string{want}) {
+			t.Errorf("%s %s: %s is %q, not %q", a.Request.Method, a.Request.URL.Path, name, got, want)
+		}
+	}
+	if id := a.Header.Get("X-Request-ID"); !requestID.MatchString(id) {
+		t.Errorf("X-Request-ID is %q", id)
+	}
+}
+
+// token reads an answer with a token, to the letter of the contract.
+func (a answer) token(t *testing.T) tokenBody {
+	t.Helper()
+	if a.StatusCode != http.StatusOK {
+		t.Fatalf("status %d: %s", a.StatusCode, a.body)
+	}
+	var body tokenBody
+	decode(t, a.body, &body)
+	issuedTokens.Store(body.AccessToken, true)
+	return body
+}
+
+// failure reads an answer without one.
+func (a answer) failure(t *testing.T, status int, code string) failureBody {
+	t.Helper()
+	if a.StatusCode != status {
+		t.Errorf("status %d, not %d: %s", a.StatusCode, status, a.body)
+	}
+	if a.Request.Method == http.MethodHead {
+		return failureBody{}
+	}
+	var body failureBody
+	decode(t, a.body, &body)
+	if body.Code != code {
+		t.Errorf("code %q, not %q: %s", body.Code, code, a.body)
+	}
+	if body.Error == "" || body.Hint == "" {
+		t.Errorf("what went wrong, or what to do, is not said: %s", a.body)
+	}
+	if body.RequestID != a.Header.Get("X-Request-ID") {
+		t.Errorf("request_id is %q, the header says %q", body.RequestID, a.Header.Get("X-Request-ID"))
+	}
+	return body
+}
+
+// decode insists that the JSON has the members of v and no others.
+func decode(t *testing.T, data []byte, v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	if d.More() {
+		t.Fatalf("more than one JSON value: %s", data)
+	}
+}
+
+// issued is what the sandbox knows of a token.
+func (s *scene) issued(t *testing.T, token string) sandbox.Issue {
+	t.Helper()
+	issue, ok := s.Issued(token)
+	if !ok {
+		t.Fatal("the sandbox did not issue this token")
+	}
+	return issue
+}
+
+func fails(t *testing.T, s *scene, faults ...string) {
+	t.Helper()
+	if err := s.Fail(faults...); err != nil {
+		t.Fatal(fmt.Errorf("%v: %w", faults, err))
+	}
+}

@@ -1,0 +1,67 @@
+// Package service puts the house together: from settings and what a host provides, it builds the [http.Handler] that
+// the host serves.
+package service
+
+import (
+	"crypto"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"coze-token/config"
+	"coze-token/coze"
+	"coze-token/gate"
+)
+
+// A Platform is what a host provides.
+type Platform struct {
+	// Transport sends requests to Coze. It is called directly: no redirect is followed, and no http.Client is linked.
+	Transport http.RoundTripper
+	// Signer wraps an RSA private key where the host signs better than Go does. Optional: the key signs by itself.
+	Signer func(crypto.Signer) crypto.Signer
+	// Log takes the records.
+	Log *slog.Logger
+	// Remedy ends what callers are told while settings are wrong: how settings are changed on this host. Optional.
+	Remedy string
+}
+
+// New builds the service.
+func New(s *config.Settings, p Platform) http.Handler {
+	return gate.New(gate.Options{
+		Source:  Source(s, p),
+		Grant:   Grant(s, p),
+		Timeout: s.Timeout,
+		Log:     p.Log,
+	})
+}
+
+// Source is what the service gets its tokens from.
+func Source(s *config.Settings, p Platform) coze.Source {
+	return &coze.Client{Transport: p.Transport}
+}
+
+// Grant is what the service asks for on behalf of a caller that names no session.
+func Grant(s *config.Settings, p Platform) coze.Grant {
+	app := *s.App
+	if p.Signer != nil {
+		app.Keys = slices.Clone(app.Keys)
+		for i := range app.Keys {
+			app.Keys[i].Signer = p.Signer(app.Keys[i].Signer)
+		}
+	}
+	return coze.Grant{App: &app, Session: s.DefaultSession, Duration: s.Duration}
+}
+
+// Misconfigured builds what is served in place of the service while its settings are wrong, on hosts that cannot
+// refuse to start. Callers are told which variables are at fault; what is wrong with each is for the log.
+func Misconfigured(faults config.Faults, p Platform) http.Handler {
+	names := faults.Names()
+	for _, f := range faults {
+		p.Log.Error("misconfigured", "name", f.Name, "problem", f.Problem, "remedy", f.Remedy)
+	}
+	return gate.New(gate.Options{
+		Misconfigured: &gate.Misconfigured{Problem: "settings are missing or wrong: " + strings.Join(names, ", "), Remedy: p.Remedy},
+		Log:           p.Log,
+	})
+}
