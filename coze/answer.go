@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	maxAnswer = 1 << 20 // bytes; a real answer has a few hundred
+	// MaxAnswer is the most that is read of an answer of Coze's, in bytes. A real one has a few hundred.
+	MaxAnswer = 1 << 20
 	// maxAhead is the furthest expiry that is believed: the longest token, and an hour for clocks that disagree.
 	maxAhead = 25 * time.Hour
 )
@@ -65,7 +66,7 @@ func (a answer) logID() string {
 // readAnswer turns Coze's HTTP answer into a token or an *Error. Should Coze, or what stands in its place, repeat the
 // assertion that it was sent, it is not passed on.
 func readAnswer(response *http.Response, assertion string, now time.Time) (Token, *Error) {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
 	fail := &Error{
 		Kind:   Unavailable,
 		Status: response.StatusCode,
@@ -89,7 +90,7 @@ func readAnswer(response *http.Response, assertion string, now time.Time) (Token
 
 // decodeAnswer returns the token in body, or completes fail and returns true.
 func decodeAnswer(body []byte, response *http.Response, now time.Time, fail *Error) (token Token, failed bool) {
-	if len(body) > maxAnswer {
+	if len(body) > MaxAnswer {
 		fail.Message = "the answer is larger than 1 MiB"
 		return token, true
 	}

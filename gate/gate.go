@@ -53,6 +53,8 @@ type Options struct {
 type Misconfigured struct {
 	Problem string
 	Remedy  string
+	// Detail is what the log says with each request that fails for it.
+	Detail string
 }
 
 type gate struct{ Options }
@@ -118,6 +120,7 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 // token is the way of a request for a token: from what the caller sent to a grant, and on to the source.
 func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange) answer {
 	if g.Misconfigured != nil {
+		x.err = errors.New(g.Misconfigured.Detail)
 		return misconfigured(g.Misconfigured)
 	}
 	if a, ok := drain(w, r); !ok {

@@ -7,12 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"coze-token/coze"
 )
 
 // SessionHeader carries the caller's end user, who becomes the session that the token is limited to.
 const SessionHeader = "X-User-Id" // in Go's canonical form; HTTP does not mind the case
+
+// RequestHeaders are all the headers that a gate reads, for hosts that carry no others.
+var RequestHeaders = []string{SessionHeader}
 
 // sessionOf reads the session header. A name that is present must be a good one: what is wrong with it is an error,
 // because a name silently replaced would put several users into one session.
@@ -34,6 +38,10 @@ func checkSession(session string) error {
 	// section 5.2 lets it. Nothing then tells the two from a name with a comma and a space in it, so neither is taken.
 	if strings.Contains(session, ", ") {
 		return errors.New("it holds a comma and a space, as when the header is sent twice")
+	}
+	// That runtime also replaces bytes that are not UTF-8 by U+FFFD, so that different names would become one.
+	if strings.ContainsRune(session, utf8.RuneError) {
+		return errors.New("it is not UTF-8")
 	}
 	return coze.CheckSession(session)
 }

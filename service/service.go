@@ -54,14 +54,12 @@ func Grant(s *config.Settings, p Platform) coze.Grant {
 }
 
 // Misconfigured builds what is served in place of the service while its settings are wrong, on hosts that cannot
-// refuse to start. Callers are told which variables are at fault; what is wrong with each is for the log.
+// refuse to start. Callers are told which variables are at fault; what is wrong with each goes to the log, with each
+// request, until it is mended.
 func Misconfigured(faults config.Faults, p Platform) http.Handler {
-	names := faults.Names()
-	for _, f := range faults {
-		p.Log.Error("misconfigured", "name", f.Name, "problem", f.Problem, "remedy", f.Remedy)
-	}
+	problem := "settings are missing or wrong: " + strings.Join(faults.Names(), ", ")
 	return gate.New(gate.Options{
-		Misconfigured: &gate.Misconfigured{Problem: "settings are missing or wrong: " + strings.Join(names, ", "), Remedy: p.Remedy},
+		Misconfigured: &gate.Misconfigured{Problem: problem, Remedy: p.Remedy, Detail: faults.Error()},
 		Log:           p.Log,
 	})
 }

@@ -89,6 +89,7 @@ func testSession(t *testing.T, b Build) {
 		"a C1 control character": {"X-User-ID", "a\u0085b"},
 		"not UTF-8":              {"X-User-ID", "a\xffb"},
 		"UTF-8 cut off":          {"X-User-ID", "a\xe7\x94"},
+		"U+FFFD":                 {"X-User-ID", "a\uFFFDb"},
 		"sent twice":             {"X-User-ID", "a", "X-User-ID", "b"},
 		"sent twice, the same":   {"X-User-ID", "a", "X-User-ID", "a"},
 		"joined by a proxy":      {"X-User-ID", "a, b"},

@@ -1,0 +1,67 @@
+//go:build wasip1
+
+// Command worker is the token service on Cloudflare Workers: package service on the host worker. wrangler.jsonc says how
+// it is built and deployed, docs/workers.md how it is used.
+package main
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"coze-token/config"
+	"coze-token/coze"
+	"coze-token/gate"
+	"coze-token/host/worker"
+	"coze-token/service"
+)
+
+// A reactor's main is never run: the program is what its init functions leave behind.
+func main() {}
+
+func init() {
+	worker.Serve(handler(), worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders})
+}
+
+// handler is made before the first request, so nothing in it waits, sends or draws anything random.
+func handler() http.Handler {
+	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true})
+	level := slog.LevelInfo
+	if err == nil {
+		level = settings.LogLevel
+	}
+	platform := service.Platform{
+		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
+		Signer:    webCrypto,
+		Log:       slog.New(worker.NewLogHandler(level)),
+		Remedy:    remedy,
+	}
+	for _, w := range warnings {
+		platform.Log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
+	}
+	var faults config.Faults
+	if errors.As(err, &faults) {
+		return service.Misconfigured(faults, platform)
+	}
+	return service.New(settings, platform)
+}
+
+const remedy = "set CLIENT_ID, KID and PRIVATE_KEY with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc, and deploy again; " +
+	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
+
+// webCrypto moves the key to where JavaScript can sign with it and nothing can read it; it also signs in a tenth of the
+// time that Go takes in WebAssembly.
+func webCrypto(key crypto.Signer) crypto.Signer {
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return key
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return key // Go signs, slowly
+	}
+	return worker.NewSigner(der, private.Public())
+}
