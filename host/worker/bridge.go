@@ -20,6 +20,7 @@ import (
 type bridge struct {
 	handler http.Handler
 	options Options
+	names   []string // of the request headers that are carried; none means all
 
 	mu      sync.Mutex
 	out     outbox
@@ -40,9 +41,11 @@ type result struct {
 }
 
 func newBridge(h http.Handler, o Options) *bridge {
+	o = o.withDefaults()
 	return &bridge{
 		handler: h,
-		options: o.withDefaults(),
+		options: o,
+		names:   carried(o.Headers),
 		open:    make(map[uint32]context.CancelFunc),
 		effects: make(map[uint32]chan result),
 	}

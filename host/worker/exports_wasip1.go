@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"strings"
 	"unsafe"
 )
 
@@ -40,12 +39,8 @@ func workerOpen() uint32 {
 		b.settle()
 	}
 	b.out.reset()
-	if b.options.Headers != nil {
-		names := append([]string{"cf-connecting-ip"}, b.options.Headers...)
-		for i, name := range names {
-			names[i] = strings.ToLower(name)
-		}
-		b.out.buf = appendFrame(b.out.buf, uint32(len(names)), names, nil)
+	if len(b.names) > 0 {
+		b.out.buf = appendFrame(b.out.buf, uint32(len(b.names)), b.names, nil)
 		mailbox.named = 1
 	}
 	publish(b)

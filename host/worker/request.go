@@ -31,17 +31,15 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 	if !ok {
 		return nil, errFrame
 	}
-	slash := strings.IndexAny(rest, "/?")
+	// The platform has parsed the URL: it always has a path.
+	slash := strings.IndexByte(rest, '/')
 	if slash < 0 {
-		slash = len(rest)
+		return nil, errFrame
 	}
 	host, path := rest[:slash], rest[slash:]
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
-	u, err := url.ParseRequestURI(path)
+	u, err := parsePath(path)
 	if err != nil {
-		return nil, errFrame // without err, which quotes the URL
+		return nil, err
 	}
 
 	fields := strings.Count(head, "\x00")
@@ -57,7 +55,11 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 			return nil, errFrame
 		}
 		head = after
-		name = textproto.CanonicalMIMEHeaderKey(name)
+		if len(name) == 1 && 0 < name[0] && int(name[0]) <= len(b.names) {
+			name = b.names[name[0]-1]
+		} else {
+			name = textproto.CanonicalMIMEHeaderKey(name)
+		}
 		if name == "Host" {
 			continue // as in net/http: it is in Request.Host
 		}
@@ -81,8 +83,8 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 		Host:       host,
 		RequestURI: path,
 	}).WithContext(ctx)
-	if ip := header.Get("Cf-Connecting-Ip"); ip != "" {
-		r.RemoteAddr = net.JoinHostPort(ip, "0")
+	if ip := header[clientIP]; len(ip) == 1 {
+		r.RemoteAddr = net.JoinHostPort(ip[0], "0")
 	}
 	switch f.number {
 	case 0:
@@ -94,6 +96,26 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 		r.Body = &body{ctx: ctx, bridge: b}
 	}
 	return r, nil
+}
+
+// clientIP is the header in which Cloudflare says who asks.
+const clientIP = "Cf-Connecting-Ip"
+
+// parsePath is url.ParseRequestURI, which it leaves out for paths that have
+// nothing to parse in them: nearly all.
+func parsePath(path string) (*url.URL, error) {
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || '-' <= c && c <= '9' || c == '_' {
+			continue
+		}
+		u, err := url.ParseRequestURI(path)
+		if err != nil {
+			return nil, errFrame // without err, which quotes the URL
+		}
+		return u, nil
+	}
+	return &url.URL{Path: path}, nil
 }
 
 // A body is a request's body, carried over the bridge when it is first read

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 )
 
 // Options are what an application may say about its Worker. The zero value is good.
@@ -25,7 +26,7 @@ type Options struct {
 	// Headers names the request headers that the handler reads, in any case;
 	// others are not carried. Workers requests have a dozen headers that
 	// few handlers look at, and each costs time. CF-Connecting-IP
-	// is always carried. Optional; nil carries all.
+	// is always carried. Optional; all, if it is empty.
 	Headers []string
 
 	// Warm runs once while the Worker starts, before the first request, so
@@ -58,6 +59,27 @@ func (o Options) withDefaults() Options {
 		o.Log = NewLogHandler(slog.LevelInfo)
 	}
 	return o
+}
+
+// maxNames is how many headers may be named: each place is a control character.
+const maxNames = 31
+
+// carried returns the canonical names of the headers to carry, or none where
+// every header is to be: because none is named, or too many.
+func carried(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	all := []string{clientIP}
+	for _, name := range names {
+		if name = http.CanonicalHeaderKey(name); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	if len(all) > maxNames {
+		return nil
+	}
+	return all
 }
 
 // failure is the body of every answer that the bridge makes in place of the

@@ -4,13 +4,19 @@
 // carry, survive or bound. host/worker/test runs it in workerd.
 package main
 
-import "coze-token/host/worker"
+import (
+	"os"
+	"strings"
+
+	"coze-token/host/worker"
+)
 
 func init() {
 	worker.Serve(handler(), worker.Options{
 		MaxBody:   1000,
 		MaxMemory: 48 << 20,
 		Warm:      warm,
+		Headers:   strings.Fields(os.Getenv("HEADERS")),
 	})
 }
 
