@@ -36,15 +36,37 @@ import program from "./program.wasm";
 export default serve(program, env);
 `;
 
+// workerd's own HTTP server does not tell a Worker that its client has gone;
+// another Worker that gives up its request does, the way Cloudflare's edge does.
+// This one passes requests on, and leaves after as many milliseconds as it is told.
+const FRONT = `
+export default {
+  async fetch(request, env) {
+    const after = request.headers.get("x-leave-after");
+    if (!after) return env.MAIN.fetch(request);
+    const controller = new AbortController();
+    const answer = env.MAIN.fetch(request.url, { method: request.method, signal: controller.signal });
+    const left = scheduler.wait(Number(after)).then(() => controller.abort());
+    try {
+      return await answer;
+    } catch {
+      await left;
+      return new Response("left", { status: 499 });
+    }
+  },
+};
+`;
+
 /**
  * Starts workerd with a Worker and waits until it listens.
- * @param {{module?: string, entry?: string, vars?: Record<string, string>}} options
+ * @param {{module?: string, entry?: string, vars?: Record<string, string>, front?: boolean}} options
  */
-export async function start({ module, entry = ENTRY, vars = {} }) {
+export async function start({ module, entry = ENTRY, vars = {}, front = false }) {
   mkdirSync(build, { recursive: true });
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = [`(name = "entry.mjs", esModule = embed "entry.mjs")`];
   writeFileSync(path.join(dir, "entry.mjs"), entry);
+  writeFileSync(path.join(dir, "front.mjs"), FRONT);
   for (const file of readdirSync(host).filter((name) => name.endsWith(".mjs"))) {
     copyFileSync(path.join(host, file), path.join(dir, file));
     modules.push(`(name = "${file}", esModule = embed "${file}")`);
@@ -60,10 +82,16 @@ export async function start({ module, entry = ENTRY, vars = {} }) {
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
+    (name = "front", worker = .front),
     (name = "internet", network = (allow = ["public", "private"]))
   ],
-  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "main") ],
+  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "${front ? "front" : "main"}") ],
   logging = (structuredLogging = true)
+);
+const front :Workerd.Worker = (
+  modules = [ (name = "front.mjs", esModule = embed "front.mjs") ],
+  bindings = [ (name = "MAIN", service = "main") ],
+  compatibilityDate = "${COMPATIBILITY_DATE}"
 );
 const main :Workerd.Worker = (
   modules = [ ${modules.join(", ")} ],
