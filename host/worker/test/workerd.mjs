@@ -110,8 +110,13 @@ const main :Workerd.Worker = (
     stream?.setEncoding("utf8").on("data", (text) => (output += text));
   }
   const gone = new Promise((resolve) => child.once("exit", resolve));
+  // A test that is ended from outside must not leave its workerd behind.
+  const kill = () => child.kill("SIGKILL");
+  const interrupted = () => process.exit(1);
+  process.once("exit", kill).once("SIGTERM", interrupted);
   const stop = async () => {
-    child.kill("SIGKILL");
+    process.off("exit", kill).off("SIGTERM", interrupted);
+    kill();
     await gone;
     rmSync(dir, { recursive: true, force: true });
   };
