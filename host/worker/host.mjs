@@ -1,0 +1,94 @@
+// The JavaScript side of a Go program on Workers: it translates and performs,
+// and decides nothing. ABI.md describes the bridge, the Go package's
+// documentation what an application sees.
+
+import { decodeFrame } from "./codec.mjs";
+import { Call } from "./call.mjs";
+import { Instance } from "./instance.mjs";
+
+/**
+ * Makes a Worker of a Go program that called worker.Serve. Call it in global
+ * scope: the program is started and warm before the first request comes.
+ *
+ *     import { env } from "cloudflare:workers";
+ *     import { serve } from "./host.mjs";
+ *     import program from "./program.wasm";
+ *     export default serve(program, env);
+ *
+ * @param {WebAssembly.Module} module
+ * @param {object} env the Worker's variables; those that are text become Go's environment
+ * @returns {{fetch(request: Request, env: unknown, ctx: ExecutionContext): Response | Promise<Response>}}
+ */
+export function serve(module, env) {
+  /** @type {Record<string, string>} */
+  const text = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (typeof value === "string" && !value.includes("\0")) text[name] = value;
+  }
+  /** @type {Instance | undefined} takes the next request */
+  let current = new Instance(module, text, true);
+
+  return {
+    fetch(request, bindings, ctx) {
+      if (!current?.usable()) {
+        current = undefined;
+        try {
+          current = new Instance(module, text, false);
+        } catch {
+          return internalError();
+        }
+      }
+      const instance = current;
+      const call = new Call(request, bindings, ctx);
+      instance.start(call);
+      if (call.answer === undefined) return call.wait(instance).then(() => respond(call.answer));
+      if (call.pending > 0 || call.background) ctx.waitUntil(call.keep(instance));
+      return respond(call.answer);
+    },
+  };
+}
+
+/**
+ * The answer that Go gave, or the bridge's own when Go has failed.
+ * @param {Uint8Array | null | undefined} answer
+ */
+function respond(answer) {
+  if (!answer) return internalError();
+  const { number: status, fields, body } = decodeFrame(answer);
+  const none = status === 204 || status === 205 || status === 304;
+  return new Response(none ? null : body, { status, headers: headersOf(fields) });
+}
+
+/**
+ * Names and values as what Response takes: an object, which it reads in half the
+ * time of anything else, or Headers where a name is repeated.
+ * @param {string[]} fields
+ */
+function headersOf(fields) {
+  /** @type {Record<string, string>} */
+  const once = {};
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] in once) return repeated(fields);
+    once[fields[i]] = fields[i + 1];
+  }
+  return once;
+}
+
+/** @param {string[]} fields */
+function repeated(fields) {
+  const headers = new Headers();
+  for (let i = 0; i < fields.length; i += 2) headers.append(fields[i], fields[i + 1]);
+  return headers;
+}
+
+/** The same as serve.go's failure. */
+function internalError() {
+  return new Response('{"error":"internal error","code":"internal_error"}', {
+    status: 500,
+    headers: {
+      "Content-Type": "application/json; charset=utf-8",
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+}

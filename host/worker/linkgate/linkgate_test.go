@@ -1,0 +1,27 @@
+package linkgate_test
+
+import (
+	"strings"
+	"testing"
+
+	"coze-token/host/worker/linkgate"
+)
+
+func TestWorkerLinksNoClient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two modules")
+	}
+	if err := linkgate.Check("coze-token/host/worker/internal/testworker"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClientIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two modules")
+	}
+	err := linkgate.Check("coze-token/host/worker/linkgate/testdata/client")
+	if err == nil || !strings.Contains(err.Error(), "net_http.__Client_.do") || !strings.Contains(err.Error(), "crypto_tls.__Conn_.") {
+		t.Errorf("err = %v", err)
+	}
+}

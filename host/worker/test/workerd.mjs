@@ -1,0 +1,167 @@
+// Runs a Worker in the real runtime: workerd itself, nothing in between.
+
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const require = createRequire(import.meta.url);
+const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
+
+/** The date that the tests' Workers are compatible with. */
+const COMPATIBILITY_DATE = "2026-11-01";
+
+const here = import.meta.dirname;
+const host = path.join(here, "..");
+const build = path.join(here, "..", "..", "..", "build");
+
+/** Builds a Go program to a module and returns its path. */
+export function buildModule(pkg = "./host/worker/internal/testworker") {
+  mkdirSync(build, { recursive: true });
+  const to = path.join(build, `${path.basename(pkg)}.wasm`);
+  const { status, stderr } = spawnSync(
+    "go",
+    ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", to, pkg],
+    { cwd: path.join(build, ".."), env: { ...process.env, GOOS: "wasip1", GOARCH: "wasm" }, encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`go build ${pkg}: ${stderr}`);
+  return to;
+}
+
+const ENTRY = `
+import { env } from "cloudflare:workers";
+import { serve } from "./host.mjs";
+import program from "./program.wasm";
+export default serve(program, env);
+`;
+
+// workerd's own HTTP server does not tell a Worker that its client has gone;
+// another Worker that gives up its request does, the way Cloudflare's edge does.
+// This one passes requests on, and leaves after as many milliseconds as it is told.
+const FRONT = `
+export default {
+  async fetch(request, env) {
+    const after = request.headers.get("x-leave-after");
+    if (!after) return env.MAIN.fetch(request);
+    const controller = new AbortController();
+    const answer = env.MAIN.fetch(request.url, { method: request.method, signal: controller.signal });
+    const left = scheduler.wait(Number(after)).then(() => controller.abort());
+    try {
+      return await answer;
+    } catch {
+      await left;
+      return new Response("left", { status: 499 });
+    }
+  },
+};
+`;
+
+/**
+ * Starts workerd with a Worker and waits until it listens.
+ * @param {{module?: string, entry?: string, vars?: Record<string, string>, front?: boolean}} options
+ */
+export async function start({ module, entry = ENTRY, vars = {}, front = false }) {
+  mkdirSync(build, { recursive: true });
+  const dir = mkdtempSync(path.join(build, "workerd-"));
+  const modules = [`(name = "entry.mjs", esModule = embed "entry.mjs")`];
+  writeFileSync(path.join(dir, "entry.mjs"), entry);
+  writeFileSync(path.join(dir, "front.mjs"), FRONT);
+  for (const file of readdirSync(host).filter((name) => name.endsWith(".mjs"))) {
+    copyFileSync(path.join(host, file), path.join(dir, file));
+    modules.push(`(name = "${file}", esModule = embed "${file}")`);
+  }
+  if (module) {
+    copyFileSync(module, path.join(dir, "program.wasm"));
+    modules.push(`(name = "program.wasm", wasm = embed "program.wasm")`);
+  }
+  const bindings = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
+  writeFileSync(
+    path.join(dir, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "front", worker = .front),
+    (name = "internet", network = (allow = ["public", "private"]))
+  ],
+  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "${front ? "front" : "main"}") ],
+  logging = (structuredLogging = true)
+);
+const front :Workerd.Worker = (
+  modules = [ (name = "front.mjs", esModule = embed "front.mjs") ],
+  bindings = [ (name = "MAIN", service = "main") ],
+  compatibilityDate = "${COMPATIBILITY_DATE}"
+);
+const main :Workerd.Worker = (
+  modules = [ ${modules.join(", ")} ],
+  bindings = [ ${bindings.join(", ")} ],
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  compatibilityFlags = ["enable_request_signal"]
+);
+`,
+  );
+  const child = spawn(workerd, ["serve", "config.capnp", "--control-fd=3"], {
+    cwd: dir,
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text) => (output += text));
+  }
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  // A test that is ended from outside must not leave its workerd behind.
+  const kill = () => child.kill("SIGKILL");
+  const interrupted = () => process.exit(1);
+  process.once("exit", kill).once("SIGTERM", interrupted);
+  const stop = async () => {
+    process.off("exit", kill).off("SIGTERM", interrupted);
+    kill();
+    await gone;
+    rmSync(dir, { recursive: true, force: true });
+  };
+  let control = "";
+  const port = await new Promise((resolve) => {
+    child.stdio[3]?.on("data", (text) => {
+      control += text;
+      const listens = /"port":(\d+)/.exec(control);
+      if (listens) resolve(Number(listens[1]));
+    });
+    gone.then(() => resolve(0));
+  });
+  if (!port) {
+    await stop();
+    throw new Error(`workerd did not start: ${output}`);
+  }
+  return {
+    port,
+    pid: /** @type {number} */ (child.pid),
+    url: `http://127.0.0.1:${port}`,
+    stop,
+    /** Everything that workerd has written so far. */
+    output: () => output,
+    /** What was logged so far, one object for each line. */
+    logs: () =>
+      output
+        .split("\n")
+        .filter((line) => line.startsWith("{"))
+        .map((line) => JSON.parse(line)),
+  };
+}
+
+/**
+ * Asks until what is asked for is so, and fails when it never is.
+ * @template T
+ * @param {() => T | Promise<T>} ask
+ * @param {number} ms
+ * @returns {Promise<T>}
+ */
+export async function eventually(ask, ms = 5000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const got = await ask();
+    if (got) return got;
+    if (Date.now() > end) throw new Error(`never so: ${ask}`);
+    await sleep(20);
+  }
+}
