@@ -9,8 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const require = createRequire(import.meta.url);
 const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
 
-/** The date that the tests' Workers are compatible with. */
-const COMPATIBILITY_DATE = "2026-11-01";
+/** The date that the tests' Workers are compatible with: wrangler.jsonc's. */
+const COMPATIBILITY_DATE = "2026-11-17";
 
 const here = import.meta.dirname;
 const host = path.join(here, "..");
@@ -58,23 +58,38 @@ export default {
 `;
 
 /**
- * Starts workerd with a Worker and waits until it listens.
- * @param {{module?: string, entry?: string, vars?: Record<string, string>, front?: boolean}} options
+ * Lays out the modules of a Worker, the entry first, and names them as workerd's configuration does.
+ * @param {string} dir where to
+ * @param {{module?: string, entry?: string, artefact?: string}} options
  */
-export async function start({ module, entry = ENTRY, vars = {}, front = false }) {
-  mkdirSync(build, { recursive: true });
-  const dir = mkdtempSync(path.join(build, "workerd-"));
-  const modules = [`(name = "entry.mjs", esModule = embed "entry.mjs")`];
-  writeFileSync(path.join(dir, "entry.mjs"), entry);
-  writeFileSync(path.join(dir, "front.mjs"), FRONT);
-  for (const file of readdirSync(host).filter((name) => name.endsWith(".mjs"))) {
-    copyFileSync(path.join(host, file), path.join(dir, file));
-    modules.push(`(name = "${file}", esModule = embed "${file}")`);
+function layOut(dir, { module, entry = ENTRY, artefact }) {
+  /** @param {string} file */
+  const named = (file) => `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
+  if (artefact) {
+    const files = readdirSync(artefact).filter((file) => /\.(js|wasm)$/.test(file));
+    for (const file of files) copyFileSync(path.join(artefact, file), path.join(dir, file));
+    return files.sort((a, b) => Number(b.endsWith(".js")) - Number(a.endsWith(".js"))).map(named);
   }
+  writeFileSync(path.join(dir, "entry.mjs"), entry);
+  const files = readdirSync(host).filter((name) => name.endsWith(".mjs"));
+  for (const file of files) copyFileSync(path.join(host, file), path.join(dir, file));
   if (module) {
     copyFileSync(module, path.join(dir, "program.wasm"));
-    modules.push(`(name = "program.wasm", wasm = embed "program.wasm")`);
+    files.push("program.wasm");
   }
+  return ["entry.mjs", ...files].map(named);
+}
+
+/**
+ * Starts workerd with a Worker and waits until it listens. The Worker is one's own entry, a Go program in the usual
+ * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made.
+ * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, string>, front?: boolean, tee?: NodeJS.WritableStream}} options
+ */
+export async function start({ vars = {}, front = false, tee, ...worker }) {
+  mkdirSync(build, { recursive: true });
+  const dir = mkdtempSync(path.join(build, "workerd-"));
+  const modules = layOut(dir, worker);
+  writeFileSync(path.join(dir, "front.mjs"), FRONT);
   const bindings = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   writeFileSync(
     path.join(dir, "config.capnp"),
@@ -96,8 +111,7 @@ const front :Workerd.Worker = (
 const main :Workerd.Worker = (
   modules = [ ${modules.join(", ")} ],
   bindings = [ ${bindings.join(", ")} ],
-  compatibilityDate = "${COMPATIBILITY_DATE}",
-  compatibilityFlags = ["enable_request_signal"]
+  compatibilityDate = "${COMPATIBILITY_DATE}"
 );
 `,
   );
@@ -107,7 +121,10 @@ const main :Workerd.Worker = (
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (text) => (output += text));
+    stream?.setEncoding("utf8").on("data", (text) => {
+      output += text;
+      tee?.write(text);
+    });
   }
   const gone = new Promise((resolve) => child.once("exit", resolve));
   // A test that is ended from outside must not leave its workerd behind.

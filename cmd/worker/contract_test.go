@@ -1,0 +1,104 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"coze-token/internal/contract"
+)
+
+// TestContract holds the Worker to the contract: the artefact that would be deployed, in the runtime that would run it.
+func TestContract(t *testing.T) {
+	contract.Run(t, &workerBuild{t: t, artefact: artefact(t)})
+}
+
+// artefact is what wrangler would deploy. It is made anew, so that no test passes on yesterday's.
+func artefact(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat(bin("wrangler")); err != nil {
+		t.Fatal("wrangler is not installed: run npm ci first, or make test, which does")
+	}
+	dir := filepath.Join(root, "build", "worker")
+	cmd := exec.Command(bin("wrangler"), "deploy", "--dry-run", "--outdir", dir)
+	cmd.Dir = root
+	cmd.Env = node()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wrangler: %v\n%s", err, out)
+	}
+	return dir
+}
+
+var root, _ = filepath.Abs("../..")
+
+func bin(name string) string { return filepath.Join(root, "node_modules", ".bin", name) }
+
+// node is an environment in which npm's Node comes before the machine's, which may be too old for wrangler.
+func node() []string {
+	return append(os.Environ(), "PATH="+filepath.Dir(bin("node"))+string(os.PathListSeparator)+os.Getenv("PATH"), "WRANGLER_SEND_METRICS=false")
+}
+
+// workerBuild runs the artefact in workerd.
+type workerBuild struct {
+	t        *testing.T
+	artefact string
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (b *workerBuild) Output() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+func (b *workerBuild) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(p)
+}
+
+func (b *workerBuild) Start(t *testing.T, settings map[string]string) string {
+	t.Helper()
+	cmd := exec.Command(bin("node"), filepath.Join("test", "worker.mjs"), b.artefact)
+	cmd.Dir = root
+	cmd.Env = node()
+	cmd.Stderr = b
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %s", err, b.Output())
+		}
+	})
+	settings["LOG_LEVEL"] = "debug"
+	vars, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdin.Write(append(vars, '\n'))
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the Worker did not start: %v: %s", err, b.Output())
+	}
+	go io.Copy(io.Discard, stdout)
+	return strings.TrimSpace(url)
+}
