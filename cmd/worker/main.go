@@ -7,7 +7,6 @@ package main
 import (
 	"crypto"
 	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -59,9 +58,9 @@ func webCrypto(key crypto.Signer) crypto.Signer {
 	if !ok {
 		return key
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	signer, err := worker.NewSigner(private)
 	if err != nil {
 		return key // Go signs, slowly
 	}
-	return worker.NewSigner(der, private.Public())
+	return signer
 }
