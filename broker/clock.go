@@ -31,8 +31,9 @@ type Clock struct {
 
 // A correction holds until the machine's clock is set.
 type correction struct {
-	by time.Duration
-	at time.Time // with the monotonic reading of the machine's clock, if it has one
+	by   time.Duration
+	at   time.Time // when it was found, by the machine's monotonic clock, if it has one
+	wall time.Time // and by its wall clock
 }
 
 const (
@@ -51,7 +52,7 @@ func (c *Clock) Now() time.Time {
 	}
 	// When the machine's clock was set after the correction was found, the correction is void: most likely the clock is right
 	// now. Sub takes the monotonic readings, Round(0) strips them.
-	if step := now.Round(0).Sub(k.at.Round(0)) - now.Sub(k.at); step > tolerated || step < -tolerated {
+	if step := now.Round(0).Sub(k.wall) - now.Sub(k.at); step > tolerated || step < -tolerated {
 		c.set.CompareAndSwap(k, nil)
 		return now
 	}
@@ -97,7 +98,7 @@ func (c *Clock) observe(sent, received, date time.Time) {
 	if k := c.set.Load(); k != nil && least-tolerated <= k.by && k.by <= most+tolerated {
 		return // within the old one's bounds: no reason to move
 	}
-	c.set.Store(&correction{by, received})
+	c.set.Store(&correction{by, received, received.Round(0)})
 	if by.Abs() >= skewed && c.Log != nil {
 		c.logged.Do(func() {
 			c.Log.Warn("this machine's clock differs from Coze's; Coze's is used, but set this one",

@@ -21,7 +21,7 @@ const (
 
 // Options are a broker's settings. The zero value is good.
 type Options struct {
-	// Size is how many grants are remembered, tokens and failures together. One takes about 220 bytes besides its token and
+	// Size is how many grants are remembered, tokens and failures together. One takes about 260 bytes besides its token and
 	// session. Optional: DefaultSize.
 	Size int
 	// MinTTL is the life that every token handed out still has, up to nine tenths of the duration it is asked for

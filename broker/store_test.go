@@ -132,13 +132,16 @@ func TestAbandonedClaim(t *testing.T) {
 func TestStoreFaults(t *testing.T) {
 	hang := func(ctx context.Context, _ string) error { time.Sleep(time.Minute); return nil }
 	for name, fault := range map[string]func(context.Context, string) error{
-		"error":               func(context.Context, string) error { return errors.New("connection refused") },
-		"hangs":               func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() },
-		"hangs for good":      hang,
-		"panics":              func(context.Context, string) error { panic("a bug in the store") },
-		"only claim hangs":    func(ctx context.Context, operation string) error { return only("claim", operation, ctx, hang) },
-		"only put hangs":      func(ctx context.Context, operation string) error { return only("put", operation, ctx, hang) },
-		"slow, then it hangs": func(ctx context.Context, operation string) error { time.Sleep(140 * time.Millisecond); return only("claim", operation, ctx, hang) },
+		"error":            func(context.Context, string) error { return errors.New("connection refused") },
+		"hangs":            func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() },
+		"hangs for good":   hang,
+		"panics":           func(context.Context, string) error { panic("a bug in the store") },
+		"only claim hangs": func(ctx context.Context, operation string) error { return only("claim", operation, ctx, hang) },
+		"only put hangs":   func(ctx context.Context, operation string) error { return only("put", operation, ctx, hang) },
+		"slow, then it hangs": func(ctx context.Context, operation string) error {
+			time.Sleep(140 * time.Millisecond)
+			return only("claim", operation, ctx, hang)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
