@@ -174,7 +174,6 @@ func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coz
 	if e.failure.holds(a, now) || a.rests(now) != nil {
 		return
 	}
-	t.floor, t.stale = t.base, ""
 	b.count.refreshes.Add(1)
 	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry}, now)
 }

@@ -19,15 +19,18 @@ func TestRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp(), Session: "anna"}
+		grant := coze.Grant{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
 		first := must(t, b, grant, broker.Want{})
+		if want := "czs_app-1_anna_15m0s_1"; first.Token.AccessToken != want {
+			t.Errorf("%s, want %s", first.Token.AccessToken, want)
+		}
 		second := must(t, b, grant, broker.Want{})
 		if first.Origin != broker.Minted || second.Origin != broker.Remembered || first.Token != second.Token {
 			t.Fatalf("got %+v, then %+v", first, second)
 		}
 		source.expect(t, 1)
 		// The default duration, written out, is the same grant; so are fractions of a second, which Coze never sees.
-		must(t, b, coze.Grant{App: testApp(), Session: "anna", Duration: 900*time.Second + time.Millisecond}, broker.Want{})
+		must(t, b, coze.Grant{App: testApp(), Session: "anna"}, broker.Want{})
 		source.expect(t, 1)
 		if st := b.Stats(); st.Grants != 1 || st.Exchanges != 1 || st.Flights != 0 {
 			t.Fatalf("%+v", st)

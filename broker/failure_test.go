@@ -78,6 +78,7 @@ func TestRefusedAppRests(t *testing.T) {
 		time.Sleep(13 * time.Second)
 		must(t, b, coze.Grant{App: app, Session: "probe"}, broker.Want{})
 		// And the success clears what the others had against them.
+		must(t, b, coze.Grant{App: app, Session: "b0"}, broker.Want{})
 		must(t, b, coze.Grant{App: app, Session: "0"}, broker.Want{})
 	})
 }
@@ -254,7 +255,124 @@ func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 		for i := range 599 {
 			time.Sleep(time.Second)
 			b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
-			must(t, b, inUse, broker.Want{})
+			for range 10 {
+				must(t, b, inUse, broker.Want{})
+				synctest.Wait()
+			}
+		}
+		if n := b.Stats().Refreshes; n > 25 {
+			t.Errorf("%d flights begun for a budget that is spent", n)
+		}
+	})
+}
+
+// A success of any grant clears what is common to all, at once.
+func TestSuccessClearsTheApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 1 {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
+		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
+		must(t, b, coze.Grant{App: app, Session: "b"}, broker.Want{})
+		must(t, b, coze.Grant{App: app, Session: "a"}, broker.Want{})
+	})
+}
+
+func TestSuccessClearsTheGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 3 {
+				return nil
+			}
+			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+		}}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp(), Duration: 10 * time.Second}
+		fails(t, b, grant, coze.Rejected)
+		time.Sleep(6 * time.Second)
+		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter < 8*time.Second {
+			t.Errorf("the second rest is %v", e.RetryAfter)
+		}
+		time.Sleep(12 * time.Second)
+		must(t, b, grant, broker.Want{})
+		time.Sleep(10 * time.Second)
+		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+			t.Errorf("the first rest after a success is %v", e.RetryAfter)
+		}
+	})
+}
+
+// What fails at the same time is one failure, not many in a row.
+func TestSimultaneousFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: time.Second, fail: func(int64, coze.Grant) error {
+			return &coze.Error{Kind: coze.Unavailable}
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		for i := range 100 {
+			go b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		time.Sleep(1001 * time.Millisecond)
+		if e := fails(t, b, coze.Grant{App: app, Session: "late"}, coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
+			t.Errorf("a rest of %v", e.RetryAfter)
+		}
+	})
+}
+
+// While Coze asks for quiet, tokens in use are not exchanged early either.
+func TestRefreshRestsWithTheApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 2 {
+				return &coze.Error{Kind: coze.Busy, RetryAfter: time.Minute}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+		time.Sleep(541 * time.Second)
+		fails(t, b, coze.Grant{App: app, Session: "new"}, coze.Busy)
+		for range 59 {
+			must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		source.expect(t, 2)
+	})
+}
+
+// A clock that Coze's answer sets back must not make seconds hours.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := 5 * time.Minute
+		fail := true
+		source := &fake{fail: func(int64, coze.Grant) error {
+			if fail {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{Now: func() time.Time { return time.Now().Add(off) }})
+		grant := coze.Grant{App: testApp()}
+		fails(t, b, grant, coze.Rejected)
+		off, fail = 0, false
+		must(t, b, grant, broker.Want{})
+
+		off = 5 * time.Minute
+		grant.Session = "a"
+		old := must(t, b, grant, broker.Want{})
+		off = 0
+		time.Sleep(20 * time.Second)
+		if got := must(t, b, grant, broker.Want{Stale: old.Token.AccessToken}); got.Token == old.Token {
+			t.Error("a token from the future stays young")
 		}
 	})
 }

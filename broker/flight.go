@@ -127,7 +127,6 @@ func (b *Broker) land(s *shard, f *flight, got outcome) {
 	case memorable(got.err):
 		e := s.entry(f.key, now)
 		e.failure = e.failure.after(f.app, got.err, now)
-		e.held.refresh = max(e.held.refresh, e.failure.until)
 		s.settle(e, max(e.held.expiry-f.terms.base, e.failure.until+int64(keepStreak)), now)
 		got.err = e.failure.answer(now)
 		got.err.Attempts = e.failure.err.Attempts

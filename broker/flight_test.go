@@ -41,13 +41,13 @@ func TestOneFlight(t *testing.T) {
 
 // The same without synctest, on real threads, with an exchange that takes no time: the gap between landing and the table must not be seen.
 func TestOneFlightOnThreads(t *testing.T) {
-	for range 50 {
+	for range 1000 {
 		source := &fake{}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
 		start := make(chan struct{})
 		var wg sync.WaitGroup
-		for range 64 {
+		for range 16 {
 			wg.Go(func() {
 				<-start
 				must(t, b, coze.Grant{App: app, Session: "anna"}, broker.Want{})
@@ -172,3 +172,61 @@ func TestSourceMisbehaves(t *testing.T) {
 type sourceFunc func() (coze.Token, error)
 
 func (f sourceFunc) Token(context.Context, coze.Grant) (coze.Token, error) { return f() }
+
+// A flight that was lost may land while its successor is still under way. That one's callers must not be forgotten.
+func TestLostFlightLandsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		source := sourceFunc(func() (coze.Token, error) {
+			if calls.Add(1) == 2 {
+				return coze.Token{}, &coze.Error{Kind: coze.Unsigned}
+			}
+			time.Sleep(5 * time.Second)
+			return coze.Token{AccessToken: "x", Expiry: time.Now().Add(time.Hour)}, nil
+		})
+		var lost func()
+		b := broker.New(source, broker.Options{Go: func(f func()) {
+			if lost == nil {
+				lost = f
+				return
+			}
+			go f()
+		}})
+		grant := coze.Grant{App: testApp(), Duration: time.Hour}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.Get(ctx, grant, broker.Want{})
+		time.Sleep(20 * time.Second)
+		go b.Get(t.Context(), grant, broker.Want{}) // its successor
+		synctest.Wait()
+		lost()
+		go b.Get(t.Context(), grant, broker.Want{}) // is to join that
+		synctest.Wait()
+		if n := calls.Load(); n != 2 {
+			t.Errorf("%d exchanges, want 2", n)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestErrorsAreEachCallersOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: time.Second, fail: func(int64, coze.Grant) error { return refused() }}
+		b := broker.New(source, broker.Options{})
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				_, err := b.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
+				e := err.(*coze.Error)
+				if e.Message == "mine" {
+					t.Error("another caller's error")
+				}
+				e.Message = "mine"
+			})
+		}
+		wg.Wait()
+		if e := fails(t, b, coze.Grant{App: testApp()}, coze.Rejected); e.Message == "mine" {
+			t.Error("another caller's error")
+		}
+	})
+}

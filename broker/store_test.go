@@ -157,6 +157,18 @@ func TestStoreFaults(t *testing.T) {
 					}
 					time.Sleep(time.Second)
 				}
+				// A store that failed is left alone for a while, so the next caller pays nothing.
+				switch name {
+				case "error", "panics", "only put hangs":
+				default:
+					time.Sleep(10 * time.Second)
+					must(t, b, coze.Grant{App: app, Session: "pays"}, broker.Want{})
+					began := time.Now()
+					must(t, b, coze.Grant{App: app, Session: "pays nothing"}, broker.Want{})
+					if d := time.Since(began); d != 300*time.Millisecond {
+						t.Errorf("waited %v for an exchange of 300 ms", d)
+					}
+				}
 				if n := log.lines(); n < 1 || n > 2 {
 					t.Errorf("%d lines in 78 s:\n%s", n, log.String())
 				}
@@ -260,4 +272,74 @@ func TestStoreWithoutSecret(t *testing.T) {
 	if n := store.Calls("get") + store.Calls("put"); n != 0 {
 		t.Errorf("%d calls of a store that nothing may be put into", n)
 	}
+}
+
+// A token from the store may do for the first caller of a flight and not for one who joined it.
+func TestJoinedCallersWantMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		store := &storetest.Memory{Fault: func(context.Context, string) error { time.Sleep(50 * time.Millisecond); return nil }}
+		var log logs
+		all := replicas(2, source, store, &log)
+		grant := coze.Grant{App: testApp()}
+		first := must(t, all[0], grant, broker.Want{})
+		time.Sleep(200 * time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := must(t, all[1], grant, broker.Want{}); got.Token != first.Token || got.Origin != broker.Shared {
+				t.Errorf("%+v", got)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			got := must(t, all[1], grant, broker.Want{MinTTL: 800 * time.Second})
+			if time.Until(got.Token.Expiry) < 800*time.Second {
+				t.Errorf("%+v", got)
+			}
+		})
+		wg.Wait()
+		source.expect(t, 2)
+		time.Sleep(time.Minute)
+	})
+}
+
+// A token that is to be refreshed is not replaced by itself.
+func TestRefreshThroughTheStore(t *testing.T) {
+	for name, store := range map[string]broker.Store{"claims": &storetest.Memory{}, "no claims": withoutClaims{&storetest.Memory{}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &fake{latency: time.Second}
+				var log logs
+				b := replicas(1, source, store, &log)[0]
+				grant := coze.Grant{App: testApp()}
+				must(t, b, grant, broker.Want{})
+				for range 6000 {
+					if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
+						t.Fatal(got.Origin)
+					}
+					time.Sleep(time.Second)
+				}
+				if st := b.Stats(); st.Refreshes != st.Exchanges-1 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
+// neverFirst is a store whose claims are never won.
+type neverFirst struct{ storetest.Memory }
+
+func (*neverFirst) Claim(context.Context, string, time.Duration) (bool, error) { return false, nil }
+
+func TestPatienceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logs
+		b := replicas(1, &fake{}, &neverFirst{}, &log)[0]
+		began := time.Now()
+		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+		if d := time.Since(began); d > 2800*time.Millisecond {
+			t.Errorf("waited %v for nobody", d)
+		}
+	})
 }

@@ -130,3 +130,17 @@ func TestSessionsDoNotPinRequests(t *testing.T) {
 	}
 	must(t, b, coze.Grant{App: app}, broker.Want{})
 }
+
+// One caller that wants more does not make the token of less use to the others.
+func TestAnotherCallersWishDoesNotShortenALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{}, broker.Options{})
+		grant := coze.Grant{App: testApp()}
+		must(t, b, grant, broker.Want{MinTTL: 800 * time.Second})
+		time.Sleep(200 * time.Second)
+		must(t, b, coze.Grant{App: testApp(), Session: "newcomer"}, broker.Want{})
+		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
+			t.Error(got.Origin)
+		}
+	})
+}
