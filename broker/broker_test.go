@@ -85,7 +85,7 @@ func TestKey(t *testing.T) {
 		ask(kind.Field(i).Name, coze.Grant{App: app, Session: "s"})
 	}
 	// Parts that run together.
-	for _, ids := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}} {
+	for _, ids := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a\x00b", "c"}, {"a", "b\x00c"}} {
 		app := testApp()
 		app.AccountID, app.EnterpriseID = ids[0], ids[1]
 		ask(ids[0]+"|"+ids[1], coze.Grant{App: app, Session: "s"})
