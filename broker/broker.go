@@ -137,7 +137,9 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 
 // board finds the flight that a caller is to wait for, and says whether it was started for it. Without a flight there is a failure,
 // or a token that was not there a moment ago.
-func (b *Broker) board(ctx context.Context, s *shard, a *app, k key, grant coze.Grant, t terms, now int64) (f *flight, led bool, failure *coze.Error) {
+func (b *Broker) board(
+	ctx context.Context, s *shard, a *app, k key, grant coze.Grant, t terms, now int64,
+) (f *flight, led bool, failure *coze.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.grants[k]
