@@ -1,0 +1,358 @@
+package broker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+)
+
+func TestRemembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
+		first := must(t, b, grant, broker.Want{})
+		if want := "czs_app-1_anna_15m0s_1"; first.Token.AccessToken != want {
+			t.Errorf("%s, want %s", first.Token.AccessToken, want)
+		}
+		second := must(t, b, grant, broker.Want{})
+		if first.Origin != broker.Minted || second.Origin != broker.Remembered || first.Token != second.Token {
+			t.Fatalf("got %+v, then %+v", first, second)
+		}
+		source.expect(t, 1)
+		// The default duration, written out, is the same grant; so are fractions of a second, which Coze never sees.
+		must(t, b, coze.Grant{App: testApp(), Session: "anna"}, broker.Want{})
+		source.expect(t, 1)
+		if st := b.Stats(); st.Grants != 1 || st.Exchanges != 1 || st.Flights != 0 {
+			t.Fatalf("%+v", st)
+		}
+	})
+}
+
+// TestKey changes each input that shapes a token. A field that is added to coze.App must be added to the key, or here.
+func TestKey(t *testing.T) {
+	source := &fake{}
+	b := broker.New(source, broker.Options{})
+	want := int64(0)
+	ask := func(what string, grant coze.Grant) {
+		t.Helper()
+		want++
+		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Minted {
+			t.Fatalf("%s: the token is another grant's", what)
+		}
+		source.expect(t, want)
+	}
+	ask("plain", coze.Grant{App: testApp(), Session: "s"})
+	ask("no session", coze.Grant{App: testApp()})
+	ask("session", coze.Grant{App: testApp(), Session: "t"})
+	ask("duration", coze.Grant{App: testApp(), Session: "s", Duration: time.Hour})
+	kind := reflect.TypeFor[coze.App]()
+	for i := range kind.NumField() {
+		app := testApp()
+		field := reflect.ValueOf(app).Elem().Field(i)
+		switch value := field.Addr().Interface().(type) {
+		case *string:
+			*value += "x"
+		case *json.RawMessage:
+			*value = json.RawMessage(`{}`)
+		case *time.Duration:
+			*value = time.Minute
+		case *coze.SessionContext:
+			for _, c := range []coze.SessionContext{{DeviceID: "x"}, {CustomConsumer: "x"}, {ConnectorID: "x"}} {
+				app := testApp()
+				app.SessionContext = c
+				ask(fmt.Sprintf("%+v", c), coze.Grant{App: app, Session: "s"})
+			}
+			continue
+		case *[]coze.Key:
+			*value = []coze.Key{{ID: "another"}}
+			if got := must(t, b, coze.Grant{App: app, Session: "s"}, broker.Want{}); got.Origin != broker.Remembered {
+				t.Fatal("a change of keys must keep the tokens")
+			}
+			continue
+		default:
+			t.Fatalf("what does App.%s do to a token?", kind.Field(i).Name)
+		}
+		ask(kind.Field(i).Name, coze.Grant{App: app, Session: "s"})
+	}
+	// Parts that run together.
+	for _, ids := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a\x00b", "c"}, {"a", "b\x00c"}} {
+		app := testApp()
+		app.AccountID, app.EnterpriseID = ids[0], ids[1]
+		ask(ids[0]+"|"+ids[1], coze.Grant{App: app, Session: "s"})
+	}
+}
+
+func TestManyAppsAreBounded(t *testing.T) {
+	source := &fake{}
+	b := broker.New(source, broker.Options{Budget: -1})
+	for i := range 5000 { // a program that makes an app for each call
+		app := testApp()
+		app.ClientID = fmt.Sprint(i % 3000)
+		got := must(t, b, coze.Grant{App: app}, broker.Want{})
+		if want := "czs_" + app.ClientID + "_"; got.Token.AccessToken[:len(want)] != want {
+			t.Fatalf("app %s got %s", app.ClientID, got.Token.AccessToken)
+		}
+	}
+}
+
+func TestWrongGrants(t *testing.T) {
+	b := broker.New(&fake{}, broker.Options{})
+	fails(t, b, coze.Grant{}, coze.Unsigned)
+	fails(t, b, coze.Grant{App: testApp(), Duration: -time.Second}, coze.Unsigned)
+	fails(t, b, coze.Grant{App: testApp(), Duration: 25 * time.Hour}, coze.Unsigned)
+	_, err := b.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{MinTTL: 901 * time.Second})
+	if !errors.Is(err, broker.ErrMinTTL) {
+		t.Fatal(err)
+	}
+}
+
+func TestMinTTL(t *testing.T) {
+	tests := []struct {
+		option, duration, want, floor time.Duration
+	}{
+		{0, 900 * time.Second, 0, 300 * time.Second},
+		{0, 600 * time.Second, 0, 200 * time.Second},
+		{0, time.Hour, 0, 300 * time.Second},
+		{0, 900 * time.Second, 500 * time.Second, 500 * time.Second},
+		{0, 900 * time.Second, 100 * time.Second, 300 * time.Second}, // less than the broker's is not less
+		{60 * time.Second, 900 * time.Second, 0, 60 * time.Second},
+		{time.Hour, 100 * time.Second, 0, 90 * time.Second}, // more than can be had
+		{0, 3 * time.Second, 0, time.Second},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &fake{}
+				// Refreshing early is another test's subject.
+				b := broker.New(source, broker.Options{MinTTL: test.option, Go: func(f func()) {
+					if source.calls.Load() == 0 {
+						go f()
+					}
+				}})
+				grant := coze.Grant{App: testApp(), Duration: test.duration}
+				want := broker.Want{MinTTL: test.want}
+				first := must(t, b, grant, want)
+				time.Sleep(test.duration - test.floor)
+				if got := must(t, b, grant, want); got.Token != first.Token {
+					t.Error("exchanged anew, although the token had just enough life left")
+				}
+				time.Sleep(time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if got, err := b.Get(ctx, grant, want); err == nil {
+					t.Errorf("a token with %v left, promised %v", time.Until(got.Token.Expiry), test.floor)
+				}
+			})
+		})
+	}
+}
+
+// A fresh token never has the whole duration left. Asking for that much must not cost an exchange each time.
+func TestMinTTLOfTheWholeDuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: time.Second}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp()}
+		for range 100 { // over 11 s in all
+			must(t, b, grant, broker.Want{MinTTL: coze.DefaultDuration})
+			time.Sleep(100 * time.Millisecond)
+		}
+		source.expect(t, 1)
+		time.Sleep(2 * time.Second)
+		must(t, b, grant, broker.Want{MinTTL: coze.DefaultDuration})
+		source.expect(t, 2)
+	})
+}
+
+// Coze may give less than was asked for. That must not cost an exchange for each call either.
+func TestShortLivedTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{life: 30 * time.Second}
+		b := broker.New(source, broker.Options{})
+		for range 600 {
+			if got := must(t, b, coze.Grant{App: testApp()}, broker.Want{}); time.Until(got.Token.Expiry) <= 0 {
+				t.Fatal("an expired token")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := source.calls.Load(); n > 7 {
+			t.Fatalf("%d exchanges in a minute", n)
+		}
+	})
+}
+
+func TestSteadyTrafficNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: 2 * time.Second}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp(), Session: "anna"}
+		must(t, b, grant, broker.Want{})
+		for range 24 * 60 * 12 { // a day, every five seconds
+			start := time.Now()
+			got := must(t, b, grant, broker.Want{})
+			if time.Since(start) != 0 || got.Origin != broker.Remembered {
+				t.Fatalf("waited %v, %s", time.Since(start), got.Origin)
+			}
+			if left := time.Until(got.Token.Expiry); left < 300*time.Second {
+				t.Fatalf("%v left", left)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		// One each 360 to 540 s.
+		if n := source.calls.Load(); n < 160 || n > 241 {
+			t.Fatalf("%d exchanges in a day", n)
+		}
+	})
+}
+
+func TestRefreshTimesAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		began := time.Now()
+		first, last := time.Duration(0), time.Duration(0)
+		for sec := 0; sec < 600; sec++ {
+			before := source.calls.Load()
+			for i := range 50 {
+				must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			}
+			synctest.Wait()
+			if source.calls.Load() > before && sec > 0 {
+				if first == 0 {
+					first = time.Since(began)
+				}
+				if source.calls.Load() <= 100 {
+					last = time.Since(began)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if first < 360*time.Second || last > 541*time.Second || last-first < 60*time.Second {
+			t.Fatalf("refreshed from %v to %v", first, last)
+		}
+	})
+}
+
+func TestFailedRefreshKeepsTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		source := &fake{fail: func(int64, coze.Grant) error {
+			if down {
+				return &coze.Error{Kind: coze.Unavailable, Status: 502}
+			}
+			return nil
+		}}
+		var log logs
+		b := broker.New(source, broker.Options{Log: log.logger()})
+		grant := coze.Grant{App: testApp()}
+		first := must(t, b, grant, broker.Want{})
+		down = true
+		for range 599 {
+			if got := must(t, b, grant, broker.Want{}); got.Token != first.Token {
+				t.Fatal("another token")
+			}
+			time.Sleep(time.Second)
+		}
+		n := source.calls.Load()
+		if n < 5 || n > 40 {
+			t.Errorf("%d exchanges: the refresh is to be tried again, with pauses", n)
+		}
+		if lines := log.lines(); lines < 1 || lines > 5 {
+			t.Errorf("%d lines in four minutes of trouble:\n%s", lines, log.String())
+		}
+		time.Sleep(2 * time.Second)
+		if e := fails(t, b, grant, coze.Unavailable); e.RetryAfter <= 0 {
+			t.Error("no RetryAfter")
+		}
+		down = false
+		time.Sleep(40 * time.Second)
+		must(t, b, grant, broker.Want{})
+	})
+}
+
+func TestStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: 100 * time.Millisecond}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp()}
+		old := must(t, b, grant, broker.Want{})
+		time.Sleep(11 * time.Second)
+		if got := must(t, b, grant, broker.Want{Stale: "another"}); got.Token != old.Token {
+			t.Fatal("a stale token that is not the remembered one changes nothing")
+		}
+		var wg sync.WaitGroup
+		for range 100 { // a storm
+			wg.Go(func() {
+				if got := must(t, b, grant, broker.Want{Stale: old.Token.AccessToken}); got.Token == old.Token {
+					t.Error("the stale token again")
+				}
+			})
+		}
+		synctest.Wait()
+		if got := must(t, b, grant, broker.Want{}); got.Token != old.Token {
+			t.Error("others are to keep the old token until there is a new one")
+		}
+		wg.Wait()
+		source.expect(t, 2)
+		fresh := must(t, b, grant, broker.Want{})
+		if fresh.Token == old.Token {
+			t.Fatal("the new token is not remembered")
+		}
+		for range 50 { // it goes on, each with the newest token, as with a 4101 that no token helps against
+			fresh = must(t, b, grant, broker.Want{Stale: fresh.Token.AccessToken})
+			time.Sleep(100 * time.Millisecond)
+		}
+		source.expect(t, 2)
+		time.Sleep(10 * time.Second)
+		must(t, b, grant, broker.Want{Stale: fresh.Token.AccessToken})
+		source.expect(t, 3)
+	})
+}
+
+func TestOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n > 3 {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{Off: true, Budget: 8})
+		grant := coze.Grant{App: testApp()}
+		for range 3 {
+			if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Minted {
+				t.Fatal(got.Origin)
+			}
+		}
+		for range 5 {
+			fails(t, b, grant, coze.Rejected)
+		}
+		source.expect(t, 8)
+		fails(t, b, grant, coze.Busy)
+	})
+}
+
+func TestHitsDoNotAllocate(t *testing.T) {
+	b := broker.New(&fake{}, broker.Options{})
+	grant := coze.Grant{App: testApp(), Session: "anna"}
+	ctx := t.Context()
+	must(t, b, grant, broker.Want{})
+	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, grant, broker.Want{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	var source coze.Source = b
+	if n := testing.AllocsPerRun(1000, func() { source.Token(ctx, grant) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,108 @@
+package broker
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Clock tells the time at Coze: the machine's own, corrected by the Date header of Coze's answers. A token's expiry is a
+// moment by Coze's clock, so a machine whose clock is wrong would throw good tokens away or hand out dead ones,
+// and sign assertions that are not valid yet.
+//
+// Give Now to the client and the broker, and let the client's requests go through Watch:
+//
+//	clock := &broker.Clock{}
+//	client := &coze.Client{Transport: clock.Watch(transport), Now: clock.Now}
+//	tokens := broker.New(client, broker.Options{Now: clock.Now})
+//
+// The zero value is a clock that has seen no answer yet.
+type Clock struct {
+	// Base is the machine's clock. Optional: time.Now.
+	Base func() time.Time
+	// Log is told once of a clock that is wrong by a lot. Optional.
+	Log *slog.Logger
+
+	set    atomic.Pointer[correction]
+	logged sync.Once
+}
+
+// A correction holds until the machine's clock is set.
+type correction struct {
+	by   time.Duration
+	at   time.Time // when it was found, by the machine's monotonic clock, if it has one
+	wall time.Time // and by its wall clock
+}
+
+const (
+	// tolerated is how far from Coze's clock the machine's may be. Tokens are never used to their last seconds.
+	tolerated = 2 * time.Second
+	// skewed is from where on someone should know.
+	skewed = 30 * time.Second
+)
+
+// Now is the time at Coze as far as it is known.
+func (c *Clock) Now() time.Time {
+	now := c.base()
+	k := c.set.Load()
+	if k == nil {
+		return now
+	}
+	// When the machine's clock was set after the correction was found, the correction is void: most likely the clock is right
+	// now. Sub takes the monotonic readings, Round(0) strips them.
+	if step := now.Round(0).Sub(k.wall) - now.Sub(k.at); step > tolerated || step < -tolerated {
+		c.set.CompareAndSwap(k, nil)
+		return now
+	}
+	return now.Add(k.by)
+}
+
+func (c *Clock) base() time.Time {
+	if c.Base != nil {
+		return c.Base()
+	}
+	return time.Now()
+}
+
+// Watch is a RoundTripper that reads the Date of each answer that next brings.
+func (c *Clock) Watch(next http.RoundTripper) http.RoundTripper { return watch{c, next} }
+
+type watch struct {
+	clock *Clock
+	next  http.RoundTripper
+}
+
+func (w watch) RoundTrip(request *http.Request) (*http.Response, error) {
+	sent := w.clock.base()
+	response, err := w.next.RoundTrip(request)
+	if err == nil {
+		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+			w.clock.observe(sent, w.clock.base(), date)
+		}
+	}
+	return response, err
+}
+
+// observe takes an answer into account that was dated between sent and received. Date has whole seconds, cut off, so
+// Coze's clock is ahead by something between least and most.
+func (c *Clock) observe(sent, received, date time.Time) {
+	least := date.Sub(received.Round(0))
+	most := date.Add(time.Second).Sub(sent.Round(0))
+	if least-tolerated <= 0 && most+tolerated >= 0 {
+		c.set.Store(nil)
+		return
+	}
+	by := (least + most) / 2
+	if k := c.set.Load(); k != nil && least-tolerated <= k.by && k.by <= most+tolerated {
+		return // within the old one's bounds: no reason to move
+	}
+	c.set.Store(&correction{by, received, received.Round(0)})
+	if by.Abs() >= skewed && c.Log != nil {
+		c.logged.Do(func() {
+			c.Log.Warn("this machine's clock differs from Coze's; Coze's is used, but set this one",
+				slog.Duration("behind", by.Round(time.Second)))
+		})
+	}
+}

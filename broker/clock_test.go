@@ -1,0 +1,107 @@
+package broker_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+)
+
+// dated is a transport whose server's clock is off by some time.
+type dated struct {
+	off     time.Duration
+	latency time.Duration
+	header  func(time.Time) string
+}
+
+func (d *dated) RoundTrip(*http.Request) (*http.Response, error) {
+	time.Sleep(d.latency)
+	header := http.Header{}
+	if d.header != nil {
+		header.Set("Date", d.header(time.Now().Add(d.off)))
+	} else {
+		header.Set("Date", time.Now().Add(d.off).UTC().Format(http.TimeFormat))
+	}
+	return &http.Response{StatusCode: 401, Header: header, Body: http.NoBody}, nil
+}
+
+func TestClock(t *testing.T) {
+	tests := []struct {
+		off, latency time.Duration
+		want, error  time.Duration
+		lines        int
+	}{
+		{0, 0, 0, 0, 0},
+		{0, 10 * time.Second, 0, 0, 0},
+		{1500 * time.Millisecond, time.Second, 0, 0, 0},
+		{-1500 * time.Millisecond, 0, 0, 0, 0},
+		{10 * time.Second, 0, 10 * time.Second, time.Second, 0},
+		{-10 * time.Second, 300 * time.Millisecond, -10 * time.Second, time.Second, 0},
+		{time.Hour, time.Second, time.Hour, 1500 * time.Millisecond, 1},
+		{-24 * time.Hour, 0, -24 * time.Hour, time.Second, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.off.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(123456 * time.Microsecond)
+				var log logs
+				clock := &broker.Clock{Log: log.logger()}
+				transport := clock.Watch(&dated{off: test.off, latency: test.latency})
+				for range 20 {
+					if _, err := transport.RoundTrip(nil); err != nil {
+						t.Fatal(err)
+					}
+					if d := clock.Now().Sub(time.Now()) - test.want; d.Abs() > test.error {
+						t.Fatalf("wrong by %v", d)
+					}
+					time.Sleep(777 * time.Millisecond)
+				}
+				if log.lines() != test.lines {
+					t.Errorf("%d lines, want %d: %s", log.lines(), test.lines, log.String())
+				}
+			})
+		})
+	}
+}
+
+func TestClockIgnoresNonsense(t *testing.T) {
+	clock := &broker.Clock{}
+	for _, date := range []string{"", "yesterday", "0"} {
+		clock.Watch(&dated{header: func(time.Time) string { return date }}).RoundTrip(nil)
+	}
+	clock.Watch(broken{}).RoundTrip(nil)
+	if d := time.Until(clock.Now()); d.Abs() > time.Second {
+		t.Error(d)
+	}
+}
+
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }
+
+// A machine whose clock is an hour fast: tokens last as long as Coze says, no more and no less.
+func TestClockAndTokens(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			clock := &broker.Clock{Base: func() time.Time { return time.Now().Add(off) }} // the bubble's time is Coze's
+			clock.Watch(&dated{}).RoundTrip(nil)
+			source := &fake{}
+			b := broker.New(source, broker.Options{Now: clock.Now})
+			grant := coze.Grant{App: testApp()}
+			for range 3600 {
+				got := must(t, b, grant, broker.Want{})
+				if left := time.Until(got.Token.Expiry); left < 298*time.Second {
+					t.Fatalf("%v left", left)
+				}
+				time.Sleep(time.Second)
+			}
+			if n := source.calls.Load(); n < 6 || n > 12 {
+				t.Errorf("%d exchanges in an hour", n)
+			}
+		})
+	}
+}

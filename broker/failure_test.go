@@ -1,0 +1,378 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+)
+
+func TestRefusalIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := true
+		source := &fake{fail: func(int64, coze.Grant) error {
+			if wrong {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp()}
+		if e := fails(t, b, grant, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
+			t.Fatalf("attempts %d, RetryAfter %v", e.Attempts, e.RetryAfter)
+		}
+		for range 30 {
+			e := fails(t, b, grant, coze.Rejected)
+			if e.Attempts != 0 || e.Code != "invalid_client" || e.RetryAfter <= 0 || e.RetryAfter > 6*time.Second {
+				t.Fatalf("%+v", e)
+			}
+			e.Message, e.RetryAfter = "mine", 0 // each caller's own
+			time.Sleep(100 * time.Millisecond)
+		}
+		source.expect(t, 1)
+		for range 600 { // a minute and a half: 5 + 10 + 20 + 30 + 30 s
+			fails(t, b, grant, coze.Rejected)
+			time.Sleep(150 * time.Millisecond)
+		}
+		if n := source.calls.Load(); n < 4 || n > 7 {
+			t.Fatalf("%d exchanges for a wrong key in 90 s", n)
+		}
+		wrong = false
+		time.Sleep(35 * time.Second)
+		must(t, b, grant, broker.Want{})
+		wrong = true
+		time.Sleep(11 * time.Minute)
+		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+			t.Errorf("a success must clear the past: %v", e.RetryAfter)
+		}
+	})
+}
+
+// A wrong key concerns every session. Thousands of them must not each try it.
+func TestRefusedAppRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := true
+		source := &fake{fail: func(int64, coze.Grant) error {
+			if wrong {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		for i := range 2000 {
+			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
+		}
+		source.expect(t, 3)
+		time.Sleep(7 * time.Second)
+		for i := range 2000 {
+			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint("b", i)}, coze.Rejected)
+		}
+		source.expect(t, 4) // one tries whether it is over
+		wrong = false
+		time.Sleep(13 * time.Second)
+		must(t, b, coze.Grant{App: app, Session: "probe"}, broker.Want{})
+		// And the success clears what the others had against them.
+		must(t, b, coze.Grant{App: app, Session: "b0"}, broker.Want{})
+		must(t, b, coze.Grant{App: app, Session: "0"}, broker.Want{})
+	})
+}
+
+// Keys that were replaced deserve a try at once.
+func TestNewKeysAreTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(_ int64, grant coze.Grant) error {
+			if grant.App.Keys == nil {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		old := testApp()
+		for i := range 5 {
+			fails(t, b, coze.Grant{App: old, Session: fmt.Sprint(i)}, coze.Rejected)
+		}
+		fresh := testApp()
+		fresh.Keys = []coze.Key{{ID: "new"}}
+		for i := range 5 {
+			must(t, b, coze.Grant{App: fresh, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+	})
+}
+
+// One visitor's odd session must not stop the others.
+func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(_ int64, grant coze.Grant) error {
+			if grant.Session[0] == 'x' {
+				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request", Message: "invalid request: session_name"}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		for i := range 50 {
+			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint("x", i)}, coze.Rejected)
+		}
+		source.expect(t, 50)
+		for i := range 50 {
+			must(t, b, coze.Grant{App: app, Session: fmt.Sprint("good", i)}, broker.Want{})
+		}
+		fails(t, b, coze.Grant{App: app, Session: "x1"}, coze.Rejected)
+		source.expect(t, 100)
+	})
+}
+
+func TestTroubleBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		down.Store(true)
+		source := &fake{latency: 50 * time.Millisecond, fail: func(int64, coze.Grant) error {
+			if down.Load() {
+				return &coze.Error{Kind: coze.Unavailable, Message: "Coze could not be reached"}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		// A hundred visitors a second, each new, for five minutes.
+		for i := range 30000 {
+			go b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := source.calls.Load(); n > 60 {
+			t.Errorf("%d exchanges in five minutes of an outage", n)
+		}
+		down.Store(false)
+		time.Sleep(40 * time.Second)
+		must(t, b, coze.Grant{App: app, Session: "probe"}, broker.Want{})
+		for i := range 100 {
+			must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+	})
+}
+
+// A single failure among many successes is not an outage.
+func TestOneFailureStopsOnlyItsGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n%5 == 0 {
+				return &coze.Error{Kind: coze.Unavailable, Status: 502}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		for i := range 100 {
+			b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		source.expect(t, 100)
+	})
+}
+
+func TestBusyIsHeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 1 {
+				return &coze.Error{Kind: coze.Busy, Status: 429, RetryAfter: 20 * time.Second}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Busy)
+		time.Sleep(19 * time.Second)
+		if e := fails(t, b, coze.Grant{App: app, Session: "b"}, coze.Busy); e.RetryAfter != time.Second {
+			t.Errorf("RetryAfter %v", e.RetryAfter)
+		}
+		source.expect(t, 1)
+		time.Sleep(time.Second)
+		must(t, b, coze.Grant{App: app, Session: "b"}, broker.Want{})
+		must(t, b, coze.Grant{App: app, Session: "a"}, broker.Want{})
+	})
+}
+
+func TestUnsignedIsNotRemembered(t *testing.T) {
+	source := &fake{fail: func(n int64, _ coze.Grant) error {
+		if n == 1 {
+			return &coze.Error{Kind: coze.Unsigned, Err: errors.New("no key")}
+		}
+		return nil
+	}}
+	b := broker.New(source, broker.Options{})
+	fails(t, b, coze.Grant{App: testApp()}, coze.Unsigned)
+	must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		b := broker.New(source, broker.Options{Budget: 30})
+		app := testApp()
+		for i := range 30 {
+			must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		for i := range 1000 {
+			_, err := b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint("flood", i)}, broker.Want{})
+			var e *coze.Error
+			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) || e.Kind != coze.Busy || e.RetryAfter <= 0 || e.RetryAfter > 2*time.Second {
+				t.Fatalf("%+v", err)
+			}
+		}
+		source.expect(t, 30)
+		if st := b.Stats(); st.Grants != 30 || st.OverBudget != 1000 {
+			t.Errorf("a flood must leave no trace: %+v", st)
+		}
+		for i := range 30 {
+			if got := must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{}); got.Origin != broker.Remembered {
+				t.Error(got.Origin)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		must(t, b, coze.Grant{App: app, Session: "later"}, broker.Want{})
+		fails(t, b, coze.Grant{App: app, Session: "too many"}, coze.Busy)
+
+		off := broker.New(&fake{}, broker.Options{Budget: -1})
+		for i := range 20000 {
+			must(t, off, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+	})
+}
+
+// Tokens in use stay in use while the budget is spent, although they are past their time to be refreshed.
+func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		b := broker.New(source, broker.Options{Budget: 1})
+		app := testApp()
+		inUse := coze.Grant{App: app, Session: "in use"}
+		must(t, b, inUse, broker.Want{})
+		for i := range 599 {
+			time.Sleep(time.Second)
+			b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			for range 10 {
+				must(t, b, inUse, broker.Want{})
+				synctest.Wait()
+			}
+		}
+		if n := b.Stats().Refreshes; n > 25 {
+			t.Errorf("%d flights begun for a budget that is spent", n)
+		}
+	})
+}
+
+// A success of any grant clears what is common to all, at once.
+func TestSuccessClearsTheApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 1 {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
+		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
+		must(t, b, coze.Grant{App: app, Session: "b"}, broker.Want{})
+		must(t, b, coze.Grant{App: app, Session: "a"}, broker.Want{})
+	})
+}
+
+func TestSuccessClearsTheGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 3 {
+				return nil
+			}
+			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+		}}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp(), Duration: 10 * time.Second}
+		fails(t, b, grant, coze.Rejected)
+		time.Sleep(6 * time.Second)
+		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter < 8*time.Second {
+			t.Errorf("the second rest is %v", e.RetryAfter)
+		}
+		time.Sleep(12 * time.Second)
+		must(t, b, grant, broker.Want{})
+		time.Sleep(10 * time.Second)
+		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+			t.Errorf("the first rest after a success is %v", e.RetryAfter)
+		}
+	})
+}
+
+// What fails at the same time is one failure, not many in a row.
+func TestSimultaneousFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: time.Second, fail: func(int64, coze.Grant) error {
+			return &coze.Error{Kind: coze.Unavailable}
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		for i := range 100 {
+			go b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		time.Sleep(1001 * time.Millisecond)
+		if e := fails(t, b, coze.Grant{App: app, Session: "late"}, coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
+			t.Errorf("a rest of %v", e.RetryAfter)
+		}
+	})
+}
+
+// While Coze asks for quiet, tokens in use are not exchanged early either.
+func TestRefreshRestsWithTheApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n == 2 {
+				return &coze.Error{Kind: coze.Busy, RetryAfter: time.Minute}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+		time.Sleep(541 * time.Second)
+		fails(t, b, coze.Grant{App: app, Session: "new"}, coze.Busy)
+		for range 59 {
+			must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		source.expect(t, 2)
+	})
+}
+
+// A clock that Coze's answer sets back must not make seconds hours.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := 5 * time.Minute
+		fail := true
+		source := &fake{fail: func(int64, coze.Grant) error {
+			if fail {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{Now: func() time.Time { return time.Now().Add(off) }})
+		grant := coze.Grant{App: testApp()}
+		fails(t, b, grant, coze.Rejected)
+		off, fail = 0, false
+		must(t, b, grant, broker.Want{})
+
+		off = 5 * time.Minute
+		grant.Session = "a"
+		old := must(t, b, grant, broker.Want{})
+		off = 0
+		time.Sleep(20 * time.Second)
+		if got := must(t, b, grant, broker.Want{Stale: old.Token.AccessToken}); got.Token == old.Token {
+			t.Error("a token from the future stays young")
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+)
+
+// fake is the source behind: it names what it was asked for in the token, takes its time, and fails on demand.
+type fake struct {
+	latency time.Duration
+	life    time.Duration // of its tokens, instead of the grant's duration
+	fail    func(n int64, grant coze.Grant) error
+	calls   atomic.Int64
+	running atomic.Int64
+	mu      sync.Mutex
+	by      map[string]int // exchanges :: session → number
+}
+
+func (f *fake) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+	n := f.calls.Add(1)
+	f.running.Add(1)
+	defer f.running.Add(-1)
+	f.mu.Lock()
+	if f.by == nil {
+		f.by = map[string]int{}
+	}
+	f.by[grant.Session]++
+	f.mu.Unlock()
+	if f.latency > 0 {
+		timer := time.NewTimer(f.latency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return coze.Token{}, &coze.Error{Kind: coze.Timeout, Err: context.Cause(ctx)}
+		}
+	}
+	if f.fail != nil {
+		if err := f.fail(n, grant); err != nil {
+			return coze.Token{}, err
+		}
+	}
+	if grant.Duration == 0 {
+		grant.Duration = coze.DefaultDuration
+	}
+	life := f.life
+	if life == 0 {
+		life = grant.Duration
+	}
+	return coze.Token{
+		AccessToken: fmt.Sprintf("czs_%s_%s_%s_%d", grant.App.ClientID, grant.Session, grant.Duration, n),
+		Expiry:      time.Unix(time.Now().Add(life).Unix(), 0),
+		Type:        "Bearer",
+	}, nil
+}
+
+func (f *fake) expect(t *testing.T, n int64) {
+	t.Helper()
+	if got := f.calls.Load(); got != n {
+		t.Fatalf("%d exchanges, want %d", got, n)
+	}
+}
+
+func refused() error {
+	return &coze.Error{Kind: coze.Rejected, Status: 401, Code: "invalid_client", Message: "invalid jwt: kid not been registred", Attempts: 1}
+}
+
+func testApp() *coze.App {
+	return &coze.App{ClientID: "app-1", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
+}
+
+func must(t *testing.T, b *broker.Broker, grant coze.Grant, want broker.Want) broker.Result {
+	t.Helper()
+	got, err := b.Get(t.Context(), grant, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// fails is the error of a call that must fail, with its kind.
+func fails(t *testing.T, b *broker.Broker, grant coze.Grant, kind coze.Kind) *coze.Error {
+	t.Helper()
+	got, err := b.Get(t.Context(), grant, broker.Want{})
+	if err == nil {
+		t.Fatalf("a token, %q, %s; want an error", got.Token.AccessToken, got.Origin)
+	}
+	e := err.(*coze.Error)
+	if e.Kind != kind {
+		t.Fatalf("kind %q, want %q: %v", e.Kind, kind, e)
+	}
+	return e
+}
+
+// logs collects what is logged.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logs) lines() int { return bytes.Count([]byte(l.String()), []byte("\n")) }
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -1,0 +1,136 @@
+package broker
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"testing"
+
+	"coze-token/coze"
+)
+
+var sealed = held{token: "czs_secret", kind: "Bearer", expiry: 2e18, minted: 1e18}
+
+func testBox(secret, app string) *box { return newBox([]byte(secret), app) }
+
+func TestSeal(t *testing.T) {
+	a := testBox("a secret of some length", "app")
+	name := a.name(key{session: "anna", seconds: 900})
+	value := a.seal(name, sealed)
+	if h, err := a.open(name, value); err != nil || h != sealed {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	if bytes.Equal(value, a.seal(name, sealed)) {
+		t.Error("the same nonce twice")
+	}
+	if len(value) != sealOverhead+9+len(sealed.kind)+len(sealed.token) {
+		t.Errorf("%d bytes", len(value))
+	}
+	for i := range value { // each byte counts
+		bad := bytes.Clone(value)
+		bad[i] ^= 1
+		if _, err := a.open(name, bad); err == nil {
+			t.Errorf("opens with byte %d changed", i)
+		}
+	}
+	for i := range value {
+		if _, err := a.open(name, value[:i]); err == nil {
+			t.Errorf("opens when cut to %d bytes", i)
+		}
+	}
+	if _, err := a.open(name, append(bytes.Clone(value), 0)); err == nil {
+		t.Error("opens with a byte more")
+	}
+	if _, err := a.open(a.name(key{session: "ben", seconds: 900}), value); err == nil {
+		t.Error("opens under another name")
+	}
+	for what, other := range map[string]*box{
+		"app":    testBox("a secret of some length", "another"),
+		"secret": testBox("another secret of length", "app"),
+	} {
+		if _, err := other.open(name, value); err == nil {
+			t.Errorf("opens with another %s", what)
+		}
+		if other.name(key{session: "anna", seconds: 900}) == name {
+			t.Errorf("the same name with another %s", what)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	b := testBox("a secret of some length", "app")
+	seen := map[string]key{}
+	for _, k := range []key{{}, {session: "a"}, {session: "a", seconds: 1}, {session: "a\x00", seconds: 1}, {session: "a", seconds: 256}, {session: "\x01a"}} {
+		name := b.name(k)
+		if other, ok := seen[name]; ok || len(name) != 43 {
+			t.Errorf("%q for %+v and %+v", name, k, other)
+		}
+		seen[name] = k
+	}
+}
+
+func TestKeySecret(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, _ := x509.MarshalPKCS8PrivateKey(private)
+	for _, block := range []*pem.Block{
+		{Type: "PRIVATE KEY", Bytes: pkcs8},
+		{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)},
+	} {
+		again, err := coze.ParseKey(string(pem.EncodeToMemory(block)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(KeySecret(again), KeySecret(private)) || len(KeySecret(again)) != 32 {
+			t.Errorf("another secret from %s", block.Type)
+		}
+	}
+	other, _ := rsa.GenerateKey(rand.Reader, 2048)
+	if bytes.Equal(KeySecret(other), KeySecret(private)) {
+		t.Error("two keys, one secret")
+	}
+	if KeySecret(nil) != nil {
+		t.Error("a secret from nothing")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	b := testBox("a secret of some length", "app")
+	name := b.name(key{session: "anna", seconds: 900})
+	good := b.seal(name, sealed)
+	f.Add(name, good)
+	f.Add(name, good[:20])
+	f.Add("", []byte{})
+	f.Add(name, append([]byte{sealVersion}, make([]byte, 100)...))
+	f.Fuzz(func(t *testing.T, n string, value []byte) {
+		h, err := b.open(n, value)
+		if err == nil && (n != name || !bytes.Equal(value, good)) {
+			t.Fatalf("a forgery opens: %+v", h)
+		}
+		if err != nil && h != (held{}) {
+			t.Fatal("a value with an error")
+		}
+	})
+}
+
+// FuzzPlain goes past the seal: whoever holds the secret may be another version of this program.
+func FuzzPlain(f *testing.F) {
+	b := testBox("a secret of some length", "app")
+	f.Add(uint64(2e18), append(bytes.Repeat([]byte{0}, 8), 1, 'B', 't'))
+	f.Add(uint64(0), []byte{})
+	f.Fuzz(func(t *testing.T, expiry uint64, plain []byte) {
+		head := make([]byte, sealHead)
+		head[0] = sealVersion
+		for i := range 8 {
+			head[1+i] = byte(expiry >> (56 - 8*i))
+		}
+		h, err := b.open("n", b.aead.Seal(head, nil, plain, append(head[:sealHead:sealHead], "n"...)))
+		if err == nil && (h.token == "" || h.minted >= h.expiry) {
+			t.Fatalf("%+v", h)
+		}
+	})
+}

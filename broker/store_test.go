@@ -1,0 +1,345 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/broker/storetest"
+	"coze-token/coze"
+)
+
+func secret(*coze.App) []byte { return []byte("a secret of some length") }
+
+// replicas are brokers in as many processes, over one store and one Coze.
+func replicas(n int, source coze.Source, store broker.Store, log *logs) []*broker.Broker {
+	var all []*broker.Broker
+	for range n {
+		all = append(all, broker.New(source, broker.Options{Store: store, Secret: secret, Log: log.logger()}))
+	}
+	return all
+}
+
+// withoutClaims hides Claim.
+type withoutClaims struct{ broker.Store }
+
+func TestStoreServesOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := &fake{}, &storetest.Memory{}
+		var log logs
+		all := replicas(3, source, withoutClaims{store}, &log)
+		grant := coze.Grant{App: testApp(), Session: "anna@example.com"}
+		first := must(t, all[0], grant, broker.Want{})
+		synctest.Wait()
+		for _, b := range all[1:] {
+			got := must(t, b, grant, broker.Want{})
+			if got.Origin != broker.Shared || got.Token != first.Token {
+				t.Fatalf("%+v", got)
+			}
+			if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered || got.Token != first.Token {
+				t.Fatalf("%+v", got)
+			}
+		}
+		source.expect(t, 1)
+		store.Each(func(name string, value []byte, expires time.Time) []byte {
+			if all := name + string(value); strings.Contains(all, "anna") || strings.Contains(all, "czs_") {
+				t.Errorf("readable in the store: %q", all)
+			}
+			if ttl := time.Until(expires); ttl > 600*time.Second || ttl < 598*time.Second {
+				t.Errorf("kept for %v, of use for 600 s", ttl)
+			}
+			return value
+		})
+		// A token that is said to be dead is not taken from the store again, and its successor reaches the others.
+		time.Sleep(time.Minute)
+		second := must(t, all[0], grant, broker.Want{Stale: first.Token.AccessToken})
+		synctest.Wait()
+		other := must(t, all[1], grant, broker.Want{Stale: first.Token.AccessToken})
+		if second.Token == first.Token || other.Token != second.Token || other.Origin != broker.Shared {
+			t.Errorf("%+v, %+v", second, other)
+		}
+		source.expect(t, 2)
+		if log.lines() != 0 {
+			t.Error(log.String())
+		}
+	})
+}
+
+func TestManyReplicasMakeFewExchanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := &fake{latency: 400 * time.Millisecond}, &storetest.Memory{Fault: func(context.Context, string) error {
+			time.Sleep(2 * time.Millisecond)
+			return nil
+		}}
+		var log logs
+		all := replicas(50, source, store, &log)
+		app := testApp()
+		var wg sync.WaitGroup
+		for _, b := range all {
+			for session := range 20 {
+				wg.Go(func() { must(t, b, coze.Grant{App: app, Session: fmt.Sprint(session)}, broker.Want{}) })
+			}
+		}
+		began := time.Now()
+		wg.Wait()
+		source.expect(t, 20)
+		if d := time.Since(began); d > 800*time.Millisecond {
+			t.Errorf("waited %v for an exchange of 400 ms", d)
+		}
+		// Then an hour of traffic on all replicas: refreshes are shared as well.
+		for range 360 {
+			for _, b := range all {
+				wg.Go(func() { must(t, b, coze.Grant{App: app, Session: "0"}, broker.Want{}) })
+			}
+			wg.Wait()
+			time.Sleep(10 * time.Second)
+		}
+		if n := source.calls.Load() - 20; n > 11 {
+			t.Errorf("%d exchanges in an hour for one session on 50 replicas", n)
+		}
+	})
+}
+
+// The replica that came first may die with its claim.
+func TestAbandonedClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := &fake{}, &storetest.Memory{}
+		dead := &fake{latency: time.Hour}
+		var log logs
+		first := broker.New(dead, broker.Options{Store: store, Secret: secret})
+		go first.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
+		synctest.Wait()
+		began := time.Now()
+		var wg sync.WaitGroup
+		for _, b := range replicas(50, source, store, &log) {
+			wg.Go(func() { must(t, b, coze.Grant{App: testApp()}, broker.Want{}) })
+		}
+		wg.Wait()
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("waited %v for the dead", d)
+		}
+		source.expect(t, 1)
+		time.Sleep(20 * time.Second) // the first one's flight ends
+	})
+}
+
+func TestStoreFaults(t *testing.T) {
+	hang := func(ctx context.Context, _ string) error { time.Sleep(time.Minute); return nil }
+	for name, fault := range map[string]func(context.Context, string) error{
+		"error":            func(context.Context, string) error { return errors.New("connection refused") },
+		"hangs":            func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() },
+		"hangs for good":   hang,
+		"panics":           func(context.Context, string) error { panic("a bug in the store") },
+		"only claim hangs": func(ctx context.Context, operation string) error { return only("claim", operation, ctx, hang) },
+		"only put hangs":   func(ctx context.Context, operation string) error { return only("put", operation, ctx, hang) },
+		"slow, then it hangs": func(ctx context.Context, operation string) error {
+			time.Sleep(140 * time.Millisecond)
+			return only("claim", operation, ctx, hang)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, store := &fake{latency: 300 * time.Millisecond}, &storetest.Memory{Fault: fault}
+				var log logs
+				b := broker.New(source, broker.Options{Store: store, Secret: secret, Log: log.logger()})
+				app := testApp()
+				for i := range 60 {
+					began := time.Now()
+					must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+					if d := time.Since(began); d > 450*time.Millisecond {
+						t.Fatalf("waited %v for an exchange of 300 ms", d)
+					}
+					time.Sleep(time.Second)
+				}
+				// A store that failed is left alone for a while, so the next caller pays nothing.
+				switch name {
+				case "error", "panics", "only put hangs":
+				default:
+					time.Sleep(10 * time.Second)
+					must(t, b, coze.Grant{App: app, Session: "pays"}, broker.Want{})
+					began := time.Now()
+					must(t, b, coze.Grant{App: app, Session: "pays nothing"}, broker.Want{})
+					if d := time.Since(began); d != 300*time.Millisecond {
+						t.Errorf("waited %v for an exchange of 300 ms", d)
+					}
+				}
+				if n := log.lines(); n < 1 || n > 2 {
+					t.Errorf("%d lines in 78 s:\n%s", n, log.String())
+				}
+				if b.Stats().StoreFaults == 0 {
+					t.Error("no faults counted")
+				}
+				time.Sleep(2 * time.Minute)
+			})
+		})
+	}
+}
+
+func only(which, operation string, ctx context.Context, fault func(context.Context, string) error) error {
+	if which == operation {
+		return fault(ctx, operation)
+	}
+	return nil
+}
+
+func TestStoreRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		store := &storetest.Memory{Fault: func(context.Context, string) error {
+			if down {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		source := &fake{}
+		var log logs
+		all := replicas(2, source, store, &log)
+		must(t, all[0], coze.Grant{App: testApp(), Session: "a"}, broker.Want{})
+		synctest.Wait()
+		down = false
+		time.Sleep(4 * time.Second)
+		must(t, all[0], coze.Grant{App: testApp(), Session: "b"}, broker.Want{})
+		synctest.Wait()
+		if got := must(t, all[1], coze.Grant{App: testApp(), Session: "b"}, broker.Want{}); got.Origin != broker.Shared {
+			t.Error(got.Origin)
+		}
+	})
+}
+
+// Whoever can write to the store can make brokers exchange, and nothing else.
+func TestStoreIsNotTrusted(t *testing.T) {
+	app := func(id string) *coze.App { a := testApp(); a.ClientID = id; return a }
+	for name, tamper := range map[string]func(own, other []byte) []byte{
+		"another name's": func(_, other []byte) []byte { return other },
+		"a bit flipped":  func(own, _ []byte) []byte { own[len(own)-1] ^= 1; return own },
+		"later expiry":   func(own, _ []byte) []byte { own[1]++; return own },
+		"cut":            func(own, _ []byte) []byte { return own[:len(own)-1] },
+		"short":          func([]byte, []byte) []byte { return []byte{1} },
+		"garbage":        func([]byte, []byte) []byte { return []byte(strings.Repeat("x", 100)) },
+		"huge":           func([]byte, []byte) []byte { return make([]byte, 1<<20) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, store := &fake{}, &storetest.Memory{}
+				var log logs
+				all := replicas(2, source, store, &log)
+				grants := []coze.Grant{{App: app("1"), Session: "a"}, {App: app("1"), Session: "b"}}
+				for _, grant := range grants {
+					must(t, all[0], grant, broker.Want{})
+				}
+				synctest.Wait()
+				var values [][]byte
+				store.Each(func(_ string, value []byte, _ time.Time) []byte { values = append(values, value); return value })
+				if len(values) != 2 {
+					t.Fatalf("%d values", len(values))
+				}
+				store.Each(func(_ string, value []byte, _ time.Time) []byte {
+					other := values[0]
+					if string(other) == string(value) {
+						other = values[1]
+					}
+					return tamper(append([]byte(nil), value...), other)
+				})
+				time.Sleep(3 * time.Second) // the claims are over
+				for _, grant := range grants {
+					got := must(t, all[1], grant, broker.Want{})
+					if got.Origin != broker.Minted || !strings.Contains(got.Token.AccessToken, "_"+grant.Session+"_") {
+						t.Errorf("%+v", got)
+					}
+				}
+				source.expect(t, 4)
+				if log.lines() != 1 {
+					t.Error(log.String())
+				}
+			})
+		})
+	}
+}
+
+func TestStoreWithoutSecret(t *testing.T) {
+	store := &storetest.Memory{}
+	for _, s := range [][]byte{nil, []byte("short")} {
+		b := broker.New(&fake{}, broker.Options{Store: store, Secret: func(*coze.App) []byte { return s }})
+		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+	}
+	must(t, broker.New(&fake{}, broker.Options{Store: store}), coze.Grant{App: testApp()}, broker.Want{})
+	if n := store.Calls("get") + store.Calls("put"); n != 0 {
+		t.Errorf("%d calls of a store that nothing may be put into", n)
+	}
+}
+
+// A token from the store may do for the first caller of a flight and not for one who joined it.
+func TestJoinedCallersWantMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		store := &storetest.Memory{Fault: func(context.Context, string) error { time.Sleep(50 * time.Millisecond); return nil }}
+		var log logs
+		all := replicas(2, source, store, &log)
+		grant := coze.Grant{App: testApp()}
+		first := must(t, all[0], grant, broker.Want{})
+		time.Sleep(200 * time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := must(t, all[1], grant, broker.Want{}); got.Token != first.Token || got.Origin != broker.Shared {
+				t.Errorf("%+v", got)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			got := must(t, all[1], grant, broker.Want{MinTTL: 800 * time.Second})
+			if time.Until(got.Token.Expiry) < 800*time.Second {
+				t.Errorf("%+v", got)
+			}
+		})
+		wg.Wait()
+		source.expect(t, 2)
+		time.Sleep(time.Minute)
+	})
+}
+
+// A token that is to be refreshed is not replaced by itself.
+func TestRefreshThroughTheStore(t *testing.T) {
+	for name, store := range map[string]broker.Store{"claims": &storetest.Memory{}, "no claims": withoutClaims{&storetest.Memory{}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &fake{latency: time.Second}
+				var log logs
+				b := replicas(1, source, store, &log)[0]
+				grant := coze.Grant{App: testApp()}
+				must(t, b, grant, broker.Want{})
+				for range 6000 {
+					if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
+						t.Fatal(got.Origin)
+					}
+					time.Sleep(time.Second)
+				}
+				if st := b.Stats(); st.Refreshes != st.Exchanges-1 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
+// neverFirst is a store whose claims are never won.
+type neverFirst struct{ storetest.Memory }
+
+func (*neverFirst) Claim(context.Context, string, time.Duration) (bool, error) { return false, nil }
+
+func TestPatienceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logs
+		b := replicas(1, &fake{}, &neverFirst{}, &log)[0]
+		began := time.Now()
+		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+		if d := time.Since(began); d > 2800*time.Millisecond {
+			t.Errorf("waited %v for nobody", d)
+		}
+	})
+}
