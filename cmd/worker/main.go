@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"errors"
@@ -35,8 +36,11 @@ func handler() http.Handler {
 	platform := service.Platform{
 		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
 		Signer:    webCrypto,
-		Log:       slog.New(worker.NewLogHandler(level)),
-		Remedy:    remedy,
+		Go: func(f func()) {
+			worker.Background(context.Background(), func(context.Context) { f() })
+		},
+		Log:    slog.New(worker.NewLogHandler(level)),
+		Remedy: remedy,
 	}
 	for _, w := range warnings {
 		platform.Log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
