@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,11 +22,12 @@ func readClientID(d *draft, v value) {
 }
 
 // readKeyID only warns of an unusual kid: Coze does not say how it is computed, so another form may come.
-func readKeyID(d *draft, v value) {
+func readKeyID(d *draft, v value) { d.keyID = d.keyIDOf(v) }
+
+func (d *draft) keyIDOf(v value) string {
 	id := d.word(v)
-	d.keyID = id
 	if id == "" {
-		return
+		return id
 	}
 	strange := func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
@@ -34,24 +36,28 @@ func readKeyID(d *draft, v value) {
 		d.warn(v.name, fmt.Sprintf("has %d characters; the fingerprints Coze shows have 43 letters, digits, - and _", len(id)),
 			"copy it again from Coze's console, a leading - or _ included")
 	}
+	return id
 }
 
-func readPrivateKey(d *draft, v value) {
+func readPrivateKey(d *draft, v value) { d.key = d.keyOf(v) }
+
+// keyOf reads a private key. It returns nil after a fault.
+func (d *draft) keyOf(v value) *rsa.PrivateKey {
 	text := v.text.Reveal()
 	if looksLikePath(text) {
-		d.fault(v.name, "holds the name of a file, not a key", "put that name into PRIVATE_KEY_FILE, or the file's content here")
-		return
+		d.fault(v.name, "holds the name of a file, not a key", "put that name into "+v.name+"_FILE, or the file's content here")
+		return nil
 	}
 	key, err := coze.ParseKey(text)
 	if err == nil {
-		d.key = key
-		return
+		return key
 	}
 	fault := Fault{v.name, "this is not a usable private key", "use the private_key.pem that Coze's console let you download"}
 	if problem, ok := errors.AsType[*coze.KeyError](err); ok {
 		fault.Problem, fault.Remedy = problem.Problem, problem.Remedy
 	}
 	d.faults = append(d.faults, fault)
+	return nil
 }
 
 // looksLikePath tells /run/secrets/key and private_key.pem from a key, whose base64 never has a dot and is long.
@@ -129,8 +135,24 @@ func (d *draft) settleApp() {
 		}
 		break
 	}
+	if d.isSet("BOTS") && d.isSet("SCOPE") {
+		d.fault("BOTS", "SCOPE is set too, and the bots would be written into it", "remove one of the two")
+	}
 	if d.key != nil {
 		d.app.Keys = []coze.Key{{ID: d.keyID, Signer: d.key}}
+	}
+	for i, spare := range d.spare {
+		id, key := "KID_"+string(rune('2'+i)), "PRIVATE_KEY_"+string(rune('2'+i))
+		switch {
+		case d.isSet(id) != d.isSet(key):
+			set, missing := id, key
+			if d.isSet(key) {
+				set, missing = key, id
+			}
+			d.fault(set, "is set without "+missing, "set both, or neither")
+		case spare.key != nil:
+			d.app.Keys = append(d.app.Keys, coze.Key{ID: spare.id, Signer: spare.key})
+		}
 	}
 	d.settings.App = &d.app
 }

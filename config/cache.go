@@ -21,10 +21,12 @@ func readBudget(d *draft, v value) {
 }
 
 // settleCache holds MIN_TTL against the duration: were it as long, every token would be too short when it comes.
-func (d *draft) settleCache() {
-	most := (d.settings.Duration / 10 * 9).Truncate(time.Second)
-	if d.settings.MinTTL > most && d.settings.Duration > 0 {
-		d.fault("MIN_TTL", fmt.Sprintf("is %d seconds, too much for tokens that live %d", d.settings.MinTTL/time.Second, d.settings.Duration/time.Second),
-			fmt.Sprintf("use at most %d, nine tenths of TOKEN_DURATION, or raise TOKEN_DURATION", most/time.Second))
+func (d *draft) settleCache() { d.minTTLFits("TOKEN_DURATION", d.settings.Duration) }
+
+func (d *draft) minTTLFits(name string, duration time.Duration) {
+	most := (duration / 10 * 9).Truncate(time.Second)
+	if d.settings.MinTTL > most && duration > 0 {
+		d.fault("MIN_TTL", fmt.Sprintf("is %d seconds, too much for tokens that live %d", d.settings.MinTTL/time.Second, duration/time.Second),
+			fmt.Sprintf("use at most %d, nine tenths of %s, or raise that", most/time.Second, name))
 	}
 }

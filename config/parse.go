@@ -11,31 +11,28 @@ import (
 // Parse reads the settings in env. The error, if there is one, is [Faults] and holds every fault; the settings are
 // then nil. Warnings come in either case.
 func Parse(env map[string]string, options Options) (*Settings, []Warning, error) {
-	d := &draft{options: options, from: map[string]string{}}
+	d := newDraft(options)
 	misspelt := nearMisses(env)
+	rootless := onlyApps(env)
 	for i := range Table {
 		setting := &Table[i]
 		if setting.Native && options.Edge {
 			d.refuseNative(setting, env)
 			continue
 		}
-		v, state := d.lookUp(setting, env)
-		switch {
-		case state == ambiguous:
-		case state == present:
-			setting.read(d, v)
-		case setting.Required:
-			d.missing(setting, env, misspelt)
-		case setting.EdgeDefault != "" && options.Edge:
-			setting.read(d, value{name: setting.Name, text: NewSecret(setting.EdgeDefault)})
-		case setting.Default != "":
-			setting.read(d, value{name: setting.Name, text: NewSecret(setting.Default)})
+		if rootless && setting.App == own {
+			continue
 		}
+		d.read(setting, env, misspelt)
 	}
-	d.settleRegion()
-	d.settleApp()
+	if !rootless {
+		d.settleRegion()
+		d.settleApp()
+	}
+	d.settleSession()
 	d.settleCache()
 	d.settleTLS()
+	d.settleApps(env)
 	d.warnings = append(d.warnings, misspelt.warnings()...)
 	if len(d.faults) > 0 {
 		return nil, d.warnings, d.faults
@@ -43,17 +40,44 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 	return &d.settings, d.warnings, nil
 }
 
+// read puts one setting into the draft: what is set for it, or its default.
+func (d *draft) read(s *Setting, env map[string]string, misspelt misses) {
+	v, state := d.lookUp(s, env)
+	switch {
+	case state == ambiguous:
+	case state == present:
+		s.read(d, v)
+	case s.Required:
+		d.missing(s, env, misspelt)
+	case s.EdgeDefault != "" && d.options.Edge:
+		s.read(d, value{name: s.Name, text: NewSecret(s.EdgeDefault)})
+	case s.Default != "":
+		s.read(d, value{name: s.Name, text: NewSecret(s.Default)})
+	}
+}
+
 // A draft is settings in the making, with what the rules between them need to know.
 type draft struct {
+	table    []Setting // is Table, which cannot be named by the parsers that it names
 	options  Options
 	settings Settings
 	app      coze.App
 	key      *rsa.PrivateKey
 	keyID    string
-	region   *coze.Region      // as COZE_REGION says
-	from     map[string]string // :: setting → variable that sets it; defaults are absent
-	faults   Faults
-	warnings []Warning
+	spare    [2]struct {
+		id  string
+		key *rsa.PrivateKey
+	}
+	sessionHash bool
+	apps        map[string]map[string]string // :: name → what is set for it
+	region      *coze.Region                 // as COZE_REGION says
+	from        map[string]string            // :: setting → variable that sets it; defaults are absent
+	faults      Faults
+	warnings    []Warning
+}
+
+func newDraft(options Options) *draft {
+	return &draft{table: Table, options: options, from: map[string]string{}}
 }
 
 // A value is a variable's text, trimmed. Its text is a Secret whatever the setting, so that no path of printing a draft

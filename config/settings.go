@@ -9,15 +9,11 @@ import (
 
 // Settings are what a service is built from. [Parse] makes them; all of them are set and within their bounds.
 type Settings struct {
-	// App is the OAuth app whose tokens are handed out.
-	App *coze.App
-	// Region is the name of the app's region, for people to read: "cn", "com", or "custom" when the endpoint or the
-	// audience is neither region's.
-	Region string
-	// Duration is how long a token lives, in whole seconds. TOKEN_DURATION.
-	Duration time.Duration
-	// DefaultSession is the session of callers who name none. Empty: no session is sent for them. DEFAULT_SESSION.
-	DefaultSession string
+	// AppSettings are those of the app that is served at /. Its App is nil when only APPS is set.
+	AppSettings
+	// Apps are further apps by name, each served at /NAME. APPS.
+	Apps map[string]AppSettings
+
 	// Timeout is how long a caller waits for Coze at most, all attempts and pauses included. UPSTREAM_TIMEOUT.
 	Timeout time.Duration
 
@@ -44,10 +40,31 @@ type Settings struct {
 	TLSCertFile, TLSKeyFile string
 }
 
+// AppSettings are what is set for one app.
+type AppSettings struct {
+	// App is the OAuth app whose tokens are handed out.
+	App *coze.App
+	// Region is the name of the app's region, for people to read: "cn", "com", or "custom" when the endpoint or the
+	// audience is neither region's.
+	Region string
+	// Duration is how long a token lives, in whole seconds. TOKEN_DURATION.
+	Duration time.Duration
+	// DefaultSession is the session of callers who name none. Empty: no session is sent for them. DEFAULT_SESSION.
+	DefaultSession string
+	// SessionRequired refuses callers that have no session. SESSION_REQUIRED.
+	SessionRequired bool
+	// SessionPrefix goes before every session name that Coze gets to see. SESSION_PREFIX.
+	SessionPrefix string
+	// SessionSecret makes session names hashes, if it is set. SESSION_HASH, SESSION_SECRET.
+	SessionSecret Secret
+}
+
 // Options say what the host can do.
 type Options struct {
 	// ReadFile reads a file that a setting names. Optional: without it this host has no files.
 	ReadFile func(name string) ([]byte, error)
+	// YAML turns the YAML of an APPS_FILE into JSON. Optional: without it, only JSON is read.
+	YAML func(text []byte) ([]byte, error)
 	// Edge says that the host has neither a listener nor files, as on Cloudflare Workers: settings that only a native
 	// server can heed are faults that say so.
 	Edge bool

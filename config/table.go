@@ -23,6 +23,8 @@ type Setting struct {
 	Secret bool
 	// Native settings are for the native server only.
 	Native bool
+	// App says whether an app of APPS can have it, under its name in lower case.
+	App appScope
 	// Fallbacks are other names that are read when this one is not set, in order.
 	Fallbacks []Fallback
 	// English and Chinese say what it does, its bounds and its unit, in Markdown, whole sentences.
@@ -31,6 +33,15 @@ type Setting struct {
 	missing string              // the remedy when a required setting is not set
 	read    func(*draft, value) // puts a value into the draft, or reports what is wrong with it
 }
+
+// An appScope says what a setting is to the apps of APPS.
+type appScope int
+
+const (
+	service appScope = iota // one for the whole service
+	shared                  // an app that does not set it has the service's
+	own                     // an app that does not set it has none
+)
 
 // A Fallback is another name of a setting. File says that it names a file with the value.
 type Fallback struct {
@@ -45,6 +56,8 @@ var (
 	groupApp    = Group{"The OAuth app", "OAuth 应用"}
 	groupRegion = Group{"Region and endpoint", "区域与接口地址"}
 	groupToken  = Group{"Tokens", "访问令牌"}
+	groupApps   = Group{"Keys and apps", "密钥与多个应用"}
+	groupSess   = Group{"Session names", "会话名"}
 	groupCache  = Group{"Remembering tokens", "令牌缓存"}
 	groupScope  = Group{"Organisations, enterprises, channels", "组织、企业与渠道"}
 	groupServer = Group{"Native server", "原生服务器"}
@@ -68,7 +81,7 @@ const (
 // Table holds every setting, in the order in which they are read, reported and documented.
 var Table = []Setting{
 	{
-		Name: "CLIENT_ID", Group: groupApp, Required: true,
+		Name: "CLIENT_ID", App: own, Group: groupApp, Required: true,
 		Fallbacks: []Fallback{{Name: "COZE_JWT_OAUTH_CLIENT_ID"}},
 		English:   "The OAuth app's id, as Coze's console shows it.",
 		Chinese:   "OAuth 应用的 ID，在扣子控制台的应用详情里可以看到。",
@@ -76,7 +89,7 @@ var Table = []Setting{
 		read:      readClientID,
 	},
 	{
-		Name: "PRIVATE_KEY", Group: groupApp, Required: true, Secret: true,
+		Name: "PRIVATE_KEY", App: own, Group: groupApp, Required: true, Secret: true,
 		Fallbacks: []Fallback{{Name: "COZE_JWT_OAUTH_PRIVATE_KEY"}, {Name: "COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH", File: true}},
 		English:   "The private key that Coze's console let you download (`private_key.pem`): RSA, 2048 to 8192 bits, not encrypted.",
 		Chinese:   "在扣子控制台创建密钥时下载的私钥（`private_key.pem`）：RSA，2048～8192 位，不能带密码。",
@@ -84,7 +97,7 @@ var Table = []Setting{
 		read:      readPrivateKey,
 	},
 	{
-		Name: "KID", Group: groupApp, Required: true,
+		Name: "KID", App: own, Group: groupApp, Required: true,
 		Fallbacks: []Fallback{{Name: "COZE_JWT_OAUTH_PUBLIC_KEY_ID"}},
 		English:   "The fingerprint of the public key that belongs to `PRIVATE_KEY`, as Coze's console lists it: 43 characters.",
 		Chinese:   "与 `PRIVATE_KEY` 对应的公钥指纹，在扣子控制台的公钥列表里可以看到，共 43 个字符。",
@@ -92,19 +105,55 @@ var Table = []Setting{
 		read:      readKeyID,
 	},
 	{
-		Name: "COZE_REGION", Group: groupRegion,
+		Name: "KID_2", App: own, Group: groupApps,
+		English: "The fingerprint of a second public key of the same app. Coze allows three at once, and the next is tried when it does not know one: so a key can be replaced without an interruption.",
+		Chinese: "同一应用的第二把公钥的指纹。扣子允许同时存在三把密钥；当扣子不认识前一把时，会自动尝试下一把，因此更换密钥不会中断服务。",
+		read:    func(d *draft, v value) { d.spare[0].id = d.keyIDOf(v) },
+	},
+	{
+		Name: "PRIVATE_KEY_2", App: own, Group: groupApps, Secret: true,
+		English: "The private key that `KID_2` names.",
+		Chinese: "与 `KID_2` 对应的私钥。",
+		read:    func(d *draft, v value) { d.spare[0].key = d.keyOf(v) },
+	},
+	{
+		Name: "KID_3", App: own, Group: groupApps,
+		English: "The fingerprint of a third public key of the same app. Coze allows three at once, and the next is tried when it does not know one: so a key can be replaced without an interruption.",
+		Chinese: "同一应用的第三把公钥的指纹。扣子允许同时存在三把密钥；当扣子不认识前一把时，会自动尝试下一把，因此更换密钥不会中断服务。",
+		read:    func(d *draft, v value) { d.spare[1].id = d.keyIDOf(v) },
+	},
+	{
+		Name: "PRIVATE_KEY_3", App: own, Group: groupApps, Secret: true,
+		English: "The private key that `KID_3` names.",
+		Chinese: "与 `KID_3` 对应的私钥。",
+		read:    func(d *draft, v value) { d.spare[1].key = d.keyOf(v) },
+	},
+	{
+		Name: "BOTS", App: own, Group: groupApps,
+		English: "The ids of the only bots that tokens may be used for, separated by commas. They become the scope of the exchange, which Coze heeds for channel apps only. Excludes `SCOPE`.",
+		Chinese: "令牌只允许用于哪些智能体：智能体 ID，用逗号分隔。它们会写入换取令牌时的权限范围，仅对渠道应用有效。不能与 `SCOPE` 同时设置。",
+		read:    readBots,
+	},
+	{
+		Name: "APPS", Group: groupApps, Secret: true,
+		English: "Further apps, each served at `/NAME`: a JSON object of names and settings, see [Several apps](#several-apps). The file may be YAML.",
+		Chinese: "更多应用，每个应用的地址为 `/名称`：一个 JSON 对象，见[多个应用](#多个应用)。文件也可以用 YAML 编写。",
+		read:    readApps,
+	},
+	{
+		Name: "COZE_REGION", App: shared, Group: groupRegion,
 		English: "`cn` (coze.cn) or `com` (coze.com). Sets `AUDIENCE` and `TOKEN_ENDPOINT` together. Not set: what those two say, otherwise `cn`.",
 		Chinese: "`cn`（coze.cn）或 `com`（coze.com），同时决定 `AUDIENCE` 和 `TOKEN_ENDPOINT`。不设置时由这两项推断，都没有则为 `cn`。",
 		read:    readRegion,
 	},
 	{
-		Name: "AUDIENCE", Group: groupRegion, Default: coze.China.Audience,
+		Name: "AUDIENCE", App: shared, Group: groupRegion, Default: coze.China.Audience,
 		English: "The bare host of Coze's API, without scheme, port or path. Needed only behind a proxy. The default follows `COZE_REGION` and `TOKEN_ENDPOINT`.",
 		Chinese: "扣子 API 的域名，不带协议、端口和路径。只有经过代理访问时才需要设置。默认值随 `COZE_REGION` 和 `TOKEN_ENDPOINT` 而定。",
 		read:    readAudience,
 	},
 	{
-		Name: "TOKEN_ENDPOINT", Group: groupRegion, Default: coze.China.Endpoint,
+		Name: "TOKEN_ENDPOINT", App: shared, Group: groupRegion, Default: coze.China.Endpoint,
 		Fallbacks: []Fallback{{Name: baseName}},
 		English: "The URL of the token endpoint: `https`, or `http` to this machine itself (the sandbox). The default follows `COZE_REGION` and `AUDIENCE`. " +
 			"`COZE_API_BASE` has only what stands before `" + coze.TokenPath + "`.",
@@ -113,19 +162,19 @@ var Table = []Setting{
 		read: readEndpoint,
 	},
 	{
-		Name: "TOKEN_DURATION", Group: groupToken, Default: seconds(coze.DefaultDuration),
+		Name: "TOKEN_DURATION", App: shared, Group: groupToken, Default: seconds(coze.DefaultDuration),
 		English: "How long a token lives: whole seconds, 1 to 86399 (Coze's maximum).",
 		Chinese: "访问令牌的有效期：以秒为单位的整数，1～86399（扣子允许的最大值）。",
 		read:    readDuration,
 	},
 	{
-		Name: "DEFAULT_SESSION", Group: groupToken,
+		Name: "DEFAULT_SESSION", App: shared, Group: groupToken,
 		English: "The session of callers that send no `X-User-ID`: 1 to 256 bytes, no control characters. They then share one conversation space. Not set: no session is sent for them.",
 		Chinese: "请求没有带 `X-User-ID` 时使用的会话名：1～256 字节，不含控制字符。这些调用方会共用同一个会话空间。不设置则不发送会话名。",
 		read:    readDefaultSession,
 	},
 	{
-		Name: "ASSERTION_LIFETIME", Group: groupToken, Default: seconds(coze.DefaultAssertionLifetime),
+		Name: "ASSERTION_LIFETIME", App: shared, Group: groupToken, Default: seconds(coze.DefaultAssertionLifetime),
 		English: "How long the signed JWT may be used for the exchange: whole seconds, 60 to 86400. Rarely changed.",
 		Chinese: "签发的 JWT 可用于换取令牌的时间：以秒为单位的整数，60～86400。一般无需修改。",
 		read:    readAssertionLifetime,
@@ -135,6 +184,30 @@ var Table = []Setting{
 		English: "How long a caller waits for Coze at most, retries included: whole seconds, 1 to 60. The Chat SDK itself waits 3 s, the Web SDK 5 s.",
 		Chinese: "一次请求最多等待扣子多久（含重试）：以秒为单位的整数，1～60。Chat SDK 自身只等 3 秒，Web SDK 只等 5 秒。",
 		read:    readTimeout,
+	},
+	{
+		Name: "SESSION_REQUIRED", App: shared, Group: groupSess, Default: off,
+		English: "`on` refuses callers that name no session, instead of giving them a token without one.",
+		Chinese: "`on`：拒绝没有会话的请求，而不是发出不带会话的令牌。",
+		read:    func(d *draft, v value) { d.settings.SessionRequired = d.choice(v, on, off) == on },
+	},
+	{
+		Name: "SESSION_PREFIX", App: shared, Group: groupSess,
+		English: "Goes before every session name that is sent to Coze, so that systems which share an app keep apart. Changing it gives every user a new, empty session.",
+		Chinese: "加在发给扣子的每个会话名之前，供共用同一应用的多个系统互相隔离。修改后所有用户都会得到全新的会话。",
+		read:    func(d *draft, v value) { d.settings.SessionPrefix = d.text(v) },
+	},
+	{
+		Name: "SESSION_HASH", App: shared, Group: groupSess, Default: off,
+		English: "`on` sends Coze a hash of each session name (HMAC-SHA-256 under `SESSION_SECRET`), so that it never sees user ids.",
+		Chinese: "`on`：发给扣子的是会话名的哈希（以 `SESSION_SECRET` 为密钥的 HMAC-SHA-256），扣子看不到用户 ID。",
+		read:    func(d *draft, v value) { d.sessionHash = d.choice(v, on, off) == on },
+	},
+	{
+		Name: "SESSION_SECRET", App: shared, Group: groupSess, Secret: true,
+		English: "What `SESSION_HASH` hashes under: 32 characters or more. Changing it gives every user a new, empty session.",
+		Chinese: "`SESSION_HASH` 使用的密钥，至少 32 个字符。修改后所有用户都会得到全新的会话。",
+		read:    readSessionSecret,
 	},
 	{
 		Name: "CACHE", Group: groupCache, Default: on,
@@ -161,37 +234,37 @@ var Table = []Setting{
 		read:    readBudget,
 	},
 	{
-		Name: "ACCOUNT_ID", Group: groupScope,
+		Name: "ACCOUNT_ID", App: own, Group: groupScope,
 		English: "Mint tokens for this organisation: its id, or the uid of the workspace's owner. Excludes `ENTERPRISE_ID`.",
 		Chinese: "为指定组织签发令牌：填组织 ID，或工作空间所有者的 UID。不能与 `ENTERPRISE_ID` 同时设置。",
 		read:    func(d *draft, v value) { d.app.AccountID = d.word(v) },
 	},
 	{
-		Name: "ENTERPRISE_ID", Group: groupScope,
+		Name: "ENTERPRISE_ID", App: own, Group: groupScope,
 		English: "Mint tokens for this enterprise, with an app that was given that privilege. Excludes `ACCOUNT_ID`.",
 		Chinese: "为指定企业签发令牌，应用须已获得企业授权。不能与 `ACCOUNT_ID` 同时设置。",
 		read:    func(d *draft, v value) { d.app.EnterpriseID = d.word(v) },
 	},
 	{
-		Name: "SCOPE", Group: groupScope,
+		Name: "SCOPE", App: own, Group: groupScope,
 		English: "What tokens are limited to, as a JSON object that is sent to Coze as it is. Coze heeds it for channel apps only.",
 		Chinese: "令牌的权限范围，写成 JSON 对象，原样发给扣子。仅对渠道应用有效。",
 		read:    readScope,
 	},
 	{
-		Name: "DEVICE_ID", Group: groupScope,
+		Name: "DEVICE_ID", App: own, Group: groupScope,
 		English: "The device that quota and billing are put down to (enterprise edition). Excludes `CUSTOM_CONSUMER`.",
 		Chinese: "用于统计额度和计费的设备 ID（企业版）。不能与 `CUSTOM_CONSUMER` 同时设置。",
 		read:    func(d *draft, v value) { d.app.SessionContext.DeviceID = d.text(v) },
 	},
 	{
-		Name: "CUSTOM_CONSUMER", Group: groupScope,
+		Name: "CUSTOM_CONSUMER", App: own, Group: groupScope,
 		English: "The business entity that quota and billing are put down to (enterprise edition). Excludes `DEVICE_ID`.",
 		Chinese: "用于统计额度和计费的业务实体（企业版）。不能与 `DEVICE_ID` 同时设置。",
 		read:    func(d *draft, v value) { d.app.SessionContext.CustomConsumer = d.text(v) },
 	},
 	{
-		Name: "CONNECTOR_ID", Group: groupScope,
+		Name: "CONNECTOR_ID", App: own, Group: groupScope,
 		English: "The channel that tokens are limited to: `2001` is the Web SDK.",
 		Chinese: "把令牌限定在指定渠道：`2001` 为 Web SDK。",
 		read:    func(d *draft, v value) { d.app.SessionContext.ConnectorID = d.word(v) },

@@ -115,6 +115,7 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 			return methodNotAllowed("GET, HEAD")
 		}
 		if r.URL.Path == "/readyz" && g.Misconfigured != nil {
+			x.err = errors.New(g.Misconfigured.Detail)
 			return misconfigured(g.Misconfigured)
 		}
 		return answer{status: http.StatusOK, body: health{"ok"}}

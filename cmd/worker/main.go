@@ -52,7 +52,7 @@ func handler() http.Handler {
 	return service.New(settings, platform)
 }
 
-const remedy = "set CLIENT_ID, KID and PRIVATE_KEY with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc, and deploy again; " +
+const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
 	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
 
 // webCrypto moves the key to where JavaScript can sign with it and nothing can read it; it also signs in a tenth of the

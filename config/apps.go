@@ -1,0 +1,209 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"coze-token/coze"
+)
+
+// An app of APPS takes the settings of the table that an app can have, by their names in lower case. So APPS has no
+// grammar of its own: each app is read as an environment, by the same parsers and with the same messages.
+
+// maxApps bounds what one service is set up for. It is a bound on mistakes, not on use.
+const maxApps = 1000
+
+// appName is what can stand in a path as it is.
+var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+
+// reservedNames are paths of the service's own.
+var reservedNames = []string{"healthz", "readyz", "metrics"}
+
+// onlyApps says whether apps are set and none is for /, so that the settings of that one are not missed.
+func onlyApps(env map[string]string) bool {
+	if blank(env["APPS"]) && blank(env["APPS_FILE"]) {
+		return false
+	}
+	for i := range Table {
+		if !Table[i].Required {
+			continue
+		}
+		if slices.ContainsFunc(Table[i].Names(), func(name string) bool { return !blank(env[name]) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// readApps takes APPS apart, into what is set for each app.
+func readApps(d *draft, v value) {
+	text := []byte(v.text.Reveal())
+	const remedy = `use an object of names and settings, such as {"shop": {"client_id": "…", "kid": "…", "private_key": "…"}}`
+	if d.options.YAML != nil && !bytes.HasPrefix(text, []byte("{")) {
+		var err error
+		if text, err = d.options.YAML(text); err != nil {
+			d.fault(v.name, "is neither JSON nor YAML", remedy) // the library's words would quote the text
+			return
+		}
+	}
+	var apps map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(text, &apps); err != nil {
+		problem := "is not a JSON object of objects"
+		if syntax, ok := err.(*json.SyntaxError); ok {
+			problem = fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
+		}
+		d.fault(v.name, problem, remedy)
+		return
+	}
+	switch {
+	case len(apps) == 0:
+		d.fault(v.name, "names no app", remedy)
+	case len(apps) > maxApps:
+		d.fault(v.name, fmt.Sprintf("names %d apps, and %d is the most", len(apps), maxApps), "run several services")
+	}
+	d.apps = map[string]map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(apps)) {
+		switch {
+		case !appName.MatchString(name):
+			d.fault(v.name, "has an app named "+quoted(name)+", which cannot stand in a path", "use 1 to 40 letters a-z, digits, - and _, with a letter or digit first")
+		case slices.Contains(reservedNames, name):
+			d.fault(v.name, "has an app named "+name+", which is a path of the service's own", "give the app another name")
+		default:
+			d.apps[name] = d.members(v.name, name, apps[name])
+		}
+	}
+}
+
+// members turns an app's members into the environment that it is read from.
+func (d *draft) members(variable, app string, members map[string]json.RawMessage) map[string]string {
+	env := map[string]string{}
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		name := strings.ToUpper(member)
+		where := variable + "." + app
+		text, ok := memberAsText(members[member])
+		switch {
+		case member != strings.ToLower(member) || !d.appSetting(name):
+			d.fault(where, "has a member "+quoted(member)+", which no app has", "the members are: "+strings.Join(d.appMembers(), ", "))
+		case !ok:
+			d.fault(where+"."+member, "is of a type that is no setting's", "write a text, a number, true or false, a list of texts, or, for scope, an object")
+		default:
+			env[name] = text
+		}
+	}
+	return env
+}
+
+// memberAsText writes a member as the environment would have it.
+func memberAsText(raw json.RawMessage) (string, bool) {
+	var text string
+	var number json.Number
+	var truth bool
+	var list []string
+	switch {
+	case string(raw) == "null":
+		return "", false
+	case json.Unmarshal(raw, &text) == nil:
+		return text, true
+	case json.Unmarshal(raw, &number) == nil:
+		return number.String(), true
+	case json.Unmarshal(raw, &truth) == nil:
+		return map[bool]string{true: on, false: off}[truth], true
+	case json.Unmarshal(raw, &list) == nil:
+		return strings.Join(list, ","), true
+	case bytes.HasPrefix(raw, []byte("{")):
+		return string(raw), true
+	default:
+		return "", false
+	}
+}
+
+// appSetting says whether name is a variable of a setting that an app can have.
+func (d *draft) appSetting(name string) bool {
+	for i := range d.table {
+		s := &d.table[i]
+		if s.App != service && (name == s.Name || s.Secret && name == s.Name+"_FILE") {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *draft) appMembers() []string {
+	var names []string
+	for i := range d.table {
+		if d.table[i].App != service {
+			names = append(names, strings.ToLower(d.table[i].Name))
+		}
+	}
+	return names
+}
+
+// settleApps reads each app of APPS: its own members, and of what is shared, what the service has.
+func (d *draft) settleApps(env map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(d.apps)) {
+		inner := newDraft(d.options)
+		merged := inner.inherit(d.apps[name], env)
+		for i := range Table {
+			if Table[i].App != service {
+				inner.read(&Table[i], merged, nil)
+			}
+		}
+		inner.settleRegion()
+		inner.settleApp()
+		inner.settleSession()
+		for _, f := range inner.faults {
+			f.Name = "APPS." + name + "." + strings.ToLower(f.Name)
+			d.faults = append(d.faults, f)
+		}
+		for _, w := range inner.warnings {
+			w.Name = "APPS." + name + "." + strings.ToLower(w.Name)
+			d.warnings = append(d.warnings, w)
+		}
+		if d.settings.Apps == nil {
+			d.settings.Apps = map[string]AppSettings{}
+		}
+		d.settings.Apps[name] = inner.settings.AppSettings
+		d.minTTLFits("APPS."+name+".token_duration", inner.settings.Duration)
+	}
+}
+
+// inherit lays an app's members over what it shares with the service. An app that says anything about its region takes nothing of
+// the service's region, for a mixture of two is never meant.
+func (d *draft) inherit(members, env map[string]string) map[string]string {
+	merged := maps.Clone(members)
+	region := slices.ContainsFunc(regionSettings, func(name string) bool { return !blank(members[name]) })
+	for i := range Table {
+		s := &Table[i]
+		if s.App != shared || region && slices.Contains(regionSettings, s.Name) {
+			continue
+		}
+		if slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(members[name]) }) {
+			continue
+		}
+		for _, name := range s.Names() {
+			if !blank(env[name]) {
+				merged[name] = env[name]
+			}
+		}
+	}
+	return merged
+}
+
+var regionSettings = []string{"COZE_REGION", "AUDIENCE", "TOKEN_ENDPOINT"}
+
+// readBots makes the scope that Coze documents for a channel app's tokens.
+func readBots(d *draft, v value) {
+	var bots []string
+	for bot := range strings.SplitSeq(v.text.Reveal(), ",") {
+		if bot = d.word(value{v.name, NewSecret(strings.TrimSpace(bot))}); bot == "" {
+			return
+		}
+		bots = append(bots, bot)
+	}
+	d.app.Scope = coze.BotScope(bots...)
+}

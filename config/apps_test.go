@@ -1,0 +1,128 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"coze-token/config"
+)
+
+const secondKeyID = "aAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaA1"
+
+// apps is the text of APPS with what is given over a complete app.
+func apps(t *testing.T, name string, members map[string]any) string {
+	t.Helper()
+	app := map[string]any{"client_id": "42", "kid": keyID, "private_key": privatePEM()}
+	for member, value := range members {
+		if value == nil {
+			delete(app, member)
+		} else {
+			app[member] = value
+		}
+	}
+	text, err := json.Marshal(map[string]any{name: app})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestApps(t *testing.T) {
+	text := apps(t, "shop", map[string]any{
+		"coze_region": "com", "token_duration": 60, "default_session": "s", "session_required": true,
+		"scope": map[string]any{"a": 1}, "kid_2": secondKeyID, "private_key_2": privatePEM(),
+	})
+	env := with("APPS", text, "SESSION_PREFIX", "pre-", "ACCOUNT_ID", "77", "COZE_REGION", "cn", "AUDIENCE", "api.coze.cn")
+	s, _ := mustParse(t, env, native)
+	shop := s.Apps["shop"]
+	if s.App.ClientID != clientID || len(s.Apps) != 1 || shop.App.ClientID != "42" {
+		t.Fatalf("got %+v", s)
+	}
+	if shop.Region != "com" || shop.App.Audience != "api.coze.com" || shop.Duration != time.Minute || shop.DefaultSession != "s" || !shop.SessionRequired {
+		t.Errorf("the app's own: %+v", shop)
+	}
+	if len(shop.App.Keys) != 2 || shop.App.Keys[1].ID != secondKeyID || string(shop.App.Scope) != `{"a":1}` {
+		t.Errorf("keys and scope: %+v", shop.App)
+	}
+	if shop.SessionPrefix != "pre-" {
+		t.Error("what is shared is not inherited")
+	}
+	if shop.App.AccountID != "" || s.App.AccountID != "77" {
+		t.Error("the default app's account is inherited")
+	}
+
+	t.Run("alone", func(t *testing.T) {
+		s, _ := mustParse(t, with("APPS", text, "CLIENT_ID", "-", "KID", "-", "PRIVATE_KEY", "-"), native)
+		if s.App != nil || s.Apps["shop"].App == nil {
+			t.Errorf("got %+v", s)
+		}
+	})
+	t.Run("from a file, in YAML", func(t *testing.T) {
+		o := config.Options{
+			ReadFile: files(map[string]string{"/apps.yaml": "shop: …"}),
+			YAML:     func([]byte) ([]byte, error) { return []byte(text), nil },
+		}
+		s, _ := mustParse(t, with("APPS_FILE", "/apps.yaml"), o)
+		if s.Apps["shop"].App == nil {
+			t.Error("the app is missing")
+		}
+	})
+	t.Run("a key from a file", func(t *testing.T) {
+		o := config.Options{ReadFile: files(map[string]string{"/key.pem": privatePEM()})}
+		s, _ := mustParse(t, with("APPS", apps(t, "shop", map[string]any{"private_key": nil, "private_key_file": "/key.pem"})), o)
+		if len(s.Apps["shop"].App.Keys) != 1 {
+			t.Error("the key is missing")
+		}
+	})
+	t.Run("bots", func(t *testing.T) {
+		s, _ := mustParse(t, with("APPS", apps(t, "shop", map[string]any{"bots": []string{"1", "2"}})), native)
+		const want = `{"account_permission":{"permission_list":["Connector.botChat"]},"attribute_constraint":{"connector_bot_chat_attribute":{"bot_id_list":["1","2"]}}}`
+		if got := string(s.Apps["shop"].App.Scope); got != want {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestAppsFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"not JSON":          {`{"shop":`, []string{"APPS: wrong at byte"}},
+		"a list":            {`[]`, []string{"APPS: object of objects"}},
+		"empty":             {`{}`, []string{"APPS: names no app"}},
+		"bad name":          {apps(t, "Shop", nil), []string{"APPS: cannot stand in a path"}},
+		"reserved name":     {apps(t, "healthz", nil), []string{"APPS: of the service's own"}},
+		"unknown member":    {apps(t, "shop", map[string]any{"clientid": "1"}), []string{"APPS.shop: client_id"}},
+		"service's setting": {apps(t, "shop", map[string]any{"listen": ":1"}), []string{"APPS.shop: which no app has"}},
+		"capitals":          {apps(t, "shop", map[string]any{"BOTS": "1"}), []string{"APPS.shop: which no app has"}},
+		"wrong type":        {apps(t, "shop", map[string]any{"bots": []int{1}}), []string{"APPS.shop.bots: of a type"}},
+		"missing":           {apps(t, "shop", map[string]any{"client_id": nil}), []string{"APPS.shop.client_id: is not set"}},
+		"out of bounds":     {apps(t, "shop", map[string]any{"token_duration": 86400}), []string{"APPS.shop.token_duration: 86399"}},
+		"bots and scope":    {apps(t, "shop", map[string]any{"bots": "1", "scope": map[string]any{"a": 1}}), []string{"APPS.shop.bots: SCOPE"}},
+		"half a spare key":  {apps(t, "shop", map[string]any{"kid_2": secondKeyID}), []string{"APPS.shop.kid_2: without PRIVATE_KEY_2"}},
+		"hash, no secret":   {apps(t, "shop", map[string]any{"session_hash": "on"}), []string{"APPS.shop.session_hash: SESSION_SECRET"}},
+	} {
+		t.Run(name, func(t *testing.T) { checkFaults(t, faultsOf(t, with("APPS", c.text), native), c.want...) })
+	}
+	t.Run("no YAML without its reader's words", func(t *testing.T) {
+		o := config.Options{YAML: func([]byte) ([]byte, error) { return nil, errors.New("near \"hunter2\"") }}
+		checkFaults(t, faultsOf(t, with("APPS", "hunter2"), o), "APPS: neither JSON nor YAML")
+	})
+}
+
+func TestSpareKeysAndSessions(t *testing.T) {
+	s, _ := mustParse(t, with("KID_2", secondKeyID, "PRIVATE_KEY_2", privatePEM(), "SESSION_HASH", "on",
+		"SESSION_SECRET", "0123456789abcdef0123456789abcdef", "SESSION_REQUIRED", "on"), native)
+	if len(s.App.Keys) != 2 || s.App.Keys[0].ID != keyID || s.SessionSecret.Reveal() == "" || !s.SessionRequired {
+		t.Errorf("got %+v", s)
+	}
+	s, _ = mustParse(t, with("SESSION_SECRET", "0123456789abcdef0123456789abcdef"), native)
+	if s.SessionSecret.Reveal() != "" {
+		t.Error("names are hashed, and nobody asked for it")
+	}
+	checkFaults(t, faultsOf(t, with("SESSION_HASH", "on", "SESSION_SECRET", "short"), native), "SESSION_SECRET: too short")
+	checkFaults(t, faultsOf(t, with("PRIVATE_KEY_3", privatePEM()), native), "PRIVATE_KEY_3: without KID_3")
+}
