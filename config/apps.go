@@ -156,6 +156,7 @@ func (d *draft) settleApps(env map[string]string) {
 		inner.settleRegion()
 		inner.settleApp()
 		inner.settleSession()
+		inner.settleAccess()
 		for _, f := range inner.faults {
 			f.Name = "APPS." + name + "." + strings.ToLower(f.Name)
 			d.faults = append(d.faults, f)

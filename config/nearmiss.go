@@ -37,6 +37,9 @@ var otherNames = map[string]string{
 	"COZE_OAUTH_PUBLIC_KEY_ID": "KID",
 }
 
+// ordinary are names near to a setting's that other programs use, so that nothing can be concluded from them.
+var ordinary = []string{"API_KEY"}
+
 type miss struct{ wrong, right, setting string }
 
 // misses are the misspelt variables, in the order of their names.
@@ -52,7 +55,7 @@ func nearMisses(env map[string]string) misses {
 	}
 	names := make([]string, 0, len(env))
 	for name, text := range env {
-		if known[name] == nil && !blank(text) && len(name) <= 60 {
+		if known[name] == nil && !blank(text) && len(name) <= 60 && !slices.Contains(ordinary, name) {
 			names = append(names, name)
 		}
 	}

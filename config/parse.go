@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"coze-token/caller"
 	"coze-token/coze"
 )
 
@@ -32,6 +33,8 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 	d.settleSession()
 	d.settleCache()
 	d.settleTLS()
+	d.settleAccess()
+	d.settleProxies()
 	d.settleApps(env)
 	d.warnings = append(d.warnings, misspelt.warnings()...)
 	if len(d.faults) > 0 {
@@ -68,12 +71,17 @@ type draft struct {
 		id  string
 		key *rsa.PrivateKey
 	}
-	sessionHash bool
-	apps        map[string]map[string]string // :: name → what is set for it
-	region      *coze.Region                 // as COZE_REGION says
-	from        map[string]string            // :: setting → variable that sets it; defaults are absent
-	faults      Faults
-	warnings    []Warning
+	sessionHash     bool
+	login           caller.LoginOptions // of JWT_ISSUER and what belongs to it
+	accessTeam      string
+	accessAudiences []string
+	proxies         value
+	proxyHeader     value
+	apps            map[string]map[string]string // :: name → what is set for it
+	region          *coze.Region                 // as COZE_REGION says
+	from            map[string]string            // :: setting → variable that sets it; defaults are absent
+	faults          Faults
+	warnings        []Warning
 }
 
 func newDraft(options Options) *draft {

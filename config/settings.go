@@ -4,7 +4,10 @@ import (
 	"log/slog"
 	"time"
 
+	"coze-token/caller"
 	"coze-token/coze"
+	"coze-token/limit"
+	"coze-token/origin"
 )
 
 // Settings are what a service is built from. [Parse] makes them; all of them are set and within their bounds.
@@ -26,6 +29,13 @@ type Settings struct {
 	// MintBudget is how many exchanges are made a minute. Negative: no limit. MINT_BUDGET.
 	MintBudget int
 
+	// AddressRate is how often one address may ask. RATE_LIMIT.
+	AddressRate limit.Rate
+	// Proxies are those whose word for a client's address is taken. TRUSTED_PROXIES, TRUSTED_PROXY_HEADER.
+	Proxies *limit.Proxies
+
+	// AuditFile is where the records of tokens and refusals go, instead of the log. AUDIT_FILE.
+	AuditFile string
 	// LogLevel is the least level that is logged. LOG_LEVEL.
 	LogLevel slog.Level
 	// LogFormat is "auto" (text on a terminal, JSON otherwise), "text" or "json". Native server only. LOG_FORMAT.
@@ -57,6 +67,28 @@ type AppSettings struct {
 	SessionPrefix string
 	// SessionSecret makes session names hashes, if it is set. SESSION_HASH, SESSION_SECRET.
 	SessionSecret Secret
+
+	// Keys are the API keys that are taken. Nil: none. API_KEYS.
+	Keys *caller.Keys
+	// Logins are the issuers whose users are taken, checked but without the means to fetch their keys. JWT_ISSUER and what
+	// belongs to it, LOGINS, CF_ACCESS_TEAM.
+	Logins []caller.LoginOptions
+	// VisitorSecrets sign the identities of visitors, the newest first. None: visitors are not taken. VISITOR_SECRET.
+	VisitorSecrets []Secret
+	// TurnstileSecret is set if new visitors have to pass Turnstile. TURNSTILE_SECRET.
+	TurnstileSecret Secret
+	// Open lets in callers without a credential. Implied where there is no other way to be let in. OPEN_ACCESS.
+	Open bool
+	// Origins are the pages that may ask. Nil: Origin is not looked at. ALLOWED_ORIGINS.
+	Origins *origin.Set
+	// CallerRate, SessionRate and Rate are how often one API key, one session and all callers of the app may ask.
+	// RATE_LIMIT_CALLER, RATE_LIMIT_SESSION, RATE_LIMIT_APP.
+	CallerRate, SessionRate, Rate limit.Rate
+}
+
+// IsOpen says whether anybody gets a token, which the operator should know.
+func (a AppSettings) IsOpen() bool {
+	return a.Open || a.Keys == nil && len(a.Logins) == 0 && len(a.VisitorSecrets) == 0
 }
 
 // Options say what the host can do.

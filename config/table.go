@@ -56,6 +56,8 @@ var (
 	groupApp    = Group{"The OAuth app", "OAuth 应用"}
 	groupRegion = Group{"Region and endpoint", "区域与接口地址"}
 	groupToken  = Group{"Tokens", "访问令牌"}
+	groupAccess = Group{"Who may ask", "谁可以请求"}
+	groupLimits = Group{"How often", "请求频率"}
 	groupApps   = Group{"Keys and apps", "密钥与多个应用"}
 	groupSess   = Group{"Session names", "会话名"}
 	groupCache  = Group{"Remembering tokens", "令牌缓存"}
@@ -186,6 +188,114 @@ var Table = []Setting{
 		read:    readTimeout,
 	},
 	{
+		Name: "API_KEYS", App: shared, Group: groupAccess, Secret: true,
+		English: "The keys of backends that may ask for their own users: `name=key` or `name=sha256:hex`, separated by commas or line ends. `coze-token key` makes one. A key may be limited: `name=key apps=shop origins=https://www.example.com`.",
+		Chinese: "允许为自己的用户请求令牌的后端所用的密钥：`名称=密钥` 或 `名称=sha256:十六进制`，用逗号或换行分隔。`coze-token key` 可生成密钥。可以限制密钥的用途：`名称=密钥 apps=shop origins=https://www.example.com`。",
+		read:    readKeys,
+	},
+	{
+		Name: "JWT_ISSUER", App: shared, Group: groupAccess,
+		English: "Who issues the tokens of your users' own login: the `iss` of an OIDC provider, to the letter. Several providers: `LOGINS`.",
+		Chinese: "你的用户登录系统（OIDC 提供方）的签发者，即令牌中的 `iss`，须完全一致。有多个提供方时用 `LOGINS`。",
+		read:    func(d *draft, v value) { d.login.Issuer = v.text.Reveal() },
+	},
+	{
+		Name: "JWT_AUDIENCE", App: shared, Group: groupAccess,
+		English: "The values of `aud` that are meant for this service, separated by commas; usually the client id of your page. Required with `JWT_ISSUER`.",
+		Chinese: "哪些 `aud` 是发给本服务的，用逗号分隔，通常是页面的客户端 ID。设置 `JWT_ISSUER` 时必填。",
+		read:    func(d *draft, v value) { d.login.Audiences = list(v) },
+	},
+	{
+		Name: "JWKS_URL", App: shared, Group: groupAccess,
+		English: "Where the provider's public keys are. Not set: found by discovery at the issuer.",
+		Chinese: "提供方公钥（JWKS）的地址。不设置则通过签发者的发现文档查找。",
+		read:    func(d *draft, v value) { d.login.JWKSURL = v.text.Reveal() },
+	},
+	{
+		Name: "JWT_SESSION_CLAIM", App: shared, Group: groupAccess,
+		English: "The claim that says who the user is. Not set: `sub`. It must be one that users cannot choose.",
+		Chinese: "用哪个声明（claim）标识用户，默认 `sub`。不能是用户可以自行修改的声明。",
+		read:    func(d *draft, v value) { d.login.SessionClaim = d.word(v) },
+	},
+	{
+		Name: "LOGINS", App: shared, Group: groupAccess,
+		English: "Several logins, as a JSON list of objects with `issuer`, `audiences`, and if needed `jwks_url`, `session_claim`, `algorithms`, `header`, `name`.",
+		Chinese: "多个登录提供方：JSON 数组，每项含 `issuer`、`audiences`，可选 `jwks_url`、`session_claim`、`algorithms`、`header`、`name`。",
+		read:    readLogins,
+	},
+	{
+		Name: "CF_ACCESS_TEAM", App: shared, Group: groupAccess,
+		English: "The team domain of Cloudflare Access, `team.cloudflareaccess.com`: its users are taken as logged in. Needs `CF_ACCESS_AUD`.",
+		Chinese: "Cloudflare Access 的团队域名 `team.cloudflareaccess.com`：通过其登录的用户视为已登录。须与 `CF_ACCESS_AUD` 一起设置。",
+		read:    func(d *draft, v value) { d.accessTeam = d.word(v) },
+	},
+	{
+		Name: "CF_ACCESS_AUD", App: shared, Group: groupAccess,
+		English: "The AUD tags of the Access applications, separated by commas.",
+		Chinese: "Access 应用的 AUD 标签，用逗号分隔。",
+		read:    func(d *draft, v value) { d.accessAudiences = list(v) },
+	},
+	{
+		Name: "VISITOR_SECRET", App: shared, Group: groupAccess, Secret: true,
+		English: "Lets in people who are not logged in, each as a session of their own: what their identities are signed under, 32 characters or more. Several, the newest first, separated by commas: to change it.",
+		Chinese: "允许未登录的访客使用，每个访客一个独立会话：用于签名访客身份的密钥，至少 32 个字符。更换时用逗号分隔多个，新的在前。",
+		read:    readVisitorSecret,
+	},
+	{
+		Name: "TURNSTILE_SECRET", App: shared, Group: groupAccess, Secret: true,
+		English: "The secret key of a Cloudflare Turnstile widget, which a new visitor then has to pass.",
+		Chinese: "Cloudflare Turnstile 的密钥。设置后，新访客须先通过人机验证。",
+		read:    func(d *draft, v value) { d.settings.TurnstileSecret = v.text },
+	},
+	{
+		Name: "OPEN_ACCESS", App: shared, Group: groupAccess, Default: off,
+		English: "`on` lets in whoever has no credential as well, for any `X-User-ID`. Without any of the above it is so anyway.",
+		Chinese: "`on`：没有任何凭证的请求也放行，并可使用任意 `X-User-ID`。上面几项都未设置时本来就是如此。",
+		read:    func(d *draft, v value) { d.settings.Open = d.choice(v, on, off) == on },
+	},
+	{
+		Name: "ALLOWED_ORIGINS", App: shared, Group: groupAccess,
+		English: "The pages that may ask from a browser: origins such as `https://www.example.com`, or with a wildcard as the first label, separated by commas. All other pages are then refused. Not set: `Origin` is not looked at, and no CORS header is sent.",
+		Chinese: "允许哪些网页在浏览器中请求：如 `https://www.example.com`，第一段可用通配符，用逗号分隔。设置后其他网页一律拒绝。不设置则不检查 `Origin`，也不发送 CORS 头。",
+		read:    readOrigins,
+	},
+	{
+		Name: "RATE_LIMIT", Group: groupLimits, Default: "300",
+		English: "How often one address may ask: requests a minute, or `100/10s`, or `off`. An IPv6 address counts by its first 64 bits. Callers with an API key are not counted.",
+		Chinese: "单个地址的请求频率上限：每分钟次数，或写成 `100/10s`，或 `off`。IPv6 按前 64 位计。使用 API 密钥的调用方不计入。",
+		read:    func(d *draft, v value) { d.settings.AddressRate = d.rate(v) },
+	},
+	{
+		Name: "RATE_LIMIT_CALLER", App: shared, Group: groupLimits, Default: off,
+		English: "How often one API key may ask.",
+		Chinese: "单个 API 密钥的请求频率上限。",
+		read:    func(d *draft, v value) { d.settings.CallerRate = d.rate(v) },
+	},
+	{
+		Name: "RATE_LIMIT_SESSION", App: shared, Group: groupLimits, Default: off,
+		English: "How often may be asked for one session.",
+		Chinese: "单个会话的请求频率上限。",
+		read:    func(d *draft, v value) { d.settings.SessionRate = d.rate(v) },
+	},
+	{
+		Name: "RATE_LIMIT_APP", App: shared, Group: groupLimits, Default: off,
+		English: "How often all callers of an app together may ask.",
+		Chinese: "一个应用所有调用方合计的请求频率上限。",
+		read:    func(d *draft, v value) { d.settings.Rate = d.rate(v) },
+	},
+	{
+		Name: "TRUSTED_PROXIES", Group: groupLimits, Native: true,
+		English: "The reverse proxies in front, as addresses or CIDR ranges separated by commas, or `private` for this machine and all private networks: their word for the client's address is taken. Not set: the other end of the connection is the client.",
+		Chinese: "前面的反向代理：地址或 CIDR 网段，用逗号分隔；`private` 表示本机和所有私有网段。只采信它们转发的客户端地址。不设置则以连接的对端为客户端。",
+		read:    func(d *draft, v value) { d.proxies = v },
+	},
+	{
+		Name: "TRUSTED_PROXY_HEADER", Group: groupLimits, Native: true,
+		English: "The header in which they give it: `X-Forwarded-For` (the default) or `Forwarded`.",
+		Chinese: "反向代理用哪个请求头传递地址：`X-Forwarded-For`（默认）或 `Forwarded`。",
+		read:    func(d *draft, v value) { d.proxyHeader = v },
+	},
+	{
 		Name: "SESSION_REQUIRED", App: shared, Group: groupSess, Default: off,
 		English: "`on` refuses callers that name no session, instead of giving them a token without one.",
 		Chinese: "`on`：拒绝没有会话的请求，而不是发出不带会话的令牌。",
@@ -293,6 +403,12 @@ var Table = []Setting{
 		English: "The certificate's private key as a PEM file. Needs `TLS_CERT_FILE`.",
 		Chinese: "证书私钥的 PEM 文件。须与 `TLS_CERT_FILE` 一起设置。",
 		read:    readTLSKey,
+	},
+	{
+		Name: "AUDIT_FILE", Group: groupLog, Native: true,
+		English: "A file to which one JSON record for each token and each refusal is appended. Not set: they go to the log.",
+		Chinese: "审计文件：每次发放或拒绝令牌追加一条 JSON 记录。不设置则写入日志。",
+		read:    func(d *draft, v value) { d.settings.AuditFile = v.text.Reveal() },
 	},
 	{
 		Name: "LOG_LEVEL", Group: groupLog, Default: "info",

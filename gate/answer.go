@@ -13,7 +13,7 @@ import (
 // An answer is what a request comes back with.
 type answer struct {
 	status     int
-	body       any           // a tokenBody, a health, or a failure
+	body       any           // a tokenBody, a health, or a failure; nil for a preflight
 	allow      string        // for 405
 	retryAfter time.Duration // for those who should wait
 }
@@ -65,19 +65,23 @@ func (a answer) write(w http.ResponseWriter, id string) {
 		f.RequestID = id
 		a.body = f
 	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Request-Id", id)
+	if a.body == nil { // a preflight's
+		w.WriteHeader(a.status)
+		return
+	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // it is never a page: nosniff and the content type say so
 	if err := encoder.Encode(a.body); err != nil {
 		panic(err) // the bodies are plain structs of strings and numbers
 	}
-	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Request-Id", id)
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}

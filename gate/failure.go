@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"coze-token/broker"
+	"coze-token/caller"
 	"coze-token/coze"
+	"coze-token/limit"
 )
 
 // Each failure has a status and a word of its own, which docs/http.md lists. A refusal by Coze is never a 401 here:
@@ -41,6 +43,34 @@ func invalidMinTTL(err error) answer {
 func invalidSession(err error) answer {
 	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: "+err.Error(),
 		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \" (in a browser, encodeURIComponent(id) makes any id fit); or leave the header out")
+}
+
+func otherOrigin() answer {
+	return fail(http.StatusForbidden, "forbidden", "pages of this origin may not ask here", "the operator can add the origin to ALLOWED_ORIGINS")
+}
+
+func rateLimited(d limit.Decision) answer {
+	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this "+d.Name, "wait as long as Retry-After says, and keep a token until it runs out")
+	a.retryAfter = d.RetryAfter
+	return a
+}
+
+// refuse tells a caller why it gets nothing.
+func (g *gate) refuse(h http.Header, x *exchange, err error) answer {
+	x.err = err
+	var e *caller.Error
+	if !errors.As(err, &e) {
+		return internalError()
+	}
+	for _, challenge := range e.Challenges {
+		h.Add("WWW-Authenticate", challenge)
+	}
+	if e.Cookie != nil {
+		h.Add("Set-Cookie", e.Cookie.String())
+	}
+	a := fail(e.Status, string(e.Code), e.Problem, e.Hint)
+	a.retryAfter = e.RetryAfter
+	return a
 }
 
 func misconfigured(m *Misconfigured) answer {

@@ -1,14 +1,14 @@
 // Package gate is the HTTP face of the token service: an [http.Handler] that decides what a request may have, asks a
 // [Source] for it, and answers with a token or with what went wrong and what to do about it.
 //
-// It answers POST / with a token, and GET /healthz and GET /readyz for those who watch the service. The contract,
-// header for header, is in docs/http.md, and package contract holds every build to it.
+// It answers POST / with a token of one app, POST /NAME with one of another, and GET /healthz and GET /readyz for those who
+// watch the service. The contract, header for header, is in docs/http.md, and package contract holds every build to it.
 //
 // A program with a server of its own can mount a gate in it:
 //
 //	mux.Handle("POST /coze/{$}", http.StripPrefix("/coze", gate.New(gate.Options{
 //		Source: broker.New(client, broker.Options{}),
-//		Grant:  coze.Grant{App: app, Duration: 15 * time.Minute},
+//		Apps:   map[string]gate.App{"": {Grant: coze.Grant{App: app, Duration: 15 * time.Minute}}},
 //	})))
 package gate
 
@@ -20,10 +20,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"coze-token/broker"
+	"coze-token/caller"
 	"coze-token/coze"
+	"coze-token/limit"
+	"coze-token/origin"
 )
 
 // DefaultTimeout is how long a caller waits at most. Coze's Web SDK gives up after 5 s and its Chat SDK after 3 s, but
@@ -32,6 +36,9 @@ const DefaultTimeout = 10 * time.Second
 
 // MaxBody is the cap on a request's body, in bytes. What callers have to say fits in a fraction of it.
 const MaxBody = 16 << 10
+
+// RequestHeaders are all the headers that a gate reads, for hosts that carry no others.
+var RequestHeaders = slices.Concat([]string{SessionHeader}, caller.RequestHeaders, origin.RequestHeaders)
 
 // A Source is what tokens come from: a [*broker.Broker].
 type Source interface {
@@ -42,16 +49,44 @@ type Source interface {
 type Options struct {
 	// Source makes the tokens.
 	Source Source
-	// Grant is what the source is asked for. Its Session is the one of callers that name none: usually empty.
-	Grant coze.Grant
+	// Apps are what tokens can be had for: the app "" at /, any other at /NAME.
+	Apps map[string]App
+	// Limits are how often may be asked. Optional: as often as anybody likes.
+	Limits Limits
 	// Timeout bounds the wait for the source. Optional: DefaultTimeout.
 	Timeout time.Duration
 	// Misconfigured, where it is not nil, is why there is no Source: every request for a token is answered with it.
 	Misconfigured *Misconfigured
 	// Now is the clock. Optional: time.Now.
 	Now func() time.Time
-	// Log takes one record for each request. Optional: slog.Default.
+	// Log takes what an operator should see. Optional: slog.Default.
 	Log *slog.Logger
+	// Audit takes one record for each token and each refusal (security check 28). Optional: Log.
+	Audit *slog.Logger
+}
+
+// An App is what tokens can be had for, and by whom.
+type App struct {
+	// Grant is what the source is asked for. Its Session is the one of callers that name none: usually empty.
+	Grant coze.Grant
+	// Sessions are the rules for session names. Optional.
+	Sessions Sessions
+	// Callers knows who asks. Optional: without it, anybody may, for any session.
+	Callers *caller.Authenticator
+	// Origins are the pages that may ask. Optional: without it, Origin is not looked at and no CORS header is sent.
+	Origins *origin.Policy
+	// CallerRate, SessionRate and Rate are how often one API key, one session, and all callers of the app together may ask.
+	CallerRate, SessionRate, Rate limit.Rate
+}
+
+// Limits count requests, each kind of key with a limiter of its own. Any may be nil.
+type Limits struct {
+	Addresses, Callers, Sessions, Apps *limit.Limiter
+	// AddressRate is how often one address may ask. Callers with an API key are not counted by it: a backend asks
+	// for all of its users from one address.
+	AddressRate limit.Rate
+	// Proxies are those whose word for a client's address is taken.
+	Proxies *limit.Proxies
 }
 
 // Misconfigured is what callers are told while settings are missing or wrong. It names variables, never values.
@@ -62,7 +97,10 @@ type Misconfigured struct {
 	Detail string
 }
 
-type gate struct{ Options }
+type gate struct {
+	Options
+	open *caller.Authenticator
+}
 
 // New makes a gate.
 func New(o Options) http.Handler {
@@ -75,7 +113,14 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &gate{o}
+	if o.Audit == nil {
+		o.Audit = o.Log
+	}
+	open, err := caller.New(caller.Options{Open: true})
+	if err != nil {
+		panic(err) // there is nothing in it that could be wrong
+	}
+	return &gate{o, open}
 }
 
 // ServeHTTP answers, and records the answer. Nothing is written before the whole answer is known, so that even a
@@ -91,9 +136,13 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	id      string // 26 characters of base32: over 128 random bits
 	began   time.Time
+	token   bool // a token was asked for
+	app     string
+	address string
+	caller  caller.Caller
 	session string
 	origin  broker.Origin
-	err     error // the source's, which says more than the caller is told
+	err     error // the source's or the caller's, which says more than the caller is told
 }
 
 // answer routes the request. The paths are exact, and no other path or header opens anything.
@@ -104,45 +153,130 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 			a = internalError()
 		}
 	}()
-	switch r.URL.Path {
-	case "/":
-		if r.Method != http.MethodPost {
-			return methodNotAllowed("POST")
-		}
-		return g.token(w, r, x)
+	switch path := r.URL.Path; path {
 	case "/healthz", "/readyz":
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return methodNotAllowed("GET, HEAD")
 		}
-		if r.URL.Path == "/readyz" && g.Misconfigured != nil {
+		if path == "/readyz" && g.Misconfigured != nil {
 			x.err = errors.New(g.Misconfigured.Detail)
 			return misconfigured(g.Misconfigured)
 		}
 		return answer{status: http.StatusOK, body: health{"ok"}}
 	default:
-		return notFound()
+		name, ok := appName(path)
+		app, served := g.Apps[name]
+		if !ok || !served && g.Misconfigured == nil || name != "" && !served {
+			return notFound()
+		}
+		x.token, x.app = true, name
+		return g.admit(w, r, x, &app)
 	}
 }
 
-// token is the way of a request for a token: from what the caller sent to a grant, and on to the source.
-func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange) answer {
-	if g.Misconfigured != nil {
+// appName is the app that a path asks for.
+func appName(path string) (name string, ok bool) {
+	if path == "" || path[0] != '/' {
+		return "", false
+	}
+	return path[1:], true
+}
+
+// admit decides whether the request gets to ask for a token: by its origin, its method, its address and its caller. What is
+// cheap comes first, and CORS headers before all, so that pages can read every refusal.
+func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *App) answer {
+	h := w.Header()
+	verdict := app.Origins.Apply(h, r)
+	switch {
+	case verdict == origin.Unlisted:
+		return otherOrigin()
+	case app.Origins.IsPreflight(r):
+		return answer{status: http.StatusNoContent}
+	case r.Method != http.MethodPost:
+		return methodNotAllowed("POST")
+	case g.Misconfigured != nil:
 		x.err = errors.New(g.Misconfigured.Detail)
 		return misconfigured(g.Misconfigured)
+	case verdict == origin.ByWildcard:
+		r.Header.Del("Cookie")
 	}
-	grant := g.Grant
+
+	address := g.Limits.Proxies.Client(r)
+	if address.IsValid() {
+		x.address = address.String()
+	}
+	var key string
+	tightest := limit.Decision{OK: true}
+	if g.Limits.Addresses != nil {
+		key = limit.Key(address)
+		if tightest = g.Limits.Addresses.Allow(r.Context(), key, g.Limits.AddressRate); !tightest.OK {
+			tightest.WriteHeader(h)
+			return rateLimited(tightest)
+		}
+	}
+
+	callers := app.Callers
+	if callers == nil {
+		callers = g.open
+	}
+	who, err := callers.Authenticate(r.Context(), r)
+	if err == nil {
+		x.caller = who
+		introduce(h, who)
+		err = who.MayUse(x.app, r.Header.Get("Origin"))
+	}
+	if err != nil {
+		tightest.WriteHeader(h)
+		return g.refuse(h, x, err)
+	}
+	if who.Mode == caller.ModeKey && g.Limits.Addresses != nil {
+		g.Limits.Addresses.Return(r.Context(), key, g.Limits.AddressRate)
+		tightest = limit.Decision{OK: true}
+	}
+	return g.token(w, r, x, app, tightest)
+}
+
+// introduce gives a visitor what it is known by. It goes with every answer: what proved the visitor a person works but once.
+func introduce(h http.Header, who caller.Caller) {
+	if who.Cookie != nil {
+		h.Add("Set-Cookie", who.Cookie.String())
+	}
+	if who.Ticket != "" {
+		h.Set(caller.TicketHeader, who.Ticket)
+	}
+}
+
+// token is the way of a request that was admitted: from who asks and what it sent to a grant, and on to the source.
+func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *App, tightest limit.Decision) answer {
+	h := w.Header()
+	grant := app.Grant
 	want, a, ok := wishes(w, r, grant.Duration)
 	if !ok {
 		return a
 	}
-	session, named, err := sessionOf(r.Header)
+	user, named, err := sessionOf(r.Header)
 	if err != nil {
 		return invalidSession(err)
 	}
-	if named {
+	session, err := x.caller.SessionFor(user, named)
+	if err != nil {
+		return g.refuse(h, x, err)
+	}
+	if session != "" {
 		grant.Session = session
 	}
+	if grant.Session, err = app.Sessions.name(grant.Session); err != nil {
+		return invalidSession(err)
+	}
 	x.session = grant.Session
+
+	if d := g.count(r.Context(), x, app); d.Tighter(tightest) {
+		tightest = d
+	}
+	tightest.WriteHeader(h)
+	if !tightest.OK {
+		return rateLimited(tightest)
+	}
 
 	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
 	defer cancel()
@@ -153,4 +287,24 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange) answer
 		return upstreamFailure(err)
 	}
 	return success(result.Token, g.Now())
+}
+
+// count holds the request against the limits that are not of its address. What has the fewest askers comes first, because a
+// refusal takes nothing from the limits after it.
+func (g *gate) count(ctx context.Context, x *exchange, app *App) limit.Decision {
+	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() {
+		return limit.Decision{OK: true}
+	}
+	var sessions, callers limit.Rate
+	if x.session != "" {
+		sessions = app.SessionRate
+	}
+	if x.caller.Mode == caller.ModeKey {
+		callers = app.CallerRate
+	}
+	return limit.All(ctx,
+		limit.Ask{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
+		limit.Ask{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
+		limit.Ask{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
+	)
 }

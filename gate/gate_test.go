@@ -34,6 +34,9 @@ func ask(t *testing.T, o gate.Options, r *http.Request) (status int, body map[st
 	t.Helper()
 	var b bytes.Buffer
 	o.Log = slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if o.Apps == nil {
+		o.Apps = map[string]gate.App{"": {}}
+	}
 	w := httptest.NewRecorder()
 	gate.New(o).ServeHTTP(w, r)
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
@@ -141,7 +144,7 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, session string) {
 		var asked *coze.Grant
-		h := gate.New(gate.Options{Log: slog.New(slog.DiscardHandler), Source: sourceFunc(func(_ context.Context, g coze.Grant) (coze.Token, error) {
+		h := gate.New(gate.Options{Log: slog.New(slog.DiscardHandler), Apps: map[string]gate.App{"": {}}, Source: sourceFunc(func(_ context.Context, g coze.Grant) (coze.Token, error) {
 			asked = &g
 			return coze.Token{AccessToken: "x", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
 		})})

@@ -6,50 +6,67 @@ import (
 	"log/slog"
 	"net/http"
 
+	"coze-token/caller"
 	"coze-token/coze"
 )
 
-// record writes the request's one log record. It holds the path but never the query, the session only as a hash, and
-// of a token nothing.
+// record writes the request's one record (security check 28): for a token or its refusal, who asked, from where, for whom,
+// and what came of it. It holds the path but never the query, the session only as a hash, and of a token or
+// a credential nothing.
 func (g *gate) record(r *http.Request, x *exchange, a answer) {
-	level := slog.LevelInfo
-	switch {
-	case a.status >= 500:
+	log, level := g.Log, slog.LevelDebug
+	if x.token {
+		log, level = g.Audit, slog.LevelInfo
+	}
+	if a.status >= 500 {
 		level = slog.LevelWarn
-	case r.URL.Path != "/":
-		level = slog.LevelDebug
 	}
 	ctx := context.WithoutCancel(r.Context())
-	if !g.Log.Enabled(ctx, level) {
+	if !log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("request_id", x.id),
-		slog.String("method", clip(r.Method, 20)),
-		slog.String("path", clip(r.URL.Path, 100)),
-		slog.Int("status", a.status),
-		slog.Int64("ms", g.Now().Sub(x.began).Milliseconds()),
+	attrs := make([]slog.Attr, 0, 20)
+	text := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, value))
+		}
 	}
-	if f, ok := a.body.(failure); ok {
-		attrs = append(attrs, slog.String("code", f.Code))
-	}
-	if x.session != "" {
-		attrs = append(attrs, slog.String("session_hash", sessionHash(x.session)))
-	}
-	if x.origin != "" {
-		attrs = append(attrs, slog.String("origin", string(x.origin)))
+	text("request_id", x.id)
+	text("method", clip(r.Method, 20))
+	text("path", clip(r.URL.Path, 100))
+	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", g.Now().Sub(x.began).Milliseconds()))
+	f, failed := a.body.(failure)
+	text("code", f.Code)
+	if x.token {
+		outcome := "granted"
+		if failed {
+			outcome = "refused"
+		}
+		text("outcome", outcome)
+		text("app", x.app)
+		text("caller_mode", string(x.caller.Mode))
+		text("caller", x.caller.Name)
+		text("session_hash", sessionHash(x.session))
+		text("page", clip(r.Header.Get("Origin"), 100))
+		text("address", x.address)
+		text("origin", string(x.origin))
 	}
 	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
-		var e *coze.Error
-		if errors.As(x.err, &e) {
-			attrs = append(attrs, slog.Int("attempts", e.Attempts), slog.String("logid", e.LogID))
+		text("error", x.err.Error())
+		var refused *caller.Error
+		var upstream *coze.Error
+		switch {
+		case errors.As(x.err, &refused):
+			text("reason", string(refused.Reason))
+		case errors.As(x.err, &upstream):
+			attrs = append(attrs, slog.Int("attempts", upstream.Attempts))
+			text("logid", upstream.LogID)
 		}
 		if r.Context().Err() != nil {
 			attrs = append(attrs, slog.Bool("caller_gone", true))
 		}
 	}
-	g.Log.LogAttrs(ctx, level, "request", attrs...)
+	log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // clip keeps what a caller chose from filling the log.

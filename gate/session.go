@@ -1,7 +1,10 @@
 package gate
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,8 +18,38 @@ import (
 // SessionHeader carries the caller's end user, who becomes the session that the token is limited to.
 const SessionHeader = "X-User-Id" // in Go's canonical form; HTTP does not mind the case
 
-// RequestHeaders are all the headers that a gate reads, for hosts that carry no others.
-var RequestHeaders = []string{SessionHeader}
+// Sessions are the rules by which what a caller calls its user becomes the session that Coze gets to see. The zero value
+// passes names on as they are, as the original did.
+type Sessions struct {
+	// Required refuses requests for no session.
+	Required bool
+	// Prefix goes before every name. Systems that share an app keep apart by it.
+	Prefix string
+	// Secret, where it is set, makes names hashes, so that Coze learns nothing of user ids.
+	Secret []byte
+}
+
+// name is the session for a user. Its parts are hashed with their lengths, so that no two of them can be read as others.
+func (s Sessions) name(user string) (string, error) {
+	switch {
+	case user == "" && s.Required:
+		return "", errors.New("this service wants one, and there is none")
+	case user == "":
+		return "", nil
+	case s.Secret == nil && len(s.Prefix)+len(user) > coze.MaxSession:
+		return "", fmt.Errorf("it is %d bytes long, and %d is the most here", len(user), coze.MaxSession-len(s.Prefix))
+	case s.Secret == nil:
+		return s.Prefix + user, nil
+	}
+	mac := hmac.New(sha256.New, s.Secret)
+	for _, part := range []string{"coze-token session 1", s.Prefix, user} {
+		var length [4]byte
+		binary.BigEndian.PutUint32(length[:], uint32(len(part)))
+		mac.Write(length[:])
+		mac.Write([]byte(part))
+	}
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
+}
 
 // sessionOf reads the session header. A name that is present must be a good one: what is wrong with it is an error,
 // because a name silently replaced would put several users into one session.

@@ -4,16 +4,19 @@ package service
 
 import (
 	"crypto"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"coze-token/broker"
 	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/gate"
+	"coze-token/limit"
 )
 
 // A Platform is what a host provides.
@@ -24,60 +27,128 @@ type Platform struct {
 	Signer func(crypto.Signer) crypto.Signer
 	// Go starts a goroutine that outlives the request which began it. Optional: the go statement.
 	Go func(func())
+	// Store is where replicas share tokens. Optional.
+	Store broker.Store
+	// Counter is where replicas share their counts of requests. Optional.
+	Counter limit.Counter
 	// Log takes the records.
 	Log *slog.Logger
+	// Audit takes those of tokens and refusals. Optional: Log.
+	Audit *slog.Logger
 	// Remedy ends what callers are told while settings are wrong: how settings are changed on this host. Optional.
 	Remedy string
 }
 
-// New builds the service.
-func New(s *config.Settings, p Platform) http.Handler {
-	clock := &broker.Clock{Log: p.Log}
-	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now}
-	tokens := broker.New(client, broker.Options{
-		Size:    s.CacheSize,
-		MinTTL:  s.MinTTL,
-		Budget:  s.MintBudget,
-		Off:     s.CacheOff,
-		Timeout: s.Timeout + flightMargin,
-		Now:     clock.Now,
-		Go:      p.Go,
-		Log:     p.Log,
-	})
-	return gate.New(gate.Options{
-		Source:  tokens,
-		Grant:   Grant(s, p),
-		Timeout: s.Timeout,
-		Now:     clock.Now,
-		Log:     p.Log,
-	})
+// A Service is the handler, and what outlives a change of settings: the tokens and the counts.
+type Service struct {
+	platform Platform
+	clock    *broker.Clock
+	tokens   *broker.Broker
+	limits   gate.Limits
+	secrets  sync.Map // :: *coze.App → what its tokens are sealed under in the store
+	current  atomic.Pointer[http.Handler]
 }
 
 // flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
 const flightMargin = 5 * time.Second
 
+// New builds the service. The settings are those that package config has found good; an error says that it was mistaken.
+func New(s *config.Settings, p Platform) (*Service, error) {
+	clock := &broker.Clock{Log: p.Log}
+	v := &Service{platform: p, clock: clock}
+	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now}
+	v.tokens = broker.New(client, broker.Options{
+		Size:    s.CacheSize,
+		MinTTL:  s.MinTTL,
+		Budget:  s.MintBudget,
+		Off:     s.CacheOff,
+		Timeout: s.Timeout + flightMargin,
+		Store:   p.Store,
+		Secret:  v.secretOf,
+		Now:     clock.Now,
+		Go:      p.Go,
+		Log:     p.Log,
+	})
+	limiter := func(name string) *limit.Limiter {
+		return limit.New(limit.Options{Name: name, Shared: p.Counter, Log: p.Log})
+	}
+	v.limits = gate.Limits{
+		Addresses: limiter("address"),
+		Callers:   limiter("caller"),
+		Sessions:  limiter("session"),
+		Apps:      limiter("app"),
+	}
+	return v, v.Use(s)
+}
+
+// ServeHTTP answers by the settings that were given last.
+func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*v.current.Load()).ServeHTTP(w, r)
+}
+
+// Use puts new settings into force: keys, apps, callers, origins, limits. Requests under way end by the old ones. What the
+// service was built with stays: the size of its memory, its budget, its store. After an error the old settings stay.
+func (v *Service) Use(s *config.Settings) error {
+	apps := map[string]gate.App{}
+	add := func(name string, a config.AppSettings) error {
+		built, err := v.app(name, a)
+		if err != nil {
+			return fmt.Errorf("app %q: %w", name, err)
+		}
+		apps[name] = built
+		return nil
+	}
+	if s.App != nil {
+		if err := add("", s.AppSettings); err != nil {
+			return err
+		}
+	}
+	for name, a := range s.Apps {
+		if err := add(name, a); err != nil {
+			return err
+		}
+	}
+	limits := v.limits
+	limits.AddressRate, limits.Proxies = s.AddressRate, s.Proxies
+	handler := gate.New(gate.Options{
+		Source:  v.tokens,
+		Apps:    apps,
+		Limits:  limits,
+		Timeout: s.Timeout,
+		Now:     v.clock.Now,
+		Log:     v.platform.Log,
+		Audit:   v.platform.Audit,
+	})
+	v.current.Store(&handler)
+	return nil
+}
+
+// secretOf is what the tokens of an app are sealed under.
+func (v *Service) secretOf(app *coze.App) []byte {
+	secret, _ := v.secrets.Load(app)
+	b, _ := secret.([]byte)
+	return b
+}
+
 // Client asks Coze and remembers nothing.
 func Client(p Platform) coze.Source { return &coze.Client{Transport: p.Transport} }
 
-// Grant is what the service asks for on behalf of a caller that names no session.
-func Grant(s *config.Settings, p Platform) coze.Grant {
-	app := *s.App
-	if p.Signer != nil {
-		app.Keys = slices.Clone(app.Keys)
-		for i := range app.Keys {
-			app.Keys[i].Signer = p.Signer(app.Keys[i].Signer)
-		}
-	}
-	return coze.Grant{App: &app, Session: s.DefaultSession, Duration: s.Duration}
+// Grant is what an app's tokens are asked for, for a caller that names no session.
+func Grant(a config.AppSettings) coze.Grant {
+	return coze.Grant{App: a.App, Session: a.DefaultSession, Duration: a.Duration}
 }
 
 // Misconfigured builds what is served in place of the service while its settings are wrong, on hosts that cannot
 // refuse to start. Callers are told which variables are at fault; what is wrong with each goes to the log, with each
 // request, until it is mended.
 func Misconfigured(faults config.Faults, p Platform) http.Handler {
-	problem := "settings are missing or wrong: " + strings.Join(faults.Names(), ", ")
 	return gate.New(gate.Options{
-		Misconfigured: &gate.Misconfigured{Problem: problem, Remedy: p.Remedy, Detail: faults.Error()},
-		Log:           p.Log,
+		Apps: map[string]gate.App{"": {}},
+		Misconfigured: &gate.Misconfigured{
+			Problem: "settings are missing or wrong: " + strings.Join(faults.Names(), ", "),
+			Remedy:  p.Remedy,
+			Detail:  faults.Error(),
+		},
+		Log: p.Log,
 	})
 }

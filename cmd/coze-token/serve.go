@@ -68,7 +68,11 @@ func (p *process) serve(file string) int {
 }
 
 func (p *process) serveOn(l net.Listener, s *config.Settings, certificate *tls.Certificate, log *slog.Logger) error {
-	return native.Serve(p.ctx, l, service.New(s, platform(log)), native.Options{
+	handler, err := service.New(s, platform(log))
+	if err != nil {
+		return err
+	}
+	return native.Serve(p.ctx, l, handler, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,
 		Log:            log,

@@ -49,7 +49,12 @@ func handler() http.Handler {
 	if errors.As(err, &faults) {
 		return service.Misconfigured(faults, platform)
 	}
-	return service.New(settings, platform)
+	v, err := service.New(settings, platform)
+	if err != nil {
+		platform.Log.Error("the service could not be built", "error", err.Error())
+		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform)
+	}
+	return v
 }
 
 const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +

@@ -1,0 +1,88 @@
+package service
+
+import (
+	"slices"
+
+	"coze-token/broker"
+	"coze-token/caller"
+	"coze-token/config"
+	"coze-token/gate"
+	"coze-token/limit"
+	"coze-token/origin"
+)
+
+// app builds one app of the gate's.
+func (v *Service) app(name string, a config.AppSettings) (gate.App, error) {
+	grant := Grant(a)
+	signed := *a.App
+	if len(signed.Keys) > 0 {
+		v.secrets.Store(&signed, broker.KeySecret(signed.Keys[0].Signer))
+	}
+	if sign := v.platform.Signer; sign != nil {
+		signed.Keys = slices.Clone(signed.Keys)
+		for i := range signed.Keys {
+			signed.Keys[i].Signer = sign(signed.Keys[i].Signer)
+		}
+	}
+	grant.App = &signed
+	callers, err := v.callers(name, a)
+	if err != nil {
+		return gate.App{}, err
+	}
+	sessions := gate.Sessions{Required: a.SessionRequired, Prefix: a.SessionPrefix}
+	if secret := a.SessionSecret.Reveal(); secret != "" {
+		sessions.Secret = []byte(secret)
+	}
+	return gate.App{
+		Grant:       grant,
+		Sessions:    sessions,
+		Callers:     callers,
+		Origins:     origins(a),
+		CallerRate:  a.CallerRate,
+		SessionRate: a.SessionRate,
+		Rate:        a.Rate,
+	}, nil
+}
+
+// callers builds who may ask for an app's tokens.
+func (v *Service) callers(name string, a config.AppSettings) (*caller.Authenticator, error) {
+	o := caller.Options{Keys: a.Keys, Open: a.IsOpen()}
+	for _, login := range a.Logins {
+		login.Transport, login.Go, login.Log = v.platform.Transport, v.platform.Go, v.platform.Log
+		built, err := caller.NewLogin(login)
+		if err != nil {
+			return nil, err
+		}
+		o.Logins = append(o.Logins, built)
+	}
+	if len(a.VisitorSecrets) > 0 {
+		visitors := caller.VisitorOptions{App: name}
+		for _, secret := range a.VisitorSecrets {
+			visitors.Secrets = append(visitors.Secrets, secret.Reveal())
+		}
+		if secret := a.TurnstileSecret.Reveal(); secret != "" {
+			turnstile, err := caller.NewTurnstile(caller.TurnstileOptions{Secret: secret, Transport: v.platform.Transport})
+			if err != nil {
+				return nil, err
+			}
+			visitors.Turnstile = turnstile
+		}
+		built, err := caller.NewVisitors(visitors)
+		if err != nil {
+			return nil, err
+		}
+		o.Visitors = built
+	}
+	return caller.New(o)
+}
+
+// origins says what pages of the listed origins may do. Cookies are for visitors, whose identity is one.
+func origins(a config.AppSettings) *origin.Policy {
+	return origin.NewPolicy(origin.Options{
+		Origins:     a.Origins,
+		Methods:     []string{"POST"},
+		Headers:     slices.Concat([]string{gate.SessionHeader, "Content-Type"}, caller.PageHeaders),
+		Expose:      []string{"X-Request-Id", "Www-Authenticate", caller.TicketHeader, limit.HeaderPolicy, limit.HeaderLimit, limit.HeaderRetryAfter},
+		Credentials: len(a.VisitorSecrets) > 0 || len(a.Logins) > 0,
+	})
+}
