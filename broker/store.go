@@ -106,6 +106,7 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	if sh.claimer == nil {
 		return held{}, false, true
 	}
+	f.claimed = true // also if no answer comes: the store may have done it
 	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, name+".claim", claimFor) })
 	if err != nil {
 		sh.fault("claim", err, now())
@@ -115,11 +116,12 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	return held{}, false, mine
 }
 
-// keep puts a new token into the store, for as long as it can be handed out.
+// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
+// others may be waiting for the one that came first: they would wait until its claim is over.
 func (sh *sharing) keep(f *flight, h held, now time.Time) {
 	box := f.app.box
 	ttl := time.Duration(h.expiry - f.terms.base - now.UnixNano())
-	if box == nil || ttl <= 0 || sh.resting(now) {
+	if box == nil || ttl <= 0 || sh.resting(now) && !f.claimed {
 		return
 	}
 	name := box.name(f.key)
