@@ -134,10 +134,11 @@ func (sh *sharing) keep(f *flight, h held, now time.Time) {
 	}
 }
 
-// resting says whether the store is left alone. The difference is bounded for a clock that was set back since.
+// resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as
+// now may be a moment older than what rest was given.
 func (sh *sharing) resting(now time.Time) bool {
 	left := sh.rested.Load() - now.UnixNano()
-	return 0 < left && left <= int64(restStore)
+	return 0 < left && left <= int64(2*restStore)
 }
 
 func (sh *sharing) rest(now time.Time) { sh.rested.Store(now.Add(restStore).UnixNano()) }
