@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"crypto"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +23,7 @@ import (
 type Signer struct {
 	der    []byte
 	public crypto.PublicKey
+	secret []byte
 
 	turn   chan struct{} // held while the key is imported
 	handle uint32        // JavaScript's name for the key; 0 before the import
@@ -30,12 +33,23 @@ type Signer struct {
 // which a Worker's start has no time for: the caller knows that it is an RSA
 // key, and public, if it is not nil, is its other half.
 func NewSigner(pkcs8DER []byte, public crypto.PublicKey) *Signer {
+	secret, err := hkdf.Key(sha256.New, pkcs8DER, nil, "worker signer secret 1", sha256.Size)
+	if err != nil {
+		panic(err) // only for lengths that SHA-256 cannot give
+	}
 	return &Signer{
+		secret: secret,
 		der:    append([]byte(nil), pkcs8DER...),
 		public: public,
 		turn:   make(chan struct{}, 1),
 	}
 }
+
+// Secret returns 32 bytes that are derived from the key (HKDF-SHA256) and the same wherever the same DER is
+// given to NewSigner: what is sealed under it can be opened by whoever has the key, and nothing about the key can be
+// learnt from it. It exists because the key itself is gone after the first signature. Deriving draws nothing
+// random, so that it may happen while the Worker starts.
+func (s *Signer) Secret() []byte { return s.secret }
 
 // Public returns the key that NewSigner was given.
 func (s *Signer) Public() crypto.PublicKey { return s.public }
