@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +44,6 @@ type Service struct {
 	clock    *broker.Clock
 	tokens   *broker.Broker
 	limits   gate.Limits
-	secrets  sync.Map // :: *coze.App → what its tokens are sealed under in the store
 	current  atomic.Pointer[http.Handler]
 }
 
@@ -64,7 +62,7 @@ func New(s *config.Settings, p Platform) (*Service, error) {
 		Off:     s.CacheOff,
 		Timeout: s.Timeout + flightMargin,
 		Store:   p.Store,
-		Secret:  v.secretOf,
+		Secret:  func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) },
 		Now:     clock.Now,
 		Go:      p.Go,
 		Log:     p.Log,
@@ -121,13 +119,6 @@ func (v *Service) Use(s *config.Settings) error {
 	})
 	v.current.Store(&handler)
 	return nil
-}
-
-// secretOf is what the tokens of an app are sealed under.
-func (v *Service) secretOf(app *coze.App) []byte {
-	secret, _ := v.secrets.Load(app)
-	b, _ := secret.([]byte)
-	return b
 }
 
 // Client asks Coze and remembers nothing.

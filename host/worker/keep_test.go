@@ -2,6 +2,8 @@ package worker
 
 import (
 	"crypto"
+	"crypto/rsa"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -73,11 +75,25 @@ func TestNamesThatCannotBeKept(t *testing.T) {
 }
 
 func TestSecretIsTheKeys(t *testing.T) {
-	one, again, other := NewSigner([]byte("key"), nil), NewSigner([]byte("key"), nil), NewSigner([]byte("yek"), nil)
+	one, again, other := signerOf(t, 103), signerOf(t, 103), signerOf(t, 7)
 	if a, b, c := string(one.Secret()), string(again.Secret()), string(other.Secret()); a != b || a == c || len(a) != 32 {
 		t.Errorf("%x, %x, %x", a, b, c)
 	}
 	if got := broker.KeySecret(one); string(got) != string(one.Secret()) {
 		t.Errorf("the broker sees %x", got)
 	}
+}
+
+// signerOf makes a signer of a key that is RSA to the letter, with the private exponent d.
+func signerOf(t *testing.T, d int64) *Signer {
+	t.Helper()
+	s, err := NewSigner(&rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: big.NewInt(143), E: 7},
+		D:         big.NewInt(d),
+		Primes:    []*big.Int{big.NewInt(11), big.NewInt(13)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

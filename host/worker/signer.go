@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"crypto"
+	"crypto/hkdf"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -25,6 +27,7 @@ import (
 type Signer struct {
 	jwk    []byte
 	public crypto.PublicKey
+	secret []byte
 
 	turn   chan struct{} // held while the key is imported
 	handle uint32        // JavaScript's name for the key; 0 before the import
@@ -54,8 +57,18 @@ func NewSigner(key *rsa.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{jwk: jwk, public: key.Public(), turn: make(chan struct{}, 1)}, nil
+	secret, err := hkdf.Key(sha256.New, key.D.Bytes(), nil, "worker signer secret 1", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{jwk: jwk, public: key.Public(), secret: secret, turn: make(chan struct{}, 1)}, nil
 }
+
+// Secret returns 32 bytes that are derived from the key (HKDF-SHA256) and the same wherever the same key is
+// given to NewSigner: what is sealed under it can be opened by whoever has the key, and nothing about the key can be
+// learnt from it. It exists because the key itself is gone after the first signature. Deriving draws nothing
+// random, so that it may happen while the Worker starts.
+func (s *Signer) Secret() []byte { return s.secret }
 
 // Public returns the key that NewSigner was given.
 func (s *Signer) Public() crypto.PublicKey { return s.public }
