@@ -28,6 +28,8 @@ type Settings struct {
 	MinTTL time.Duration
 	// MintBudget is how many exchanges are made a minute. Negative: no limit. MINT_BUDGET.
 	MintBudget int
+	// RedisURL is where replicas share tokens and counts. Native server only. REDIS_URL.
+	RedisURL Secret
 
 	// AddressRate is how often one address may ask. RATE_LIMIT.
 	AddressRate limit.Rate

@@ -344,6 +344,12 @@ var Table = []Setting{
 		read:    readBudget,
 	},
 	{
+		Name: "REDIS_URL", Group: groupCache, Native: true, Secret: true,
+		English: "A Redis or Valkey in which replicas share tokens, sealed, and their counts of requests: `redis://[[user]:password@]host[:port][/db]`, `rediss://` for TLS, or `unix://`. While it is down, each replica goes by itself.",
+		Chinese: "多个副本通过 Redis 或 Valkey 共享令牌（加密保存）和请求计数：`redis://[[用户]:密码@]主机[:端口][/库]`，TLS 用 `rediss://`，也可用 `unix://`。它不可用时，各副本独立工作。",
+		read:    func(d *draft, v value) { d.settings.RedisURL = v.text },
+	},
+	{
 		Name: "ACCOUNT_ID", App: own, Group: groupScope,
 		English: "Mint tokens for this organisation: its id, or the uid of the workspace's owner. Excludes `ENTERPRISE_ID`.",
 		Chinese: "为指定组织签发令牌：填组织 ID，或工作空间所有者的 UID。不能与 `ENTERPRISE_ID` 同时设置。",

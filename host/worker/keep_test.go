@@ -75,7 +75,7 @@ func TestNamesThatCannotBeKept(t *testing.T) {
 }
 
 func TestSecretIsTheKeys(t *testing.T) {
-	one, again, other := signerOf(t, 103), signerOf(t, 103), signerOf(t, 7)
+	one, again, other := signerOf(t, 11, 13, 103), signerOf(t, 11, 13, 103), signerOf(t, 11, 17, 23)
 	if a, b, c := string(one.Secret()), string(again.Secret()), string(other.Secret()); a != b || a == c || len(a) != 32 {
 		t.Errorf("%x, %x, %x", a, b, c)
 	}
@@ -84,13 +84,13 @@ func TestSecretIsTheKeys(t *testing.T) {
 	}
 }
 
-// signerOf makes a signer of a key that is RSA to the letter, with the private exponent d.
-func signerOf(t *testing.T, d int64) *Signer {
+// signerOf makes a signer of a key that is RSA to the letter, for the public exponent 7.
+func signerOf(t *testing.T, p, q, d int64) *Signer {
 	t.Helper()
 	s, err := NewSigner(&rsa.PrivateKey{
-		PublicKey: rsa.PublicKey{N: big.NewInt(143), E: 7},
+		PublicKey: rsa.PublicKey{N: big.NewInt(p * q), E: 7},
 		D:         big.NewInt(d),
-		Primes:    []*big.Int{big.NewInt(11), big.NewInt(13)},
+		Primes:    []*big.Int{big.NewInt(p), big.NewInt(q)},
 	})
 	if err != nil {
 		t.Fatal(err)

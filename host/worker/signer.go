@@ -41,6 +41,9 @@ func NewSigner(key *rsa.PrivateKey) (*Signer, error) {
 		return nil, errors.New("worker: WebCrypto takes RSA keys of two primes")
 	}
 	key.Precompute()
+	if key.Precomputed.Dp == nil {
+		return nil, errors.New("worker: the numbers of the RSA key do not belong together")
+	}
 	number := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
 	jwk, err := json.Marshal(map[string]string{
 		"kty": "RSA",
