@@ -28,8 +28,9 @@ type Platform struct {
 	Go func(func())
 	// Store is where replicas share tokens. Optional.
 	Store broker.Store
-	// Counter is where replicas share their counts of requests. Optional.
-	Counter limit.Counter
+	// Counter is where replicas share their counts of requests of a kind, "address" for instance; nil where they do not.
+	// Optional.
+	Counter func(kind string) limit.Counter
 	// Log takes the records.
 	Log *slog.Logger
 	// Audit takes those of tokens and refusals. Optional: Log.
@@ -67,8 +68,12 @@ func New(s *config.Settings, p Platform) (*Service, error) {
 		Go:      p.Go,
 		Log:     p.Log,
 	})
-	limiter := func(name string) *limit.Limiter {
-		return limit.New(limit.Options{Name: name, Shared: p.Counter, Log: p.Log})
+	limiter := func(kind string) *limit.Limiter {
+		o := limit.Options{Name: kind, Log: p.Log}
+		if p.Counter != nil {
+			o.Shared = p.Counter(kind)
+		}
+		return limit.New(o)
 	}
 	v.limits = gate.Limits{
 		Addresses: limiter("address"),

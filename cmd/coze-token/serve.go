@@ -15,6 +15,7 @@ import (
 	"coze-token/host/native"
 	"coze-token/host/native/redis"
 	"coze-token/internal/version"
+	"coze-token/limit"
 	"coze-token/service"
 )
 
@@ -82,7 +83,7 @@ func (p *process) serve(file string) int {
 			return exitUsage
 		}
 		defer store.Close()
-		platform.Store, platform.Counter = store, store.Counter()
+		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
 		pingRedis(p.ctx, store, log)
 	}
 	certificate, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)

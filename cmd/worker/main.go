@@ -49,6 +49,7 @@ func handler() http.Handler {
 	if errors.As(err, &faults) {
 		return service.Misconfigured(faults, platform)
 	}
+	share(settings, &platform)
 	v, err := service.New(settings, platform)
 	if err != nil {
 		platform.Log.Error("the service could not be built", "error", err.Error())
