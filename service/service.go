@@ -31,6 +31,8 @@ type Platform struct {
 	// Counter is where replicas share their counts of requests of a kind, "address" for instance; nil where they do not.
 	// Optional.
 	Counter func(kind string) limit.Counter
+	// LimitSize is how many keys of each kind are counted, 16 bytes each. Optional: limit.DefaultSize.
+	LimitSize int
 	// Log takes the records.
 	Log *slog.Logger
 	// Audit takes those of tokens and refusals. Optional: Log.
@@ -69,7 +71,7 @@ func New(s *config.Settings, p Platform) (*Service, error) {
 		Log:     p.Log,
 	})
 	limiter := func(kind string) *limit.Limiter {
-		o := limit.Options{Name: kind, Log: p.Log}
+		o := limit.Options{Name: kind, Size: p.LimitSize, Log: p.Log}
 		if p.Counter != nil {
 			o.Shared = p.Counter(kind)
 		}
