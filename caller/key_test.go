@@ -152,6 +152,11 @@ func TestTimingOfKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, spec := range specs {
+		if name, ok := k.Find(spec.Key); !ok || name != spec.Name {
+			t.Fatalf("%s is %q", spec.Name, name)
+		}
+	}
 	asked := []string{specs[0].Key, specs[500].Key, specs[999].Key, fmt.Sprintf("%s%04d", keyB, 0)}
 	took := make([][]time.Duration, len(asked))
 	for range 301 {

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -288,10 +289,12 @@ func TestProviderDown(t *testing.T) {
 		}
 	})
 	for name, broken := range map[string]func(*provider){
-		"an error page":         func(p *provider) { p.raw = []byte("<html>down for maintenance</html>") },
-		"no keys":               func(p *provider) { p.raw = []byte(`{"keys":[]}`) },
-		"keys of no use":        func(p *provider) { p.keys = []jose.JSONWebKey{{Key: []byte("secret"), KeyID: "old"}} },
-		"too much":              func(p *provider) { p.raw = []byte(`{"keys":[` + strings.Repeat(" ", 256<<10) + `]}`) },
+		"an error page":  func(p *provider) { p.raw = []byte("<html>down for maintenance</html>") },
+		"no keys":        func(p *provider) { p.raw = []byte(`{"keys":[]}`) },
+		"keys of no use": func(p *provider) { p.keys = []jose.JSONWebKey{{Key: []byte("secret"), KeyID: "old"}} },
+		"too much": func(p *provider) {
+			p.raw = append(must(json.Marshal(jose.JSONWebKeySet{Keys: p.keys})), strings.Repeat(" ", 256<<10)...)
+		},
 		"a redirect":            func(p *provider) { p.status = 302 },
 		"a 500":                 func(p *provider) { p.status = 500 },
 		"a 204":                 func(p *provider) { p.status = 204 },

@@ -338,6 +338,7 @@ func TestTurnstile(t *testing.T) {
 		{"an error of theirs", 200, `{"success":false,"error-codes":["internal-error"]}`, nil, 503, caller.TurnstileDown},
 		{"no reason", 200, `{"success":false}`, nil, 503, caller.TurnstileDown},
 		{"success with another status", 500, `{"success":true}`, nil, 503, caller.TurnstileDown},
+		{"a refusal with a 500", 500, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 503, caller.TurnstileDown},
 		{"success in a redirect", 302, `{"success":true}`, nil, 503, caller.TurnstileDown},
 		{"too many", 429, `{"success":false,"error-codes":["x"]}`, nil, 503, caller.TurnstileDown},
 		{"success of another type", 200, `{"success":"true"}`, nil, 503, caller.TurnstileDown},
