@@ -29,7 +29,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{rounds: 5, seconds: 2, connections: 16, sessions: 1000, callers: []int{1, 16, 128, 512}, grants: []int{1, 1000, 100_000, 1_000_000}, calls: 100_000}
+	full  = plan{rounds: 5, seconds: 2, connections: 64, sessions: 1000, callers: []int{1, 16, 64, 256, 1024}, grants: []int{1, 1000, 100_000, 1_000_000}, calls: 100_000}
 	short = plan{rounds: 1, seconds: 0.2, connections: 4, sessions: 10, callers: []int{1, 8}, grants: []int{1, 1000}, calls: 200}
 )
 
