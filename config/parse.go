@@ -26,12 +26,15 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 			setting.read(d, v)
 		case setting.Required:
 			d.missing(setting, env, misspelt)
+		case setting.EdgeDefault != "" && options.Edge:
+			setting.read(d, value{name: setting.Name, text: NewSecret(setting.EdgeDefault)})
 		case setting.Default != "":
 			setting.read(d, value{name: setting.Name, text: NewSecret(setting.Default)})
 		}
 	}
 	d.settleRegion()
 	d.settleApp()
+	d.settleCache()
 	d.settleTLS()
 	d.warnings = append(d.warnings, misspelt.warnings()...)
 	if len(d.faults) > 0 {

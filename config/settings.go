@@ -21,6 +21,15 @@ type Settings struct {
 	// Timeout is how long a caller waits for Coze at most, all attempts and pauses included. UPSTREAM_TIMEOUT.
 	Timeout time.Duration
 
+	// CacheOff makes one exchange for each request. CACHE.
+	CacheOff bool
+	// CacheSize is how many grants are remembered at most. CACHE_SIZE.
+	CacheSize int
+	// MinTTL is the life that a token handed out still has. Zero: the broker's default. MIN_TTL.
+	MinTTL time.Duration
+	// MintBudget is how many exchanges are made a minute. Negative: no limit. MINT_BUDGET.
+	MintBudget int
+
 	// LogLevel is the least level that is logged. LOG_LEVEL.
 	LogLevel slog.Level
 	// LogFormat is "auto" (text on a terminal, JSON otherwise), "text" or "json". Native server only. LOG_FORMAT.

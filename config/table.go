@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"coze-token/broker"
 	"coze-token/coze"
 )
 
@@ -14,6 +15,8 @@ type Setting struct {
 	Group Group
 	// Default is the value of a setting that is not set, as it would be written. Empty: none.
 	Default string
+	// EdgeDefault takes Default's place on hosts with little memory. Optional.
+	EdgeDefault string
 	// Required settings have no default and must be set.
 	Required bool
 	// Secret settings are never shown, and can be read from the file that Name_FILE names.
@@ -42,6 +45,7 @@ var (
 	groupApp    = Group{"The OAuth app", "OAuth 应用"}
 	groupRegion = Group{"Region and endpoint", "区域与接口地址"}
 	groupToken  = Group{"Tokens", "访问令牌"}
+	groupCache  = Group{"Remembering tokens", "令牌缓存"}
 	groupScope  = Group{"Organisations, enterprises, channels", "组织、企业与渠道"}
 	groupServer = Group{"Native server", "原生服务器"}
 	groupLog    = Group{"Logs", "日志"}
@@ -53,7 +57,9 @@ const (
 	maxAssertionLifetime = 24 * time.Hour
 	defaultTimeout       = 10 * time.Second
 	maxTimeout           = time.Minute // nobody waits longer; Coze's own SDKs give up after 3 to 5 s
-	defaultConnections   = 1024        // within the usual limit of open files
+	maxCacheSize         = 10_000_000
+	maxBudget            = 1_000_000
+	defaultConnections   = 1024 // within the usual limit of open files
 	maxConnections       = 1_000_000
 	maxText              = 256     // bytes of a session, device, consumer or account id
 	maxScope             = 8 << 10 // bytes
@@ -129,6 +135,30 @@ var Table = []Setting{
 		English: "How long a caller waits for Coze at most, retries included: whole seconds, 1 to 60. The Chat SDK itself waits 3 s, the Web SDK 5 s.",
 		Chinese: "一次请求最多等待扣子多久（含重试）：以秒为单位的整数，1～60。Chat SDK 自身只等 3 秒，Web SDK 只等 5 秒。",
 		read:    readTimeout,
+	},
+	{
+		Name: "CACHE", Group: groupCache, Default: on,
+		English: "`on` remembers tokens and hands them out again while they are good; `off` makes one exchange for each request, as the original did.",
+		Chinese: "`on`：记住令牌，在有效期内重复使用；`off`：每个请求都换取一次，与原来的 Worker 相同。",
+		read:    func(d *draft, v value) { d.settings.CacheOff = d.choice(v, on, off) == off },
+	},
+	{
+		Name: "CACHE_SIZE", Group: groupCache, Default: strconv.Itoa(broker.DefaultSize), EdgeDefault: "10000",
+		English: "How many grants (one for each app and session) are remembered at most, 1 to 10000000. One takes about 260 bytes besides the token. What is used least goes first.",
+		Chinese: "最多记住多少个授权（每个应用的每个会话算一个），1～10000000。每个除令牌本身外约占 260 字节。超出时先淘汰最久未用的。",
+		read:    func(d *draft, v value) { d.settings.CacheSize = int(d.whole(v, 1, maxCacheSize, "")) },
+	},
+	{
+		Name: "MIN_TTL", Group: groupCache,
+		English: "How many seconds a token that is handed out still lives at least, 1 up to nine tenths of `TOKEN_DURATION`. Not set: 300 or a third of `TOKEN_DURATION`, whichever is less.",
+		Chinese: "发出的令牌至少还剩多少秒有效期，1 到 `TOKEN_DURATION` 的十分之九。不设置时取 300 秒与 `TOKEN_DURATION` 三分之一中较小的一个。",
+		read:    func(d *draft, v value) { d.settings.MinTTL = d.seconds(v, time.Second, coze.MaxDuration) },
+	},
+	{
+		Name: "MINT_BUDGET", Group: groupCache, Default: strconv.Itoa(broker.DefaultBudget),
+		English: "How many exchanges are made a minute at most, for all callers together, 1 to 1000000, or `off`. Past it, callers whose token is remembered still get it.",
+		Chinese: "每分钟最多向扣子换取多少次令牌（所有调用方合计），1～1000000，或 `off` 表示不限。超出后，已记住的令牌仍可使用。",
+		read:    readBudget,
 	},
 	{
 		Name: "ACCOUNT_ID", Group: groupScope,

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"coze-token/broker"
 	"coze-token/coze"
 )
 
@@ -26,11 +27,15 @@ func notFound() answer {
 }
 
 func bodyTooLarge() answer {
-	return fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB", "send no body: a token needs none")
+	return fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB", "send no body, or {\"stale_token\": \"…\"} alone")
 }
 
-func badBody() answer {
-	return fail(http.StatusBadRequest, "invalid_body", "the body broke off", "send the request again, without a body: a token needs none")
+func badBody(problem string) answer {
+	return fail(http.StatusBadRequest, "invalid_body", problem, "send no body, or {\"stale_token\": \"…\"} with the token that Coze no longer takes")
+}
+
+func invalidMinTTL(err error) answer {
+	return fail(http.StatusBadRequest, "invalid_min_ttl", "min_ttl is not a life that a token here can have", err.Error())
 }
 
 func invalidSession(err error) answer {
@@ -58,6 +63,12 @@ func upstreamFailure(err error) answer {
 		return internalError()
 	}
 	var a answer
+	if errors.Is(err, broker.ErrBudget) {
+		a = fail(http.StatusServiceUnavailable, "over_budget", "this service has exchanged as many tokens as it may for now",
+			"wait, and ask less often; the operator can raise MINT_BUDGET")
+		a.retryAfter = e.RetryAfter
+		return a
+	}
 	switch e.Kind {
 	case coze.Rejected:
 		a = fail(http.StatusBadGateway, "upstream_rejected", "Coze refused to issue a token", e.Hint())

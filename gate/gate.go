@@ -1,5 +1,5 @@
 // Package gate is the HTTP face of the token service: an [http.Handler] that decides what a request may have, asks a
-// [coze.Source] for it, and answers with a token or with what went wrong and what to do about it.
+// [Source] for it, and answers with a token or with what went wrong and what to do about it.
 //
 // It answers POST / with a token, and GET /healthz and GET /readyz for those who watch the service. The contract,
 // header for header, is in docs/http.md, and package contract holds every build to it.
@@ -7,7 +7,7 @@
 // A program with a server of its own can mount a gate in it:
 //
 //	mux.Handle("POST /coze/{$}", http.StripPrefix("/coze", gate.New(gate.Options{
-//		Source: client,
+//		Source: broker.New(client, broker.Options{}),
 //		Grant:  coze.Grant{App: app, Duration: 15 * time.Minute},
 //	})))
 package gate
@@ -17,12 +17,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
 
+	"coze-token/broker"
 	"coze-token/coze"
 )
 
@@ -33,10 +33,15 @@ const DefaultTimeout = 10 * time.Second
 // MaxBody is the cap on a request's body, in bytes. What callers have to say fits in a fraction of it.
 const MaxBody = 16 << 10
 
+// A Source is what tokens come from: a [*broker.Broker].
+type Source interface {
+	Get(ctx context.Context, grant coze.Grant, want broker.Want) (broker.Result, error)
+}
+
 // Options say what a gate stands in front of.
 type Options struct {
 	// Source makes the tokens.
-	Source coze.Source
+	Source Source
 	// Grant is what the source is asked for. Its Session is the one of callers that name none: usually empty.
 	Grant coze.Grant
 	// Timeout bounds the wait for the source. Optional: DefaultTimeout.
@@ -87,6 +92,7 @@ type exchange struct {
 	id      string // 26 characters of base32: over 128 random bits
 	began   time.Time
 	session string
+	origin  broker.Origin
 	err     error // the source's, which says more than the caller is told
 }
 
@@ -123,10 +129,11 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange) answer
 		x.err = errors.New(g.Misconfigured.Detail)
 		return misconfigured(g.Misconfigured)
 	}
-	if a, ok := drain(w, r); !ok {
+	grant := g.Grant
+	want, a, ok := wishes(w, r, grant.Duration)
+	if !ok {
 		return a
 	}
-	grant := g.Grant
 	session, named, err := sessionOf(r.Header)
 	if err != nil {
 		return invalidSession(err)
@@ -138,26 +145,11 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange) answer
 
 	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
 	defer cancel()
-	token, err := g.Source.Token(ctx, grant)
+	result, err := g.Source.Get(ctx, grant, want)
+	x.origin = result.Origin
 	if err != nil {
 		x.err = err
 		return upstreamFailure(err)
 	}
-	return success(token, g.Now())
-}
-
-// drain reads the body to its end, or to the cap. The original's callers may send one, and nothing in it is heeded.
-func drain(w http.ResponseWriter, r *http.Request) (a answer, ok bool) {
-	if r.ContentLength > MaxBody {
-		return bodyTooLarge(), false
-	}
-	_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return bodyTooLarge(), false
-	case err != nil:
-		return badBody(), false
-	}
-	return a, true
+	return success(result.Token, g.Now())
 }

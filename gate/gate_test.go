@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/gate"
 )
@@ -24,7 +25,10 @@ import (
 
 type sourceFunc func(context.Context, coze.Grant) (coze.Token, error)
 
-func (f sourceFunc) Token(ctx context.Context, g coze.Grant) (coze.Token, error) { return f(ctx, g) }
+func (f sourceFunc) Get(ctx context.Context, g coze.Grant, _ broker.Want) (broker.Result, error) {
+	token, err := f(ctx, g)
+	return broker.Result{Token: token}, err
+}
 
 func ask(t *testing.T, o gate.Options, r *http.Request) (status int, body map[string]any, log string) {
 	t.Helper()

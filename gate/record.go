@@ -36,6 +36,9 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 	if x.session != "" {
 		attrs = append(attrs, slog.String("session_hash", sessionHash(x.session)))
 	}
+	if x.origin != "" {
+		attrs = append(attrs, slog.String("origin", string(x.origin)))
+	}
 	if x.err != nil {
 		attrs = append(attrs, slog.String("error", x.err.Error()))
 		var e *coze.Error

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"coze-token/broker"
 	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/gate"
@@ -20,6 +22,8 @@ type Platform struct {
 	Transport http.RoundTripper
 	// Signer wraps an RSA private key where the host signs better than Go does. Optional: the key signs by itself.
 	Signer func(crypto.Signer) crypto.Signer
+	// Go starts a goroutine that outlives the request which began it. Optional: the go statement.
+	Go func(func())
 	// Log takes the records.
 	Log *slog.Logger
 	// Remedy ends what callers are told while settings are wrong: how settings are changed on this host. Optional.
@@ -28,18 +32,32 @@ type Platform struct {
 
 // New builds the service.
 func New(s *config.Settings, p Platform) http.Handler {
+	clock := &broker.Clock{Log: p.Log}
+	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now}
+	tokens := broker.New(client, broker.Options{
+		Size:    s.CacheSize,
+		MinTTL:  s.MinTTL,
+		Budget:  s.MintBudget,
+		Off:     s.CacheOff,
+		Timeout: s.Timeout + flightMargin,
+		Now:     clock.Now,
+		Go:      p.Go,
+		Log:     p.Log,
+	})
 	return gate.New(gate.Options{
-		Source:  Source(s, p),
+		Source:  tokens,
 		Grant:   Grant(s, p),
 		Timeout: s.Timeout,
+		Now:     clock.Now,
 		Log:     p.Log,
 	})
 }
 
-// Source is what the service gets its tokens from.
-func Source(s *config.Settings, p Platform) coze.Source {
-	return &coze.Client{Transport: p.Transport}
-}
+// flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
+const flightMargin = 5 * time.Second
+
+// Client asks Coze and remembers nothing.
+func Client(p Platform) coze.Source { return &coze.Client{Transport: p.Transport} }
 
 // Grant is what the service asks for on behalf of a caller that names no session.
 func Grant(s *config.Settings, p Platform) coze.Grant {

@@ -93,7 +93,7 @@ func (m *mint) run(p *process) int {
 func (p *process) token(s *config.Settings, platform service.Platform) (coze.Token, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, s.Timeout)
 	defer cancel()
-	return service.Source(s, platform).Token(ctx, service.Grant(s, platform))
+	return service.Client(platform).Token(ctx, service.Grant(s, platform))
 }
 
 func (p *process) cozeError(err error) {

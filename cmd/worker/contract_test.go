@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -20,21 +22,33 @@ func TestContract(t *testing.T) {
 	contract.Run(t, &workerBuild{t: t, artefact: artefact(t)})
 }
 
-// artefact is what wrangler would deploy. It is made anew, so that no test passes on yesterday's.
+// artefact is what wrangler would deploy.
 func artefact(t *testing.T) string {
 	t.Helper()
-	if _, err := os.Stat(bin("wrangler")); err != nil {
-		t.Fatal("wrangler is not installed: run npm ci first, or make test, which does")
+	dir, err := makeArtefact()
+	if err != nil {
+		t.Fatal(err)
 	}
-	dir := filepath.Join(root, "build", "worker")
+	return dir
+}
+
+// makeArtefact builds anew, so that no test passes on yesterday's program.
+var makeArtefact = sync.OnceValues(func() (dir string, err error) {
+	if _, err := os.Stat(bin("wrangler")); err != nil {
+		return "", errors.New("wrangler is not installed: run npm ci first, or make test, which does")
+	}
+	dir = filepath.Join(root, "build", "worker")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
 	cmd := exec.Command(bin("wrangler"), "deploy", "--dry-run", "--outdir", dir)
 	cmd.Dir = root
 	cmd.Env = node()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wrangler: %v\n%s", err, out)
+		return "", fmt.Errorf("wrangler: %w\n%s", err, out)
 	}
-	return dir
-}
+	return dir, nil
+})
 
 var root, _ = filepath.Abs("../..")
 

@@ -5,9 +5,9 @@
 package main
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -36,8 +36,11 @@ func handler() http.Handler {
 	platform := service.Platform{
 		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
 		Signer:    webCrypto,
-		Log:       slog.New(worker.NewLogHandler(level)),
-		Remedy:    remedy,
+		Go: func(f func()) {
+			worker.Background(context.Background(), func(context.Context) { f() })
+		},
+		Log:    slog.New(worker.NewLogHandler(level)),
+		Remedy: remedy,
 	}
 	for _, w := range warnings {
 		platform.Log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
@@ -59,9 +62,9 @@ func webCrypto(key crypto.Signer) crypto.Signer {
 	if !ok {
 		return key
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	signer, err := worker.NewSigner(private)
 	if err != nil {
 		return key // Go signs, slowly
 	}
-	return worker.NewSigner(der, private.Public())
+	return signer
 }

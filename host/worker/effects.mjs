@@ -2,7 +2,7 @@
 // throws; it decides nothing. To add one: a kind in outbox.go, a Go function
 // that calls bridge.perform, and an entry here.
 
-import { decodeFrame, encodeFrame } from "./codec.mjs";
+import { decodeFrame, decodeText, encodeFrame } from "./codec.mjs";
 
 const NOTHING = new Uint8Array();
 
@@ -105,7 +105,7 @@ const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 /** @param {Task} task */
 async function importKey({ payload, keys }) {
   try {
-    keys.push(await crypto.subtle.importKey("pkcs8", payload, RS256, false, ["sign"]));
+    keys.push(await crypto.subtle.importKey("jwk", JSON.parse(decodeText(payload)), RS256, false, ["sign"]));
   } finally {
     payload.fill(0);
   }

@@ -41,6 +41,7 @@ func Run(t *testing.T, b Build) {
 	t.Run("Health", func(t *testing.T) { testHealth(t, b) })
 	t.Run("Settings", func(t *testing.T) { testSettings(t, b) })
 	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
+	t.Run("Remember", func(t *testing.T) { testRemember(t, b) })
 	t.Run("Misconfigured", func(t *testing.T) { testMisconfigured(t, b) })
 }
 

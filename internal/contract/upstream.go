@@ -68,7 +68,7 @@ func number(v any) float64 {
 
 // testUpstream holds every way that Coze can fail against the status table.
 func testUpstream(t *testing.T, b Build) {
-	s := start(t, b, map[string]string{"UPSTREAM_TIMEOUT": "3"})
+	s := start(t, b, map[string]string{"UPSTREAM_TIMEOUT": "3", "CACHE": "off"})
 	cases := []struct {
 		name       string
 		fault      string

@@ -1,0 +1,39 @@
+package main_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"coze-token/sandbox"
+)
+
+// Two isolates that start alike must not go on alike: their first request ids and assertions differ, although Go's own
+// seeds, which are drawn in global scope, are the same in both.
+func TestFreshIsolatesDiffer(t *testing.T) {
+	b := &workerBuild{t: t, artefact: artefact(t)}
+	sb, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	coze := httptest.NewServer(sb)
+	t.Cleanup(coze.Close)
+	seen := map[any]bool{}
+	for range 3 {
+		response, err := http.Post(b.Start(t, sb.Settings(coze.URL))+"/", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != 200 {
+			t.Fatalf("status %d: %s", response.StatusCode, b.Output())
+		}
+		last, _ := sb.Last()
+		for _, drawn := range []any{response.Header.Get("X-Request-ID"), last.Claims["jti"]} {
+			if drawn == "" || seen[drawn] {
+				t.Errorf("%v came from two isolates", drawn)
+			}
+			seen[drawn] = true
+		}
+	}
+}
