@@ -20,9 +20,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"coze-token/broker"
 	"coze-token/config"
-	"coze-token/gate"
 	"coze-token/host/native"
 	"coze-token/service"
 )
@@ -60,21 +58,9 @@ func settings() (*config.Settings, error) {
 	return s, err
 }
 
-// ours is the handler that coze-token serves.
-func ours(s *config.Settings, remember bool, transport http.RoundTripper, log *slog.Logger) http.Handler {
-	p := service.Platform{Transport: transport, Log: log}
-	if !remember {
-		return service.New(s, p) // with CACHE=off in the environment
-	}
-	return remembering(s, p)
-}
-
-// remembering is the handler that remembers, put together as package service does it. This is the one place that knows how.
-func remembering(s *config.Settings, p service.Platform) http.Handler {
-	return gate.New(gate.Options{
-		Source: broker.New(service.Source(s, p), broker.Options{Budget: -1}),
-		Grant:  service.Grant(s, p), Timeout: s.Timeout, Log: p.Log,
-	})
+// ours is the handler that coze-token serves. Whether it remembers is a setting, CACHE.
+func ours(s *config.Settings, transport http.RoundTripper, log *slog.Logger) http.Handler {
+	return service.New(s, service.Platform{Transport: transport, Log: log})
 }
 
 // plainHandler is what public token servers written in Go look like, at their best: the key is parsed once, connections
@@ -165,7 +151,7 @@ func serveContender(name string) error {
 	log := native.Logger(os.Stderr, level, "json")
 	switch name {
 	case exchanging, remembered, quiet:
-		h := ours(s, name != exchanging, native.Transport(), log)
+		h := ours(s, native.Transport(), log)
 		go native.Serve(background, l, h, native.Options{MaxConnections: s.MaxConnections, Log: log})
 	case plain:
 		go http.Serve(l, plainHandler(s))

@@ -42,28 +42,37 @@ func grants(ctx context.Context, out io.Writer, p plan) error {
 		ns, allocs, size := quickly(n, func(int) { h.ServeHTTP(w.clear(), r) })
 		t = append(t, []string{name, num(ns), num(allocs), num(size)})
 	}
-	s, err := madeUp()
-	if err != nil {
-		return err
-	}
 	add("bare", p.calls, http.HandlerFunc(bareHandler))
-	add("remembered", p.calls, ours(s, true, immediate{}, discard))
-	add("exchanging, upstream in memory", max(1, p.calls/100), ours(s, false, immediate{}, discard))
-	fmt.Fprintln(out, "The handlers alone (one log record each, formatted and thrown away):")
+	for _, c := range []struct {
+		name, cache string
+		log         *slog.Logger
+		n           int
+	}{
+		{"remembered", "on", discard, p.calls},
+		{"remembered, LOG_LEVEL=warn", "on", slog.New(slog.DiscardHandler), p.calls},
+		{"exchanging, upstream in memory", "off", discard, max(1, p.calls/100)},
+	} {
+		s, err := madeUp(c.cache)
+		if err != nil {
+			return err
+		}
+		add(c.name, c.n, ours(s, immediate{}, c.log))
+	}
+	fmt.Fprintln(out, "The handlers alone; a log record is formatted and thrown away:")
 	t.print(out)
 	return nil
 }
 
 var discard = slog.New(slog.NewJSONHandler(io.Discard, nil))
 
-// madeUp are settings with a made-up app, and CACHE=off for those who heed it.
-func madeUp() (*config.Settings, error) {
+// madeUp are settings with a made-up app.
+func madeUp(cache string) (*config.Settings, error) {
 	sb, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		return nil, err
 	}
 	env := sb.Settings("http://127.0.0.1:1")
-	env["CACHE"], env["MINT_BUDGET"] = "off", "off"
+	env["CACHE"], env["MINT_BUDGET"] = cache, "off"
 	s, _, err := config.Parse(env, config.Options{})
 	return s, err
 }
