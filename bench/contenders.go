@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ const (
 	remembered = "remembered"
 	quiet      = "quiet"
 	plain      = "plain"
+	dressed    = "dressed"
 	bare       = "bare"
 	signing    = "signing"
 )
@@ -43,6 +45,7 @@ var does = map[string]string{
 	remembered: "this service, remembering: 1,000 sessions whose tokens are known; default settings, one log record each",
 	quiet:      "the same with LOG_LEVEL=warn",
 	plain:      "a plain Go handler with golang-jwt and http.Client: key parsed once, signs and exchanges for each request",
+	dressed:    "a fixed body too, but with the service's headers and its server's timeouts: what HTTP alone costs in that form",
 	bare:       "net/http and a handler that writes a fixed body of the same length, nothing else",
 	signing:    "RSA-2048 signatures in Go, no HTTP at all",
 }
@@ -122,6 +125,20 @@ func bareHandler(w http.ResponseWriter, r *http.Request) {
 	w.Write(fixed)
 }
 
+// dressedHandler writes the same with the headers that the service's answers have.
+func dressedHandler(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", fixedLength)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Request-Id", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	w.Write(fixed)
+}
+
+var fixedLength = strconv.Itoa(len(fixed))
+
 // usage is what a contender says of itself, since it started.
 type usage struct {
 	URL     string        `json:"url,omitempty"`
@@ -155,6 +172,8 @@ func serveContender(name string) error {
 		go native.Serve(background, l, h, native.Options{MaxConnections: s.MaxConnections, Log: log})
 	case plain:
 		go http.Serve(l, plainHandler(s))
+	case dressed:
+		go native.Serve(background, l, http.HandlerFunc(dressedHandler), native.Options{MaxConnections: s.MaxConnections, Log: log})
 	case bare, signing:
 		go http.Serve(l, http.HandlerFunc(bareHandler))
 	default:

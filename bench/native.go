@@ -33,7 +33,7 @@ var (
 	short = plan{rounds: 1, seconds: 0.2, connections: 4, sessions: 10, callers: []int{1, 8}, grants: []int{1, 1000}, calls: 200}
 )
 
-var httpContenders = []string{exchanging, plain, remembered, quiet, bare}
+var httpContenders = []string{exchanging, plain, remembered, quiet, dressed, bare}
 
 // A measurement is one contender in one round.
 type measurement struct {
@@ -253,7 +253,7 @@ func printContenders(out io.Writer, measured map[string][]measurement) {
 		}
 		row := []string{
 			name,
-			of(measurement.rate1),
+			of(measurement.rate),
 			of(func(m measurement) float64 { return m.P50 }),
 			of(func(m measurement) float64 { return m.P99 }),
 			of(func(m measurement) float64 { return m.alone.P50 }),
@@ -280,8 +280,6 @@ func printContenders(out io.Writer, measured map[string][]measurement) {
 	fmt.Fprintln(out)
 }
 
-func (m measurement) rate1() float64 { return m.rate() }
-
 // A comparison is a ratio of two contenders in the same round, and the goal that is set for it, if one is.
 type comparison struct {
 	what       string
@@ -295,14 +293,16 @@ func printRatios(out io.Writer, measured map[string][]measurement) {
 	perCPU := func(m measurement) float64 { return 1 / m.cpu }
 	t := table{{"ratio", "median", "min–max", "goal", ""}}
 	for _, c := range []comparison{
-		{"exchanging / signing, requests/s", exchanging, signing, measurement.rate1, 0.9},
+		{"exchanging / signing, requests/s", exchanging, signing, measurement.rate, 0.9},
 		{"exchanging / signing, requests per CPU time", exchanging, signing, perCPU, 0},
-		{"exchanging / plain, requests/s", exchanging, plain, measurement.rate1, 0},
+		{"exchanging / plain, requests/s", exchanging, plain, measurement.rate, 0},
 		{"exchanging / plain, requests per CPU time", exchanging, plain, perCPU, 0},
-		{"remembered / bare, requests/s", remembered, bare, measurement.rate1, 0.9},
+		{"remembered / bare, requests/s", remembered, bare, measurement.rate, 0.9},
 		{"remembered / bare, requests per CPU time", remembered, bare, perCPU, 0},
-		{"quiet / bare, requests/s", quiet, bare, measurement.rate1, 0},
-		{"remembered / plain, requests/s", remembered, plain, measurement.rate1, 0},
+		{"quiet / bare, requests/s", quiet, bare, measurement.rate, 0},
+		{"remembered / dressed, requests/s", remembered, dressed, measurement.rate, 0},
+		{"dressed / bare, requests/s", dressed, bare, measurement.rate, 0},
+		{"remembered / plain, requests/s", remembered, plain, measurement.rate, 0},
 	} {
 		ratios := make([]float64, 0, len(measured[c.over]))
 		for i, m := range measured[c.over] {
