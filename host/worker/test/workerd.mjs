@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
 
 /** The date that the tests' Workers are compatible with: wrangler.jsonc's. */
-export const COMPATIBILITY_DATE = "2026-11-17";
+export const COMPATIBILITY_DATE = "2026-10-20";
 
 const here = import.meta.dirname;
 /** The folder of the JavaScript side. */
@@ -115,7 +115,8 @@ const main :Workerd.Worker = (
   modules = [ ${modules.join(", ")} ],
   bindings = [ ${bindings.join(", ")} ],${cache ? `
   cacheApiOutbound = "cache",` : ""}
-  compatibilityDate = "${COMPATIBILITY_DATE}"
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  compatibilityFlags = ["enable_request_signal"]
 );
 `,
   );
