@@ -28,7 +28,7 @@ const (
 	dialTimeout = time.Second
 	// ioTimeout bounds a read, a write, and the wait for a connection that is free, for callers without a deadline.
 	ioTimeout = 500 * time.Millisecond
-	// connections are what one replica opens at most. Each carries about 1/RTT operations a second, so 8 of them do 8,000 at 1 ms,
+	// connections are how many calls of one replica are under way at once; a few more may be open for a moment. Each carries about 1/RTT operations a second, so 8 of them do 8,000 at 1 ms,
 	// and remembered tokens need none. More would not be faster but slower when it matters: fifty replicas that start together
 	// with 32 each overflow the queue of connections that Redis has not accepted yet (tcp-backlog, 511), and what is dropped
 	// there tries again a second later. With 8 they make one exchange for each session, with 32 twenty.
@@ -78,8 +78,8 @@ func Open(url string) (*Store, error) {
 	o.ContextTimeoutEnabled = true // or a caller's deadline would not end a read
 	o.MaxRetries = -1              // none
 	o.DialerRetries = 1            // none, either
+	// Not MaxActiveConns as well: it counts the connections that are dialled ahead, and then refuses calls that have a turn.
 	o.PoolSize = connections
-	o.MaxActiveConns = connections
 	o.PoolTimeout = ioTimeout
 	o.MinIdleConns = 2 // dialled now, so that the first request finds them
 	o.ConnMaxIdleTime = idleTime
