@@ -62,7 +62,7 @@ func settings() (*config.Settings, error) {
 }
 
 // ours is the handler that coze-token serves. Whether it remembers is a setting, CACHE.
-func ours(s *config.Settings, transport http.RoundTripper, log *slog.Logger) http.Handler {
+func ours(s *config.Settings, transport http.RoundTripper, log *slog.Logger) (http.Handler, error) {
 	return service.New(s, service.Platform{Transport: transport, Log: log})
 }
 
@@ -168,7 +168,10 @@ func serveContender(name string) error {
 	log := native.Logger(os.Stderr, level, "json")
 	switch name {
 	case exchanging, remembered, quiet:
-		h := ours(s, native.Transport(), log)
+		h, err := ours(s, native.Transport(), log)
+		if err != nil {
+			return err
+		}
 		go native.Serve(background, l, h, native.Options{MaxConnections: s.MaxConnections, Log: log})
 	case plain:
 		go http.Serve(l, plainHandler(s))

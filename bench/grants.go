@@ -56,12 +56,19 @@ func grants(ctx context.Context, out io.Writer, p plan) error {
 		if err != nil {
 			return err
 		}
-		add(c.name, c.n, ours(s, immediate{}, c.log))
+		h, err := ours(s, immediate{}, c.log)
+		if err != nil {
+			return err
+		}
+		add(c.name, c.n, h)
 	}
 	fmt.Fprintln(out, "The handlers alone; a log record is formatted and thrown away:")
 	t.print(out)
 	return nil
 }
+
+// boundless counts requests, as the service does unless told otherwise, and refuses none.
+const boundless = "1000000/1s"
 
 var discard = slog.New(slog.NewJSONHandler(io.Discard, nil))
 
@@ -72,7 +79,7 @@ func madeUp(cache string) (*config.Settings, error) {
 		return nil, err
 	}
 	env := sb.Settings("http://127.0.0.1:1")
-	env["CACHE"], env["MINT_BUDGET"] = cache, "off"
+	env["CACHE"], env["MINT_BUDGET"], env["RATE_LIMIT"] = cache, "off", boundless
 	s, _, err := config.Parse(env, config.Options{})
 	return s, err
 }

@@ -117,7 +117,7 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 
 // contenderEnv are the settings of all contenders.
 func contenderEnv(sb *sandbox.Sandbox, url string, cores int) []string {
-	return environment(sb.Settings(url), "GOMAXPROCS="+strconv.Itoa(cores), "MINT_BUDGET=off")
+	return environment(sb.Settings(url), "GOMAXPROCS="+strconv.Itoa(cores), "MINT_BUDGET=off", "RATE_LIMIT="+boundless)
 }
 
 func startContender(ctx context.Context, env []string, name string) (*process, error) {

@@ -143,7 +143,7 @@ async function main() {
   const sandbox = await startSandbox();
   endings.push(sandbox.stop);
 
-  const common = { ...sandbox.settings, TOKEN_DURATION: "900", MINT_BUDGET: "off" };
+  const common = { ...sandbox.settings, TOKEN_DURATION: "900", MINT_BUDGET: "off", RATE_LIMIT: "1000000/1s" };
   /** @type {Record<string, {artefact: string, vars: Record<string, string>}>} */
   const contenders = {
     ours: { artefact: artefacts.ours, vars: { ...common, CACHE: "off" } },
