@@ -106,7 +106,7 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	if st := b.Stats(); st.Grants != n {
 		return nil, fmt.Errorf("%d grants are remembered of %d", st.Grants, n)
 	}
-	h := gate.New(gate.Options{Source: b, Grant: coze.Grant{App: app, Duration: 10 * time.Hour}, Log: discard})
+	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Grant: coze.Grant{App: app, Duration: 10 * time.Hour}}}, Log: discard})
 	requests := make([]*http.Request, min(n, 10_000))
 	for i := range requests {
 		requests[i] = request(sessions[mathrand.IntN(n)])
