@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,13 +19,14 @@ import (
 const checkHelp = `
 Usage: coze-token check [--offline] [--app NAME] [--config FILE]
 
-Looks at everything that a token takes and says what it finds, a line for each thing, and under what is wrong, what to
+Looks at everything that a token takes, for each app and each of its keys, and says what it finds, a line for each thing, and under what is wrong, what to
 do: the settings, the private key, who may ask, the way to Coze, this machine's clock, and whether Coze issues a token.
 Asking for that token is the last step; it is not printed.
 
 Flags:
   --offline          ask nobody: look at settings, key and access only
-` + appHelp + configHelp + `
+  --app NAME         look at this one of the apps of APPS only
+` + configHelp + `
 Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line.
 `
 
@@ -78,25 +81,45 @@ func (c *checkup) check(file, name string, offline bool) {
 		c.faults(err)
 		return
 	}
-	app, ok := c.pick(settings, name)
-	if !ok {
-		c.wrong = true
-		return
-	}
-	c.ok("settings", "app %s, region %s, tokens of %v from %s", app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
-	for _, key := range app.App.Keys {
-		c.ok("key", "private key of %s", key)
-	}
 	if _, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile); err != nil {
 		c.fail(certificateRemedy, "tls", "%v", err)
 	}
-	c.access(app, offline)
 	c.redis(settings, offline)
-	if offline {
-		c.ok("coze", "not asked (--offline)")
+	if name != "" {
+		app, ok := c.pick(settings, name)
+		if !ok {
+			c.wrong = true
+			return
+		}
+		c.app("/"+name, app, settings.Timeout, offline)
 		return
 	}
-	c.askCoze(app, settings.Timeout)
+	if settings.App != nil {
+		c.app("/", settings.AppSettings, settings.Timeout, offline)
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings.Apps)) {
+		c.app("/"+name, settings.Apps[name], settings.Timeout, offline)
+	}
+}
+
+// app looks at one app. Each of its keys is tried by itself: one that Coze does not know would otherwise hide behind the next.
+func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration, offline bool) {
+	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
+	c.access(app, offline)
+	for _, key := range app.App.Keys {
+		c.ok("key", "private key of %s", key)
+		if offline {
+			continue
+		}
+		alone := *app.App
+		alone.Keys = []coze.Key{key}
+		app := app
+		app.App = &alone
+		c.askCoze(app, timeout)
+	}
+	if offline {
+		c.ok("coze", "not asked (--offline)")
+	}
 }
 
 func (c *checkup) faults(err error) {

@@ -26,6 +26,8 @@ func (c *checkup) access(a config.AppSettings, offline bool) {
 	}
 	if a.Origins.Empty() {
 		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
+	} else {
+		c.ok("access", "pages of the origins that ALLOWED_ORIGINS lists, and no others")
 	}
 }
 
