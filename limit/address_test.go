@@ -269,7 +269,7 @@ func countTrusted(p *limit.Proxies, lines string) (n int) {
 
 // written says whether some piece of the text is the address, in whichever form.
 func written(text string, a netip.Addr) bool {
-	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(",;=\"[] \t\n", r) }) {
+	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(",;=\"[]% \t\n", r) }) {
 		for _, form := range []string{piece, strings.Split(piece, ":")[0]} {
 			if b, err := netip.ParseAddr(form); err == nil && b.Unmap().WithZone("") == a {
 				return true
