@@ -50,6 +50,7 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 		text("page", clip(r.Header.Get("Origin"), 100))
 		text("address", x.address)
 		text("origin", string(x.origin))
+		text("reason", x.reason)
 	}
 	if x.err != nil {
 		text("error", x.err.Error())
