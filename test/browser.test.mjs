@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { build, startSandbox, startService } from "./processes.mjs";
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"; // Debian's
 const args = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -150,6 +150,24 @@ test("a visitor with a ticket stays the same from page load to page load, and is
 
   const refused = await asVisitor(page, { headers: { "X-User-ID": other } });
   assert.equal(refused.status, 403, "a visitor cannot name another");
+});
+
+test("a page of the service's own site is a visitor by cookie, without any code", async () => {
+  const context = await browser.newContext();
+  const page = await open(listed, context); // another port of one host is another origin, and the same site
+  const first = await ask(page, "guests", { credentials: "include" });
+  const [cookie] = await context.cookies(service.url);
+  assert.ok(cookie?.name.startsWith("__Host-") && cookie.secure && cookie.httpOnly && cookie.sameSite === "Strict", JSON.stringify(cookie?.name));
+  await page.reload();
+  assert.equal(await userOf(await ask(page, "guests", { credentials: "include" })), await userOf(first));
+  assert.notEqual(await userOf(await ask(page, "guests")), await userOf(first), "without credentials it is another visitor");
+  assert.equal(await page.evaluate(() => document.cookie), "", "no script reads the cookie");
+
+  const other = await ask(await open(wildcard, context), "guests", { credentials: "include" });
+  assert.match(other.error ?? "an answer", /Failed to fetch/, "a page below a wildcard may not ask with cookies");
+  const guest = await ask(await open(wildcard, context), "guests");
+  assert.ok(guest.headers["x-visitor-ticket"], "a page of another site is given a ticket unasked");
+  assert.equal((await context.cookies(service.url))[0].value, cookie.value, "and leaves the cookie alone");
 });
 
 test("a visitor's ticket that is wrong is refused, in words that the page can read", async () => {
