@@ -21,6 +21,7 @@ type flight struct {
 	grant   coze.Grant
 	terms   terms // the first caller's
 	newer   int64 // a token from the store must expire after this: set where the remembered one is being replaced
+	claimed bool  // the store may hold a claim of this flight, and others wait for it
 	overdue int64 // from when on nobody joins it, because its goroutine must have been lost with its host's request
 	done    chan struct{}
 	outcome outcome // to be read once done is closed

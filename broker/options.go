@@ -63,6 +63,9 @@ type Want struct {
 	// seconds, a new one is exchanged. Other callers keep the old one until the new one is there: the word of one
 	// caller, or of many at once, is not enough to take a token from all.
 	Stale string
+	// Wait is how long the caller waits at most, if its context does not end first. It costs nothing where the token is remembered,
+	// which a deadline in the context would. Optional: as long as the context lasts.
+	Wait time.Duration
 }
 
 // An Origin says where a call's answer came from, an error too.

@@ -106,8 +106,11 @@ func (b *box) open(name string, value []byte) (held, error) {
 }
 
 // KeySecret is the secret for [Options.Secret] that an RSA private key makes, the same for each form of the key's file.
-// It is nil for a signer that keeps its key to itself.
+// A signer that keeps its key to itself may have made a secret of it: its method Secret() []byte. It is nil for one that has not.
 func KeySecret(signer crypto.Signer) []byte {
+	if keeper, ok := signer.(interface{ Secret() []byte }); ok {
+		return keeper.Secret()
+	}
 	key, ok := signer.(*rsa.PrivateKey)
 	if !ok || key.D == nil {
 		return nil

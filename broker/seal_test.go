@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -93,6 +94,9 @@ func TestKeySecret(t *testing.T) {
 	if bytes.Equal(KeySecret(other), KeySecret(private)) {
 		t.Error("two keys, one secret")
 	}
+	if got := KeySecret(keeper{private}); string(got) != "made of the key" {
+		t.Errorf("%q of a signer that tells its secret", got)
+	}
 	if KeySecret(nil) != nil {
 		t.Error("a secret from nothing")
 	}
@@ -134,3 +138,8 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+// keeper keeps its key to itself, as WebCrypto does, and has made a secret of it.
+type keeper struct{ crypto.Signer }
+
+func (keeper) Secret() []byte { return []byte("made of the key") }

@@ -106,6 +106,7 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	if sh.claimer == nil {
 		return held{}, false, true
 	}
+	f.claimed = true // also if no answer comes: the store may have done it
 	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, name+".claim", claimFor) })
 	if err != nil {
 		sh.fault("claim", err, now())
@@ -115,11 +116,12 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	return held{}, false, mine
 }
 
-// keep puts a new token into the store, for as long as it can be handed out.
+// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
+// others may be waiting for the one that came first: they would wait until its claim is over.
 func (sh *sharing) keep(f *flight, h held, now time.Time) {
 	box := f.app.box
 	ttl := time.Duration(h.expiry - f.terms.base - now.UnixNano())
-	if box == nil || ttl <= 0 || sh.resting(now) {
+	if box == nil || ttl <= 0 || sh.resting(now) && !f.claimed {
 		return
 	}
 	name := box.name(f.key)
@@ -132,10 +134,11 @@ func (sh *sharing) keep(f *flight, h held, now time.Time) {
 	}
 }
 
-// resting says whether the store is left alone. The difference is bounded for a clock that was set back since.
+// resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as
+// now may be a moment older than what rest was given.
 func (sh *sharing) resting(now time.Time) bool {
 	left := sh.rested.Load() - now.UnixNano()
-	return 0 < left && left <= int64(restStore)
+	return 0 < left && left <= int64(2*restStore)
 }
 
 func (sh *sharing) rest(now time.Time) { sh.rested.Store(now.Add(restStore).UnixNano()) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +104,39 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 		if n := source.calls.Load() - 20; n > 11 {
 			t.Errorf("%d exchanges in an hour for one session on 50 replicas", n)
 		}
+	})
+}
+
+// A store that fails one flight while another has the claim does not make the other replicas wait for that claim's end.
+func TestClaimIsKeptThroughAFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{latency: 300 * time.Millisecond}
+		var fail atomic.Bool
+		store := &storetest.Memory{Fault: func(context.Context, string) error {
+			if fail.Swap(false) {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		var log logs
+		all := replicas(2, source, store, &log)
+		app := testApp()
+		var wg sync.WaitGroup
+		wg.Go(func() { must(t, all[0], coze.Grant{App: app, Session: "a"}, broker.Want{}) })
+		synctest.Wait()
+		began := time.Now()
+		wg.Go(func() {
+			if got := must(t, all[1], coze.Grant{App: app, Session: "a"}, broker.Want{}); got.Origin != broker.Shared {
+				t.Error(got.Origin)
+			}
+			if d := time.Since(began); d > 600*time.Millisecond {
+				t.Errorf("waited %v for an exchange of 300 ms", d)
+			}
+		})
+		synctest.Wait()
+		fail.Store(true)
+		must(t, all[0], coze.Grant{App: app, Session: "b"}, broker.Want{}) // now the first replica leaves the store alone
+		wg.Wait()
 	})
 }
 

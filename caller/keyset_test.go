@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -70,8 +71,8 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if h.keysGot != 1 || h.docsGot != 1 {
-			t.Errorf("%d fetches of keys, %d of the discovery document", h.keysGot, h.docsGot)
+		if h.got() != 1 || h.docs() != 1 {
+			t.Errorf("%d fetches of keys, %d of the discovery document", h.got(), h.docs())
 		}
 	})
 	bubble(t, "while they are fresh", func(t *testing.T) {
@@ -88,8 +89,8 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 	})
 	bubble(t, "from a fixed address, without discovery", func(t *testing.T) {
 		h := build(t, func(o *caller.LoginOptions) { o.JWKSURL = issuer + "/keys" })
-		if e := h.ask(t, "old", edKey); e != nil || h.docsGot != 0 {
-			t.Errorf("%v, %d fetches of the discovery document", e, h.docsGot)
+		if e := h.ask(t, "old", edKey); e != nil || h.docs() != 0 {
+			t.Errorf("%v, %d fetches of the discovery document", e, h.docs())
 		}
 	})
 }
@@ -192,8 +193,8 @@ func TestForgedKeyIDs(t *testing.T) {
 			wantRefusal(t, h.ask(t, fmt.Sprint("forged-", i), edKey), 503, caller.ProviderDown)
 			time.Sleep(100 * time.Millisecond)
 		}
-		if h.docsGot > 2 {
-			t.Errorf("%d fetches in 10 s", h.docsGot)
+		if h.docs() > 2 {
+			t.Errorf("%d fetches in 10 s", h.docs())
 		}
 	})
 	bubble(t, "none for a token that no key could make good", func(t *testing.T) {
@@ -207,7 +208,7 @@ func TestForgedKeyIDs(t *testing.T) {
 				t.Error("let in")
 			}
 		}
-		if h.docsGot != 0 {
+		if h.docs() != 0 {
 			t.Error("something was fetched")
 		}
 	})
@@ -232,6 +233,7 @@ func TestProviderDown(t *testing.T) {
 		if strings.Contains(e.Problem+e.Hint, "10.9.8.7") || !strings.Contains(e.Error(), "10.9.8.7") {
 			t.Errorf("the client is told %q, the log %q", e.Problem, e)
 		}
+		synctest.Wait()
 		if !strings.Contains(h.log.String(), "10.9.8.7") {
 			t.Errorf("the log says %q", h.log)
 		}
@@ -260,8 +262,8 @@ func TestProviderDown(t *testing.T) {
 			}
 			time.Sleep(20 * time.Second)
 		}
-		if h.docsGot != 3 {
-			t.Errorf("%d fetches", h.docsGot)
+		if h.docs() != 3 {
+			t.Errorf("%d fetches", h.docs())
 		}
 	})
 	bubble(t, "a slow one from the start", func(t *testing.T) {
@@ -287,10 +289,12 @@ func TestProviderDown(t *testing.T) {
 		}
 	})
 	for name, broken := range map[string]func(*provider){
-		"an error page":         func(p *provider) { p.raw = []byte("<html>down for maintenance</html>") },
-		"no keys":               func(p *provider) { p.raw = []byte(`{"keys":[]}`) },
-		"keys of no use":        func(p *provider) { p.keys = []jose.JSONWebKey{{Key: []byte("secret"), KeyID: "old"}} },
-		"too much":              func(p *provider) { p.raw = []byte(`{"keys":[` + strings.Repeat(" ", 256<<10) + `]}`) },
+		"an error page":  func(p *provider) { p.raw = []byte("<html>down for maintenance</html>") },
+		"no keys":        func(p *provider) { p.raw = []byte(`{"keys":[]}`) },
+		"keys of no use": func(p *provider) { p.keys = []jose.JSONWebKey{{Key: []byte("secret"), KeyID: "old"}} },
+		"too much": func(p *provider) {
+			p.raw = append(must(json.Marshal(jose.JSONWebKeySet{Keys: p.keys})), strings.Repeat(" ", 256<<10)...)
+		},
 		"a redirect":            func(p *provider) { p.status = 302 },
 		"a 500":                 func(p *provider) { p.status = 500 },
 		"a 204":                 func(p *provider) { p.status = 204 },

@@ -79,6 +79,7 @@ func TestLogin(t *testing.T) {
 		{"exp is a text", with(map[string]any{"exp": "9999999999"}), 401, caller.BadClaims, ""},
 		{"exp is beyond all time", with(map[string]any{"exp": json.Number("1e14")}), 401, caller.BadClaims, ""},
 		{"exp is below all time", with(map[string]any{"exp": json.Number("-5")}), 401, caller.TokenExpired, ""},
+		{"nbf is below all time", with(map[string]any{"nbf": json.Number("-5")}), 401, caller.BadClaims, ""},
 		{"nbf is null", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"nbf":null,`, 1)), 401, caller.BadClaims, ""},
 		{"other audience", with(map[string]any{"aud": "other"}), 401, caller.WrongAudience, ""},
 		{"audience that only begins so", with(map[string]any{"aud": "web2"}), 401, caller.WrongAudience, ""},
@@ -198,6 +199,22 @@ func TestTamperedTokens(t *testing.T) {
 	}
 }
 
+// The last letter of a signature has bits that mean nothing. A token has one form all the same.
+func TestATokenHasOneForm(t *testing.T) {
+	p := newProvider(public("d", edKey))
+	a := authenticator(t, caller.Options{Logins: []*caller.Login{p.login(t)}})
+	token := sign(t, jose.EdDSA, edKey, "d", claims(nil), nil)
+	last, in := len(token)-1, 0
+	for _, b := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		if _, e := authenticate(a, bearer(token[:last]+string(b))); e == nil {
+			in++
+		}
+	}
+	if in != 1 {
+		t.Errorf("%d forms are let in", in)
+	}
+}
+
 // The sessions of two issuers never meet, though their users be called the same.
 func TestSeveralIssuers(t *testing.T) {
 	first, second := newProvider(public("k", edKey)), newProvider(public("k", rsaKey))
@@ -224,6 +241,7 @@ func TestSeveralIssuers(t *testing.T) {
 
 	for _, logins := range [][]*caller.Login{
 		{first.login(t), first.login(t)},
+		{first.login(t, func(o *caller.LoginOptions) { o.Name = "x" }), first.login(t, func(o *caller.LoginOptions) { o.Name = "y" })},
 		{first.login(t, func(o *caller.LoginOptions) { o.Name = "x" }), second.login(t, func(o *caller.LoginOptions) { o.Name = "x" })},
 	} {
 		if _, err := caller.New(caller.Options{Logins: logins}); err == nil {
@@ -297,6 +315,8 @@ func TestLoginFaults(t *testing.T) {
 	}{
 		{"no issuer", func(o *caller.LoginOptions) { o.Issuer = "" }, "issuer is missing"},
 		{"http", func(o *caller.LoginOptions) { o.Issuer = "http://login.example" }, "not https"},
+		{"http in one's own network", func(o *caller.LoginOptions) { o.Issuer = "http://10.0.0.1" }, "not https"},
+		{"http to what is called like this machine", func(o *caller.LoginOptions) { o.Issuer = "http://127.0.0.1.example" }, "not https"},
 		{"no scheme", func(o *caller.LoginOptions) { o.Issuer = "login.example" }, "not a URL"},
 		{"a user in it", func(o *caller.LoginOptions) { o.Issuer = "https://u:p@login.example" }, "a user"},
 		{"a bar in it", func(o *caller.LoginOptions) { o.Issuer = "https://login.example/a|b" }, "a query"},

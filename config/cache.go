@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,21 @@ func readBudget(d *draft, v value) {
 	}
 	d.settings.MintBudget = int(d.whole(v, 1, maxBudget, " of exchanges a minute, or off"))
 }
+
+// readSharedStore reads a word, or the word kv with the name of a binding.
+func readSharedStore(d *draft, v value) {
+	text := v.text.Reveal()
+	kv, named := strings.CutPrefix(text, "kv:")
+	switch {
+	case text == "cache" || text == off || named && bindingName.MatchString(kv):
+		d.settings.SharedStore = text
+	default:
+		d.fault(v.name, "is "+quoted(text)+", none of what it can be", "use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS")
+	}
+}
+
+// bindingName is what a binding is called: a name in JavaScript.
+var bindingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 // settleCache holds MIN_TTL against the duration: were it as long, every token would be too short when it comes.
 func (d *draft) settleCache() { d.minTTLFits("TOKEN_DURATION", d.settings.Duration) }

@@ -21,6 +21,10 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 			d.refuseNative(setting, env)
 			continue
 		}
+		if setting.Edge && !options.Edge {
+			d.refuseEdge(setting, env)
+			continue
+		}
 		if rootless && setting.App == own {
 			continue
 		}
@@ -175,6 +179,13 @@ func (d *draft) refuseNative(s *Setting, env map[string]string) {
 		if name != portName && !blank(env[name]) {
 			d.fault(name, "this host cannot heed it: only the native server (coze-token serve) has a listener and files", "remove it here")
 		}
+	}
+}
+
+// refuseEdge reports a setting for Workers on the native server.
+func (d *draft) refuseEdge(s *Setting, env map[string]string) {
+	if !blank(env[s.Name]) {
+		d.fault(s.Name, "is for Cloudflare Workers, and this is the native server", "remove it here; replicas share through REDIS_URL")
 	}
 }
 

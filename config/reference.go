@@ -16,19 +16,19 @@ const (
 
 // words are what the reference says beyond the table's own texts.
 var words = map[Language]struct {
-	head, required, none, secret, file, native, fallback, list, stop, space string // secret has a %s for the name
+	head, required, none, secret, file, native, edge, fallback, list, stop, space string // secret has a %s for the name
 }{
 	English: {
 		head:     "| Variable | Default | Meaning |",
 		required: "**required**", none: "not set",
 		secret: "Secret; may stand in a file instead, which %s names.", file: " (names a file)",
-		native: "Native server only.", fallback: "Otherwise read from ", list: ", ", stop: ".", space: " ",
+		native: "Native server only.", edge: "Cloudflare Workers only.", fallback: "Otherwise read from ", list: ", ", stop: ".", space: " ",
 	},
 	Chinese: {
 		head:     "| 变量 | 默认值 | 说明 |",
 		required: "**必填**", none: "无",
 		secret: "敏感信息，也可以从文件读取：用 %s 指定文件路径。", file: "（填文件路径）",
-		native: "仅用于原生服务器。", fallback: "未设置时读取 ", list: "、", stop: "。",
+		native: "仅用于原生服务器。", edge: "仅用于 Cloudflare Workers。", fallback: "未设置时读取 ", list: "、", stop: "。",
 	},
 }
 
@@ -66,6 +66,9 @@ func Reference(language Language) string {
 				}
 			}
 			text += w.space + w.fallback + strings.Join(names, w.list) + w.stop
+		}
+		if s.Edge {
+			text += w.space + w.edge
 		}
 		if s.Native {
 			text += w.space + w.native

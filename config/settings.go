@@ -28,6 +28,12 @@ type Settings struct {
 	MinTTL time.Duration
 	// MintBudget is how many exchanges are made a minute. Negative: no limit. MINT_BUDGET.
 	MintBudget int
+	// SharedStore is where the instances of a Worker share tokens: "cache", "kv:NAME" or "off". Workers only. SHARED_STORE.
+	SharedStore string
+	// RateLimitBinding is the rate-limit binding that counts addresses. Workers only. RATE_LIMIT_BINDING.
+	RateLimitBinding string
+	// RedisURL is where replicas share tokens and counts. Native server only. REDIS_URL.
+	RedisURL Secret
 
 	// AddressRate is how often one address may ask. RATE_LIMIT.
 	AddressRate limit.Rate

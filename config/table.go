@@ -23,6 +23,8 @@ type Setting struct {
 	Secret bool
 	// Native settings are for the native server only.
 	Native bool
+	// Edge settings are for Cloudflare Workers only.
+	Edge bool
 	// App says whether an app of APPS can have it, under its name in lower case.
 	App appScope
 	// Fallbacks are other names that are read when this one is not set, in order.
@@ -296,6 +298,12 @@ var Table = []Setting{
 		read:    func(d *draft, v value) { d.proxyHeader = v },
 	},
 	{
+		Name: "RATE_LIMIT_BINDING", Group: groupLimits, Edge: true,
+		English: "The name of a rate-limit binding in `wrangler.jsonc`, which then counts the requests of each address for all instances of a location, by its own limit and beside `RATE_LIMIT`.",
+		Chinese: "`wrangler.jsonc` 中速率限制绑定的名称。设置后由它为同一地点的所有实例统计每个地址的请求，按绑定自身的上限，与 `RATE_LIMIT` 同时生效。",
+		read:    func(d *draft, v value) { d.settings.RateLimitBinding = d.word(v) },
+	},
+	{
 		Name: "SESSION_REQUIRED", App: shared, Group: groupSess, Default: off,
 		English: "`on` refuses callers that name no session, instead of giving them a token without one.",
 		Chinese: "`on`：拒绝没有会话的请求，而不是发出不带会话的令牌。",
@@ -342,6 +350,18 @@ var Table = []Setting{
 		English: "How many exchanges are made a minute at most, for all callers together, 1 to 1000000, or `off`. Past it, callers whose token is remembered still get it.",
 		Chinese: "每分钟最多向扣子换取多少次令牌（所有调用方合计），1～1000000，或 `off` 表示不限。超出后，已记住的令牌仍可使用。",
 		read:    readBudget,
+	},
+	{
+		Name: "REDIS_URL", Group: groupCache, Native: true, Secret: true,
+		English: "A Redis or Valkey in which replicas share tokens, sealed, and their counts of requests: `redis://[[user]:password@]host[:port][/db]`, `rediss://` for TLS, or `unix://`. While it is down, each replica goes by itself.",
+		Chinese: "多个副本通过 Redis 或 Valkey 共享令牌（加密保存）和请求计数：`redis://[[用户]:密码@]主机[:端口][/库]`，TLS 用 `rediss://`，也可用 `unix://`。它不可用时，各副本独立工作。",
+		read:    func(d *draft, v value) { d.settings.RedisURL = v.text },
+	},
+	{
+		Name: "SHARED_STORE", Group: groupCache, Default: "cache", Edge: true,
+		English: "Where the instances of a Worker share tokens, sealed: `cache`, the data centre's cache, which is free and has no effect on a `*.workers.dev` address; `kv:NAME`, the KV namespace bound as NAME, for all data centres but with few free writes a day; or `off`.",
+		Chinese: "Worker 的各个实例在哪里共享令牌（加密保存）：`cache` 为数据中心缓存，免费，但在 `*.workers.dev` 地址上不起作用；`kv:名称` 为以该名称绑定的 KV 命名空间，各数据中心通用，但每天的免费写入次数很少；`off` 为不共享。",
+		read:    readSharedStore,
 	},
 	{
 		Name: "ACCOUNT_ID", App: own, Group: groupScope,

@@ -100,7 +100,10 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 // unquote takes away what a shell, a dotenv file or a YAML file left around and inside the text.
 func unquote(text string) string {
 	text = strings.TrimPrefix(text, "\uFEFF")
-	text = strings.NewReplacer(`\r`, "", `\n`, "\n", "\r", "").Replace(text)
+	// Not a strings.Replacer: making one was a fifth of a Worker's start.
+	text = strings.ReplaceAll(text, `\r`, "")
+	text = strings.ReplaceAll(text, `\n`, "\n")
+	text = strings.ReplaceAll(text, "\r", "")
 	text = strings.TrimSpace(text)
 	for _, quote := range []string{`"`, `'`, "`"} {
 		if len(text) > 1 && strings.HasPrefix(text, quote) && strings.HasSuffix(text, quote) {

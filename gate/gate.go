@@ -284,9 +284,8 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 		return rateLimited(x, tightest)
 	}
 
-	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
-	defer cancel()
-	result, err := g.Source.Get(ctx, grant, want)
+	want.Wait = g.Timeout
+	result, err := g.Source.Get(r.Context(), grant, want)
 	x.origin = result.Origin
 	if err != nil {
 		x.err = err

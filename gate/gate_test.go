@@ -25,7 +25,9 @@ import (
 
 type sourceFunc func(context.Context, coze.Grant) (coze.Token, error)
 
-func (f sourceFunc) Get(ctx context.Context, g coze.Grant, _ broker.Want) (broker.Result, error) {
+func (f sourceFunc) Get(ctx context.Context, g coze.Grant, want broker.Want) (broker.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, want.Wait)
+	defer cancel()
 	token, err := f(ctx, g)
 	return broker.Result{Token: token}, err
 }

@@ -111,6 +111,7 @@ func TestClient(t *testing.T) {
 		"IPv4 in brackets":     {request(near, xff+"198.51.100.1, [10.0.0.2]"), "10.0.0.1"},
 		"open bracket":         {request(near, xff+"198.51.100.1, [2001:db8:ffff::2"), "10.0.0.1"},
 		"after the bracket":    {request(near, xff+"198.51.100.1, [2001:db8:ffff::2]x"), "10.0.0.1"},
+		"after the bracket, 2": {request(near, xff+"198.51.100.1, [2001:db8:ffff::2]x1"), "10.0.0.1"},
 		"quotes":               {request(near, xff+"198.51.100.1, \"10.0.0.2\""), "10.0.0.1"},
 		"a long zone":          {request(near, xff+"198.51.100.1, 2001:db8:ffff::2%"+strings.Repeat("z", 500)), "10.0.0.1"},
 		"semicolon":            {request(near, xff+"198.51.100.1; 10.0.0.2"), "10.0.0.1"},
@@ -216,8 +217,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// FuzzClient walks any header. The result is the peer, or an address that a hop of the header has; with a peer that is
-// not trusted, it is the peer.
+// FuzzClient walks any header. The result is the peer, or an address that a hop of the header has; with a peer that
+// is not trusted, it is the peer.
 func FuzzClient(f *testing.F) {
 	for _, seed := range []string{
 		"192.0.2.7, 10.0.0.2", "::ffff:10.0.0.2", "[2001:db8::7]:1\n192.0.2.7:1", ",,", "for=192.0.2.7;by=10.0.0.1, for=\"[2001:db8::7]:_x\"",

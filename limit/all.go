@@ -9,8 +9,8 @@ type Ask struct {
 	Rate    Rate
 }
 
-// All asks several limits about one request, in their order, and returns the tightest: the one that refused it, or else the one with the fewest
-// requests left. Asks without a limiter or with a rate that is off are passed over.
+// All asks several limits about one request, in their order, and returns the tightest: the one that refused it, or
+// else the one with the fewest requests left. Asks without a limiter or with a rate that is off are passed over.
 //
 // A refusal takes nothing from the limits before it, which get back what they counted, nor from those after it, which
 // are not asked. So one session that asks too often does not use up the quota of its app. A shared counter that
@@ -37,8 +37,8 @@ func All(ctx context.Context, asks ...Ask) Decision {
 	return tightest
 }
 
-// Tighter says whether a client should hear of d rather than of e: a refusal before all, then what has fewer requests left.
-// An off rate is the least tight, and next comes one of which the rest is not known.
+// Tighter says whether a client should hear of d rather than of e: a refusal before all, then what has fewer requests
+// left. An off rate is the least tight, and next comes one of which the rest is not known.
 func (d Decision) Tighter(e Decision) bool {
 	switch {
 	case d.OK != e.OK:

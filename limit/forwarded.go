@@ -10,10 +10,10 @@ import (
 //	for=192.0.2.43;proto=https
 //	For="[2001:db8:cafe::17]:4711"
 //
-// The grammar is held to strictly, but for spaces around semicolons. Hops are found by splitting at commas from the right, and a comma can
-// also stand in a quoted string: a proxy's host="…" may hold text of the client's choice. What is right of such a comma has
-// an odd number of quotes that no backslash escapes, and a well-formed hop has an even one, so it is refused and the
-// walk ends.
+// The grammar is held to strictly, but for spaces around semicolons. Hops are found by splitting at commas from the
+// right, and a comma can also stand in a quoted string: a proxy's host="…" may hold text of the client's choice. What
+// is right of such a comma has an odd number of quotes that no backslash escapes, and a well-formed hop has an even
+// one, so it is refused and the walk ends.
 func forwarded(hop string) (a netip.Addr, ok bool) {
 	for hop != "" {
 		if hop[0] == ';' { // pairs may be empty
@@ -76,7 +76,8 @@ func isToken(text string) bool {
 	return text != ""
 }
 
-// isForwardedPort says whether a text is a node's port: digits, or a name that begins with an underscore (RFC 7239, section 6).
+// isForwardedPort says whether a text is a node's port: digits, or a name that begins with an underscore (RFC 7239,
+// section 6).
 func isForwardedPort(text string) bool {
 	if strings.HasPrefix(text, "_") {
 		return len(text) > 1 && isToken(text)

@@ -44,6 +44,11 @@ func TestForwarded(t *testing.T) {
 		`for=198.51.100.1, for =10.0.0.2`:                              "10.0.0.1",
 		`for=198.51.100.1, for=10.0.0.2 x`:                             "10.0.0.1",
 		`for=198.51.100.1, for="10.0.0.2"x`:                            "10.0.0.1",
+		`for=198.51.100.1, for="10.0.0.2"x=y`:                          "10.0.0.1",
+		`for=198.51.100.1, for=10.0.0.2 x=y`:                           "10.0.0.1",
+		`for=198.51.100.1, for=10.0.0.2;a b=c`:                         "10.0.0.1",
+		`for=198.51.100.1, for=10.0.0.2;a"=c`:                          "10.0.0.1",
+		`for=198.51.100.1, for=10.0.0.2;=c`:                            "10.0.0.1",
 		`for=198.51.100.1, for="10.0.0.2`:                              "10.0.0.1",
 		`for=198.51.100.1, for=10.0.0.2"`:                              "10.0.0.1",
 		`for=198.51.100.1, for="10.0.0.\2"`:                            "10.0.0.1",
@@ -78,8 +83,8 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// TestHostileQuotes lets a correct proxy write parameters whose text the client chose. The client can make itself be taken for the
-// proxy, which helps it to nothing, and never for somebody else.
+// TestHostileQuotes lets a correct proxy write parameters whose text the client chose. The client can make itself be
+// taken for the proxy, which helps it to nothing, and never for somebody else.
 func TestHostileQuotes(t *testing.T) {
 	p := proxies(t, "10.0.0.0/8", "Forwarded")
 	rapid.Check(t, func(t *rapid.T) {

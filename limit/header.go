@@ -23,9 +23,9 @@ const (
 // is not known what remains.
 //
 // The draft's t is the span in which no more than r may be used. Here it is the time that the rate grants for r
-// requests, so that r/t is always the steady rate and a client that spreads what it has over t is never
-// refused (section 8.5 of the draft asks for such a cap); with r=0, the time until the next request has room. With a refusal it is what Retry-After says, which must not
-// be earlier (section 6). Whole seconds, rounded up.
+// requests, so that r/t is always the steady rate and a client that spreads what it has over t is never refused
+// (section 8.5 of the draft asks for such a cap); with r=0, the time until the next request has room. With a refusal
+// it is what Retry-After says, which must not be earlier (section 6). Whole seconds, rounded up.
 //
 // It is the limit's name that is told and never the key, which could be somebody else's address or session.
 func (d Decision) WriteHeader(h http.Header) {
@@ -66,7 +66,8 @@ func (d Decision) window() time.Duration {
 	}
 }
 
-// appendItem appends a name as a String of RFC 9651. Names are words from the program's code; what a String cannot hold is left out.
+// appendItem appends a name as a String of RFC 9651. Names are words from the program's code; what a String cannot
+// hold is left out.
 func appendItem(b []byte, name string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(name); i++ {

@@ -47,7 +47,8 @@ func TestWriteHeader(t *testing.T) {
 	}
 }
 
-// A client that spreads what it has over t, again and again, is never refused, and one that waits for t with r=0 has room then.
+// A client that spreads what it has over t, again and again, is never refused, and one that waits for t with r=0 has
+// room then.
 func TestHeededHeadersSuffice(t *testing.T) {
 	l, c := newLimiter(10)
 	rate := limit.Rate{Requests: 7, Per: 10 * time.Second}

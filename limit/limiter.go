@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// DefaultSize is how many keys a limiter remembers: 800 kB of memory. That is far more than ask one small service within a
-// minute, and keys that are idle do not count.
+// DefaultSize is how many keys a limiter remembers: 800 kB of memory. That is far more than ask one small service
+// within a minute, and keys that are idle do not count.
 const DefaultSize = 50_000
 
 // Options are a limiter's. All are optional but the name.
 type Options struct {
 	// Name is the kind of key that is counted: "address", "session". Clients read it in the RateLimit header, and
-	// shared counters see it before each key. It is a word of lower-case letters, digits and hyphens, from the program's code.
+	// shared counters see it before each key. It is a word of lower-case letters, digits and hyphens, from the
+	// program's code.
 	Name string
 	// Size is how many keys are remembered, 16 bytes each. DefaultSize.
 	Size int
@@ -58,7 +59,8 @@ type Decision struct {
 // Unknown is the Remaining of shared counters that tell only yes or no.
 const Unknown = -1
 
-// New makes a limiter. It draws nothing random and reads no clock, so that it may be called before the first request on Workers.
+// New makes a limiter. It draws nothing random and reads no clock, so that it may be called before the first request
+// on Workers.
 func New(o Options) *Limiter {
 	if o.Size <= 0 {
 		o.Size = DefaultSize
@@ -73,11 +75,11 @@ func New(o Options) *Limiter {
 	return l
 }
 
-// Allow counts a request for the key, if there is room for it: a refused request is not counted. It allocates nothing unless
-// a shared counter is asked, waits for nothing else, and is never an error.
+// Allow counts a request for the key, if there is room for it: a refused request is not counted. It allocates nothing
+// unless a shared counter is asked, waits for nothing else, and is never an error.
 //
-// A shared counter is asked only for what the limiter's own memory lets through. That has counted a part of what the shared
-// one has, so its refusal holds, and a flood that is refused costs no round trips.
+// A shared counter is asked only for what the limiter's own memory lets through. That has counted a part of what the
+// shared one has, so its refusal holds, and a flood that is refused costs no round trips.
 func (l *Limiter) Allow(ctx context.Context, key string, rate Rate) Decision {
 	if rate.Off() {
 		return Decision{OK: true, Name: l.name, Remaining: Unknown}
@@ -116,11 +118,12 @@ func (l *Limiter) Return(ctx context.Context, key string, rate Rate) {
 	}
 }
 
-// Evicted is how many keys were forgotten before their quota was back, since the start. If it grows all the time, more keys are in use
-// than Size.
+// Evicted is how many keys were forgotten before their quota was back, since the start. If it grows all the time,
+// more keys are in use than Size.
 func (l *Limiter) Evicted() int64 { return l.table.evicted.Load() }
 
-// elapsed is the time since the first request, in nanoseconds. Sub takes the monotonic readings where the clock has them.
+// elapsed is the time since the first request, in nanoseconds. Sub takes the monotonic readings where the clock has
+// them.
 func (l *Limiter) elapsed() int64 {
 	now := l.now()
 	l.once.Do(func() { l.began = now })

@@ -7,16 +7,16 @@ import (
 	"unicode"
 )
 
-// Proxies are the reverse proxies whose word is taken for whom they forward, and the header in which they give it. The
-// zero value trusts nobody, and neither does nil.
+// Proxies are the reverse proxies whose word is taken for whom they forward, and the header in which they give it.
+// The zero value trusts nobody, and neither does nil.
 type Proxies struct {
 	trusted []netip.Prefix // IPv4 ones never in their IPv6-mapped form
 	rfc7239 bool
 }
 
-// The headers that proxies forward addresses in, in Go's canonical form. Which one it is must be configured and is not found
-// out: a proxy sets one of them and hands on the other as the client sent it, so reading what is there, in whichever order, would let
-// clients choose their address.
+// The headers that proxies forward addresses in, in Go's canonical form. Which one it is must be configured and is
+// not found out: a proxy sets one of them and hands on the other as the client sent it, so reading what is there, in
+// whichever order, would let clients choose their address.
 const (
 	XForwardedFor = "X-Forwarded-For"
 	Forwarded     = "Forwarded"
@@ -26,7 +26,8 @@ const (
 // client's address itself, as Workers do, needs none of them.
 var RequestHeaders = []string{XForwardedFor, Forwarded}
 
-// maxProxies is how many entries a list may have: the large CDNs have some twenty, and each request is held against all.
+// maxProxies is how many entries a list may have: the large CDNs have some twenty, and each request is held against
+// all.
 const maxProxies = 256
 
 // private is what the word "private" stands for: this machine and the networks that are not routed on the internet
@@ -35,9 +36,9 @@ var private = []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", 
 
 const proxiesRemedy = "use addresses and CIDR ranges with commas between, such as 10.0.0.5, 192.168.0.0/16; or the word private"
 
-// ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. "private" stands for this machine and all private
-// networks. Header is XForwardedFor or Forwarded in any case; empty is XForwardedFor. Every fault is returned, and Proxies
-// are nil if there is one.
+// ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. "private" stands for
+// this machine and all private networks. Header is XForwardedFor or Forwarded in any case; empty is XForwardedFor.
+// Every fault is returned, and Proxies are nil if there is one.
 func ParseProxies(list, header string) (*Proxies, []Fault) {
 	p := &Proxies{}
 	var faults []Fault
@@ -134,6 +135,6 @@ func (p *Proxies) Trusts(a netip.Addr) bool {
 	return false
 }
 
-// plain is the one form of an address: IPv4 that is mapped into IPv6 is IPv4, and there is no zone. In another form an address
-// would be in no range, and be counted once more.
+// plain is the one form of an address: IPv4 that is mapped into IPv6 is IPv4, and there is no zone. In another form
+// an address would be in no range, and be counted once more.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A Rate is how many requests a key may make in a span of time. The zero value, as any without requests or time, is no limit.
+// A Rate is how many requests a key may make in a span of time. The zero value, as any without requests or time, is
+// no limit.
 type Rate struct {
 	Requests int
 	Per      time.Duration
@@ -35,7 +36,8 @@ func (r Rate) String() string {
 	}
 }
 
-// cost is how far one request moves a key's moment, in nanoseconds: rounded up, so that no rounding lets more through.
+// cost is how far one request moves a key's moment, in nanoseconds: rounded up, so that no rounding lets more
+// through.
 func (r Rate) cost() int64 {
 	n := int64(r.Requests)
 	return (int64(r.Per) + n - 1) / n
@@ -44,7 +46,8 @@ func (r Rate) cost() int64 {
 // quota is how far ahead a key's moment may be, in nanoseconds: exactly Requests of cost.
 func (r Rate) quota() int64 { return r.cost() * int64(r.Requests) }
 
-// A Fault is what is wrong with a setting's text, and what to do about it. It has the text only in quotes and only if it is short.
+// A Fault is what is wrong with a setting's text, and what to do about it. It has the text only in quotes and only if
+// it is short.
 type Fault struct {
 	Problem string
 	Remedy  string
@@ -55,11 +58,11 @@ func (f Fault) Error() string { return f.Problem + "; " + f.Remedy }
 
 const rateRemedy = "use a number of requests a minute, such as 300; or a number and a span, such as 100/10s; or off for no limit"
 
-// ParseRate reads a rate: "300" is 300 requests a minute, "100/10s" 100 in ten seconds, "off" no limit. A span has the
-// unit s, m or h, and is one of them where the number is left out ("5/s"). The error is a Fault.
+// ParseRate reads a rate: "300" is 300 requests a minute, "100/10s" 100 in ten seconds, "off" no limit. A span has
+// the unit s, m or h, and is one of them where the number is left out ("5/s"). The error is a Fault.
 //
-// Out of bounds it is a fault and never clamped: 1 to MaxRequests, whole seconds up to MaxPer. 0 is a fault too, as it may
-// have been meant as either no limit or no requests.
+// Out of bounds it is a fault and never clamped: 1 to MaxRequests, whole seconds up to MaxPer. 0 is a fault too, as
+// it may have been meant as either no limit or no requests.
 func ParseRate(text string) (Rate, error) {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "off") {
@@ -82,7 +85,7 @@ func ParseRate(text string) (Rate, error) {
 	switch {
 	case !ok:
 		return Rate{}, Fault{"has the span " + quoted(span) + ", which is none", "use whole seconds, minutes or hours: 10s, 5m, 1h"}
-	case per == 0 || per > MaxPer:
+	case per == 0:
 		return Rate{}, Fault{"has the span " + quoted(span) + ", out of range", "use 1s to 24h"}
 	}
 	return Rate{requests, per}, nil

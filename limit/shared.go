@@ -14,9 +14,9 @@ import (
 // as it hangs. Keys are up to a few hundred bytes of any text and hold addresses or session names: one that keeps
 // them where others look should hash them.
 type Counter interface {
-	// Allow counts a request for the key, if there is room for it. Of the decision OK, Remaining, Reset and RetryAfter
-	// are read. A counter that knows only yes or no, such as Workers' rate-limit binding, has Remaining Unknown; where it
-	// knows no RetryAfter for a refusal, the rate's Per takes its place.
+	// Allow counts a request for the key, if there is room for it. Of the decision OK, Remaining, Reset and
+	// RetryAfter are read. A counter that knows only yes or no, such as Workers' rate-limit binding, has Remaining
+	// Unknown; where it knows no RetryAfter for a refusal, the rate's Per takes its place.
 	Allow(ctx context.Context, key string, rate Rate) (Decision, error)
 }
 
@@ -27,7 +27,8 @@ type Returner interface {
 }
 
 const (
-	// DefaultSharedTimeout is what a request waits for the shared counter at most. A Redis nearby answers in one millisecond.
+	// DefaultSharedTimeout is what a request waits for the shared counter at most. A Redis nearby answers in one
+	// millisecond.
 	DefaultSharedTimeout = 100 * time.Millisecond
 	// restShared is how long a shared counter that failed is left alone, so that not every request pays the timeout.
 	restShared = time.Second
@@ -133,8 +134,8 @@ func (s *shared) resting() bool {
 	return 0 < left && left <= int64(restShared)
 }
 
-// fault leaves the counter alone for a while, and writes one line a minute. A caller that went away says nothing about the
-// counter: otherwise anybody could switch it off.
+// fault leaves the counter alone for a while, and writes one line a minute. A caller that went away says nothing
+// about the counter: otherwise anybody could switch it off.
 func (s *shared) fault(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return

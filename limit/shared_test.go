@@ -45,6 +45,8 @@ func (c *counter) Allow(ctx context.Context, key string, rate limit.Rate) (limit
 		panic("nil map")
 	case "yes", "no":
 		return limit.Decision{OK: mode == "yes", Remaining: limit.Unknown}, nil
+	case "nonsense, yes":
+		return limit.Decision{OK: true, Remaining: -7, RetryAfter: 5}, nil
 	case "nonsense":
 		return limit.Decision{OK: false, Name: "x", Remaining: 1 << 40, Reset: -5, RetryAfter: 1 << 60}, nil
 	}
@@ -78,7 +80,8 @@ func TestSharedCountsForAll(t *testing.T) {
 		if c.key != "address:a" {
 			t.Errorf("the counter's key is %q", c.key)
 		}
-		// The processes saw five each; the sixth of each is refused by the shared count, and not counted by their own.
+		// The processes saw five each; the sixth of each is refused by the shared count, and not counted by their
+		// own.
 		for range 20 {
 			if d := one.Allow(t.Context(), "a", tenAMinute); d.OK || d.RetryAfter != 6*time.Second {
 				t.Fatalf("over the limit of all: %+v", d)
@@ -175,7 +178,26 @@ func TestSharedSaysOnlyYesOrNo(t *testing.T) {
 		if d := l.Allow(t.Context(), "a", tenAMinute); d.OK || d.Name != "address" || d.Remaining > 10 || d.Reset != 0 || d.RetryAfter != time.Minute {
 			t.Errorf("nonsense: %+v", d)
 		}
+		c.set("nonsense, yes")
+		if d := l.Allow(t.Context(), "a", tenAMinute); !d.OK || d.Remaining != limit.Unknown || d.RetryAfter != 0 {
+			t.Errorf("nonsense, yes: %+v", d)
+		}
 	})
+}
+
+// A clock that is set back keeps neither the counter nor the log silent.
+func TestSharedAfterClockStep(t *testing.T) {
+	var log bytes.Buffer
+	hands := &clock{}
+	c := &counter{mode: "error"}
+	l := limit.New(limit.Options{Name: "address", Shared: c, Now: hands.now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, key := range []string{"a", "b"} {
+		l.Allow(t.Context(), key, tenAMinute)
+		hands.advance(-time.Hour)
+	}
+	if c.asked() != 2 || strings.Count(log.String(), "\n") != 2 {
+		t.Errorf("asked %d times; log:\n%s", c.asked(), log.String())
+	}
 }
 
 func TestReturnToShared(t *testing.T) {

@@ -49,8 +49,9 @@ func newTable(size int) *table {
 }
 
 // place is the number of the key's set, and its fingerprint there. The two are 128 bits of a hash with a secret of
-// the table's own, so that nobody outside can find keys that meet: maphash would do, but on Workers its seed is the same
-// in every isolate, and known. The secret is drawn at the first request, because Workers have no randomness before.
+// the table's own, so that nobody outside can find keys that meet: maphash would do, but on Workers its seed is the
+// same in every isolate, and known. The secret is drawn at the first request, because Workers have no randomness
+// before.
 func (t *table) place(key string) (number, print uint64) {
 	t.once.Do(func() { rand.Read(t.secret[:]) })
 	var space [len(t.secret) + shortKey]byte
@@ -60,8 +61,8 @@ func (t *table) place(key string) (number, print uint64) {
 	return number, binary.LittleEndian.Uint64(sum[8:]) | 1 // never 0, which is an empty slot's
 }
 
-// take counts a request, if the key's quota has room for it. wait is for how long it has not. left is how far the key's
-// moment is ahead of now.
+// take counts a request, if the key's quota has room for it. wait is for how long it has not. left is how far the
+// key's moment is ahead of now.
 func (t *table) take(key string, r Rate, now int64) (left, wait int64) {
 	number, print := t.place(key)
 	lock := &t.stripes[number%uint64(len(t.stripes))]

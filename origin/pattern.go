@@ -8,7 +8,8 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// A Fault is what is wrong with one of the listed origins, or a warning of what works and is probably not meant; and what to do about it.
+// A Fault is what is wrong with one of the listed origins, or a warning of what works and is probably not meant; and
+// what to do about it.
 type Fault struct {
 	Problem string
 	Remedy  string
@@ -39,8 +40,8 @@ const (
 	maxPattern = 300
 )
 
-// parsePattern reads one entry of the list, and says what is wrong with it as precisely as it can: people paste addresses of
-// pages, and an origin that is a slash too long would match nothing, silently.
+// parsePattern reads one entry of the list, and says what is wrong with it as precisely as it can: people paste
+// addresses of pages, and an origin that is a slash too long would match nothing, silently.
 func parsePattern(text string) (p pattern, fault *Fault) {
 	bad := func(problem, remedy string) (pattern, *Fault) {
 		return pattern{}, &Fault{"has " + quoted(text) + ", " + problem, remedy}
@@ -166,8 +167,8 @@ func cutPort(text string) (host, port string, found bool) {
 	return text[:i], text[i+1:], true
 }
 
-// isScheme says whether a text is a scheme in lower case (RFC 3986, section 3.1). Apps in web views have their own, such as
-// capacitor://localhost.
+// isScheme says whether a text is a scheme in lower case (RFC 3986, section 3.1). Apps in web views have their own,
+// such as capacitor://localhost.
 func isScheme(text string) bool {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -187,7 +188,8 @@ func allLabels(host string) bool {
 	return true
 }
 
-// isLabel says whether a text is one label of a host, as browsers send it: lower case. Underscores are no hostname's and in use.
+// isLabel says whether a text is one label of a host, as browsers send it: lower case. Underscores are no hostname's
+// and in use.
 func isLabel(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if c := text[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
@@ -208,7 +210,8 @@ func suggest(text, right, otherwise string) string {
 // maxQuoted is the length in bytes up to which a text is quoted.
 const maxQuoted = 100
 
-// hidden says whether messages must not show a text: what is long, or looks like a key, may be a secret in the wrong setting.
+// hidden says whether messages must not show a text: what is long, or looks like a key, may be a secret in the wrong
+// setting.
 func hidden(text string) bool { return len(text) > maxQuoted || strings.Contains(text, "-----") }
 
 // quoted is a text as messages show it.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// DefaultMaxAge is how long a browser may remember a preflight's answer. Safari remembers none longer; after it a changed list is
-// in force everywhere.
+// DefaultMaxAge is how long a browser may remember a preflight's answer. Safari remembers none longer; after it a
+// changed list is in force everywhere.
 const DefaultMaxAge = 10 * time.Minute
 
 // RequestHeaders are the headers that a policy reads, for hosts that carry no others.
@@ -31,15 +31,15 @@ type Options struct {
 	Headers []string
 	// Expose are the headers of answers that pages may read. Optional.
 	Expose []string
-	// Credentials says that pages of exactly listed origins may ask with cookies. Those that a wildcard lists never may:
-	// with a label in somebody else's hands, that page would ask in the name of whoever looks at it. Optional.
+	// Credentials says that pages of exactly listed origins may ask with cookies. Those that a wildcard lists never
+	// may: with a label in somebody else's hands, that page would ask in the name of whoever looks at it. Optional.
 	Credentials bool
 	// MaxAge is how long a browser may remember a preflight's answer. Optional: DefaultMaxAge.
 	MaxAge time.Duration
 }
 
-// A Policy judges requests by their origin and writes the headers. A nil one is for services without listed
-// origins: it does not look at Origin, and writes nothing.
+// A Policy judges requests by their origin and writes the headers. A nil one is for services without listed origins:
+// it does not look at Origin, and writes nothing.
 type Policy struct {
 	origins     *Set
 	headers     []string
@@ -81,10 +81,11 @@ const (
 	Exactly
 )
 
-// Apply judges a request and writes the headers that belong to its answer, whatever that will be; those of a preflight
-// if it is one. It is called before anything else is decided, so that pages can read errors as well.
+// Apply judges a request and writes the headers that belong to its answer, whatever that will be; those of a
+// preflight if it is one. It is called before anything else is decided, so that pages can read errors as well.
 //
-// The answer depends on Origin even where there is none, so Vary says so always. An unlisted origin gets nothing else.
+// The answer depends on Origin even where there is none, so Vary says so always. An unlisted origin gets nothing
+// else.
 func (p *Policy) Apply(h http.Header, r *http.Request) Verdict {
 	if p == nil {
 		return NoOrigin
@@ -123,8 +124,8 @@ func (p *Policy) Apply(h http.Header, r *http.Request) Verdict {
 	return verdict
 }
 
-// IsPreflight says whether a request is a preflight: a browser's question before the real request. It has no credentials, so it is answered before
-// anybody is asked who they are. Without listed origins nothing is a preflight.
+// IsPreflight says whether a request is a preflight: a browser's question before the real request. It has no
+// credentials, so it is answered before anybody is asked who they are. Without listed origins nothing is a preflight.
 func (p *Policy) IsPreflight(r *http.Request) bool {
 	return p != nil && r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header[requestMethod]) > 0
 }

@@ -148,8 +148,8 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// FuzzApply sends any headers. An answer allows an origin only if it is the one Origin that was sent and it is listed, and
-// never any, never null; what it allows besides is of the lists.
+// FuzzApply sends any headers. An answer allows an origin only if it is the one Origin that was sent and it is
+// listed, and never any, never null; what it allows besides is of the lists.
 func FuzzApply(f *testing.F) {
 	f.Add("POST", exact, "", "")
 	f.Add("OPTIONS", wildcard, "POST", "x-user-id,authorization")

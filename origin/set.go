@@ -5,7 +5,8 @@ import (
 	"unicode"
 )
 
-// MaxOrigin is the length in bytes from which on an Origin header is not looked at. A host of 253 bytes with a port that long is not in use.
+// MaxOrigin is the length in bytes from which on an Origin header is not looked at. A host of 253 bytes with a port
+// that long is not in use.
 const MaxOrigin = 256
 
 // A Set is a list of origins. Nil and the zero value have none.
@@ -20,12 +21,13 @@ type below struct {
 	host   string // and port
 }
 
-// Parse reads a list of origins with commas or white space between. An entry is an origin as browsers send it, or has *
-// for the first label of the host.
+// Parse reads a list of origins with commas or white space between. An entry is an origin as browsers send it, or has
+// * for the first label of the host.
 //
-// The * stands for exactly one label, as it does in a certificate (RFC 9525, section 6.3): https://*.example.com is https://a.example.com
-// and neither https://example.com nor https://a.b.example.com. Every label it could stand for beyond that is one more
-// place in which a stranger may have a page. It cannot stand right below a public suffix, such as *.co.uk or *.github.io, where all are strangers.
+// The * stands for exactly one label, as it does in a certificate (RFC 9525, section 6.3): https://*.example.com is
+// https://a.example.com and neither https://example.com nor https://a.b.example.com. Every label it could stand for
+// beyond that is one more place in which a stranger may have a page. It cannot stand right below a public suffix,
+// such as *.co.uk or *.github.io, where all are strangers.
 //
 // Case and default ports do not matter in the list. http is taken for pages on the user's own machine, and with a
 // warning for others. Schemes of apps (capacitor://localhost) are taken as they are.
@@ -57,8 +59,9 @@ func Parse(list string) (set *Set, warnings, faults []Fault) {
 // Empty says that no origin is listed.
 func (s *Set) Empty() bool { return s == nil || len(s.exact) == 0 && len(s.below) == 0 }
 
-// Match says whether an Origin header is listed. It is compared byte for byte, because browsers send one form only (RFC 6454, section 6.2; Fetch,
-// "serializing a request origin") and nobody else's needs to be understood. null is never listed.
+// Match says whether an Origin header is listed. It is compared byte for byte, because browsers send one form only
+// (RFC 6454, section 6.2; Fetch, "serializing a request origin") and nobody else's needs to be understood. null is
+// never listed.
 func (s *Set) Match(origin string) bool {
 	v := s.judge(origin)
 	return v == Exactly || v == ByWildcard

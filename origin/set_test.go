@@ -20,7 +20,7 @@ func parse(t testing.TB, list string) *origin.Set {
 func TestMatch(t *testing.T) {
 	set := parse(t, `https://www.example.com, https://*.example.com, HTTPS://Shop.Example.NET:443 https://shop.example.net:8443
 		http://localhost:3000 http://*.localhost:3000,http://[::1]:3000 http://[0:0:0:0:0:0:0:2] http://127.0.0.1:80
-		https://xn--fsq.example capacitor://localhost chrome-extension://abcdefgh https://*.a.example.org:444 https://*.me.github.io,`)
+		https://xn--fsq.example capacitor://localhost chrome-extension://abcdefgh https://*.a.example.org:444 https://*.me.github.io https://odd.example:80 http://localhost:443`)
 	for origin, want := range map[string]bool{
 		"https://www.example.com":   true,
 		"https://a.example.com":     true, // one label
@@ -84,10 +84,11 @@ func TestMatch(t *testing.T) {
 		"chrome-extension://abcdefgh":                           true,
 		"https://b.a.example.org:444":                           true,
 		"https://b.a.example.org":                               false,
-		"https://pr-1.me.github.io":                             true,
-		"https://me.github.io":                                  false,
-		"https://you.github.io":                                 false,
-		"https://www.example.com" + strings.Repeat("m", 300):    false,
+		"https://odd.example:80":                                true, "https://odd.example": false, "http://localhost:443": true,
+		"https://pr-1.me.github.io":                          true,
+		"https://me.github.io":                               false,
+		"https://you.github.io":                              false,
+		"https://www.example.com" + strings.Repeat("m", 300): false,
 	} {
 		if set.Match(origin) != want {
 			t.Errorf("%q: not %v", origin, want)
@@ -221,8 +222,8 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzMatch holds any pattern against any origin. If they match, scheme and port are the same, and the host is the same or, with a
-// wildcard, one label longer. What was parsed matches itself.
+// FuzzMatch holds any pattern against any origin. If they match, scheme and port are the same, and the host is the
+// same or, with a wildcard, one label longer. What was parsed matches itself.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"https://www.example.com", "https://www.example.com"}, {"https://*.example.com", "https://a.example.com"}, {"https://*.example.com:8443", "https://a.b.example.com:8443"},

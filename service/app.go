@@ -3,7 +3,6 @@ package service
 import (
 	"slices"
 
-	"coze-token/broker"
 	"coze-token/caller"
 	"coze-token/config"
 	"coze-token/gate"
@@ -15,9 +14,6 @@ import (
 func (v *Service) app(name string, a config.AppSettings) (gate.App, error) {
 	grant := Grant(a)
 	signed := *a.App
-	if len(signed.Keys) > 0 {
-		v.secrets.Store(&signed, broker.KeySecret(signed.Keys[0].Signer))
-	}
 	if sign := v.platform.Signer; sign != nil {
 		signed.Keys = slices.Clone(signed.Keys)
 		for i := range signed.Keys {

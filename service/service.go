@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,8 +28,11 @@ type Platform struct {
 	Go func(func())
 	// Store is where replicas share tokens. Optional.
 	Store broker.Store
-	// Counter is where replicas share their counts of requests. Optional.
-	Counter limit.Counter
+	// Counter is where replicas share their counts of requests of a kind, "address" for instance; nil where they do not.
+	// Optional.
+	Counter func(kind string) limit.Counter
+	// LimitSize is how many keys of each kind are counted, 16 bytes each. Optional: limit.DefaultSize.
+	LimitSize int
 	// Log takes the records.
 	Log *slog.Logger
 	// Audit takes those of tokens and refusals. Optional: Log.
@@ -45,7 +47,6 @@ type Service struct {
 	clock    *broker.Clock
 	tokens   *broker.Broker
 	limits   gate.Limits
-	secrets  sync.Map // :: *coze.App → what its tokens are sealed under in the store
 	current  atomic.Pointer[http.Handler]
 }
 
@@ -64,13 +65,17 @@ func New(s *config.Settings, p Platform) (*Service, error) {
 		Off:     s.CacheOff,
 		Timeout: s.Timeout + flightMargin,
 		Store:   p.Store,
-		Secret:  v.secretOf,
+		Secret:  func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) },
 		Now:     clock.Now,
 		Go:      p.Go,
 		Log:     p.Log,
 	})
-	limiter := func(name string) *limit.Limiter {
-		return limit.New(limit.Options{Name: name, Shared: p.Counter, Log: p.Log})
+	limiter := func(kind string) *limit.Limiter {
+		o := limit.Options{Name: kind, Size: p.LimitSize, Log: p.Log}
+		if p.Counter != nil {
+			o.Shared = p.Counter(kind)
+		}
+		return limit.New(o)
 	}
 	v.limits = gate.Limits{
 		Addresses: limiter("address"),
@@ -121,13 +126,6 @@ func (v *Service) Use(s *config.Settings) error {
 	})
 	v.current.Store(&handler)
 	return nil
-}
-
-// secretOf is what the tokens of an app are sealed under.
-func (v *Service) secretOf(app *coze.App) []byte {
-	secret, _ := v.secrets.Load(app)
-	b, _ := secret.([]byte)
-	return b
 }
 
 // Client asks Coze and remembers nothing.

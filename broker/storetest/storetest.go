@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"sync"
-	"testing"
 	"time"
 
 	"coze-token/broker"
@@ -111,22 +110,31 @@ func (m *Memory) Each(f func(name string, value []byte, expires time.Time) []byt
 	}
 }
 
+// A Reporter is what the checks need of a [testing.T], so that they run where there is none: inside a Worker. Fatalf does not
+// return. Errorf may be called from several goroutines at once.
+type Reporter interface {
+	Context() context.Context
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Run checks that a store, with nothing in it under the prefix, does what brokers count on. If it is a [broker.Claimer], that too.
 // It waits a little over least, the shortest ttl that the store keeps; a Claimer must keep one second.
-func Run(t *testing.T, store broker.Store, prefix string, least time.Duration) {
+func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 	ctx := t.Context()
 	get := func(name string) []byte {
 		t.Helper()
 		b, err := store.Get(ctx, prefix+name)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		return b
 	}
 	put := func(name string, b []byte, ttl time.Duration) {
 		t.Helper()
 		if err := store.Put(ctx, prefix+name, b, ttl); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 	}
 	if b := get("none"); b != nil {
@@ -162,13 +170,13 @@ func Run(t *testing.T, store broker.Store, prefix string, least time.Duration) {
 	}
 }
 
-func runClaimer(t *testing.T, store broker.Claimer, prefix string) {
+func runClaimer(t Reporter, store broker.Claimer, prefix string) {
 	won := make(chan bool, 20)
 	for range cap(won) {
 		go func() {
 			ok, err := store.Claim(t.Context(), prefix+"claim", time.Second)
 			if err != nil {
-				t.Error(err)
+				t.Errorf("%v", err)
 			}
 			won <- ok
 		}()

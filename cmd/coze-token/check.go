@@ -15,30 +15,31 @@ import (
 )
 
 const checkHelp = `
-Usage: coze-token check [--offline] [--config FILE]
+Usage: coze-token check [--offline] [--app NAME] [--config FILE]
 
 Looks at everything that a token takes and says what it finds, a line for each thing, and under what is wrong, what to
 do: the settings, the private key, who may ask, the way to Coze, this machine's clock, and whether Coze issues a token.
 Asking for that token is the last step; it is not printed.
 
 Flags:
-  --offline          do not ask Coze: look at settings, key and access only
-` + configHelp + `
+  --offline          ask nobody: look at settings, key and access only
+` + appHelp + configHelp + `
 Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line.
 `
 
 func checkCommand() command {
-	var file string
+	var file, app string
 	var offline bool
 	return command{
 		name: "check", summary: "say what is wrong with the settings, and what to do", help: checkHelp,
 		flags: func(fs *flag.FlagSet) {
 			configFlag(fs, &file)
+			appFlag(fs, &app)
 			fs.BoolVar(&offline, "offline", false, "")
 		},
 		run: func(p *process) int {
 			c := &checkup{process: p}
-			c.check(file, offline)
+			c.check(file, app, offline)
 			if c.wrong {
 				return exitFailed
 			}
@@ -68,8 +69,8 @@ func (c *checkup) line(verdict, subject, format string, args ...any) {
 	fmt.Fprintf(c.stdout, "%-5s %-11s %s\n", verdict, subject, fmt.Sprintf(format, args...))
 }
 
-func (c *checkup) check(file string, offline bool) {
-	settings, warnings, err := c.parse(file)
+func (c *checkup) check(file, name string, offline bool) {
+	settings, warnings, err := c.parse(&source{file: file})
 	for _, w := range warnings {
 		c.warn("settings", "%s", w)
 	}
@@ -77,19 +78,25 @@ func (c *checkup) check(file string, offline bool) {
 		c.faults(err)
 		return
 	}
-	c.ok("settings", "app %s, region %s, tokens of %v from %s", settings.App.ClientID, settings.Region, settings.Duration, settings.App.Endpoint)
-	for _, key := range settings.App.Keys {
+	app, ok := c.pick(settings, name)
+	if !ok {
+		c.wrong = true
+		return
+	}
+	c.ok("settings", "app %s, region %s, tokens of %v from %s", app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
+	for _, key := range app.App.Keys {
 		c.ok("key", "private key of %s", key)
 	}
 	if _, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile); err != nil {
 		c.fail(certificateRemedy, "tls", "%v", err)
 	}
-	c.warn("access", "%s", openAccess)
+	c.access(app, offline)
+	c.redis(settings, offline)
 	if offline {
 		c.ok("coze", "not asked (--offline)")
 		return
 	}
-	c.askCoze(settings)
+	c.askCoze(app, settings.Timeout)
 }
 
 func (c *checkup) faults(err error) {
@@ -106,12 +113,12 @@ func (c *checkup) faults(err error) {
 // How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(s *config.Settings) {
+func (c *checkup) askCoze(a config.AppSettings, timeout time.Duration) {
 	p := platform(slog.New(slog.DiscardHandler))
 	observed := &observer{next: native.Transport()}
 	p.Transport = observed
 	began := time.Now()
-	token, err := c.token(s, p)
+	token, err := c.token(a, timeout, p)
 	took := time.Since(began).Round(time.Millisecond)
 
 	var e *coze.Error
@@ -123,7 +130,7 @@ func (c *checkup) askCoze(s *config.Settings) {
 		c.fail(e.Hint(), "coze", "%v", err)
 		return
 	}
-	c.ok("coze", "%s answered after %v", s.App.Endpoint, took)
+	c.ok("coze", "%s answered after %v", a.App.Endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
 		c.fail(e.Hint(), "token", "%v", err)

@@ -38,7 +38,7 @@ type process struct {
 
 // commands lists the commands anew, so that each run has flags of its own.
 func commands() []command {
-	return []command{serveCommand(), demoCommand(), mintCommand(), checkCommand(), sandboxCommand(), versionCommand()}
+	return []command{serveCommand(), demoCommand(), mintCommand(), checkCommand(), keyCommand(), sandboxCommand(), versionCommand()}
 }
 
 // run is coze-token without the process around it. It returns the exit code.

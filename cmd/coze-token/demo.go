@@ -15,6 +15,7 @@ import (
 	"coze-token/config"
 	"coze-token/host/native"
 	"coze-token/sandbox"
+	"coze-token/service"
 )
 
 const demoHelp = `
@@ -70,6 +71,10 @@ func (d *demo) serve(p *process) error {
 	if err != nil {
 		return err
 	}
+	handler, err := service.New(settings, platform(log))
+	if err != nil {
+		return err
+	}
 	listener, err := d.listener(settings.Listen)
 	if err != nil {
 		return err
@@ -79,7 +84,7 @@ func (d *demo) serve(p *process) error {
 	go func() {
 		inner := *p
 		inner.ctx = ctx
-		served <- inner.serveOn(listener, settings, nil, log)
+		served <- inner.serveOn(listener, settings, handler, nil, log)
 	}()
 
 	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its

@@ -16,7 +16,7 @@ import (
 )
 
 const mintHelp = `
-Usage: coze-token mint [--session ID] [--duration SECONDS] [--json] [--config FILE]
+Usage: coze-token mint [--session ID] [--duration SECONDS] [--json] [--app NAME] [--config FILE]
 
 Asks Coze for one access token for the configured app and prints it, and nothing else, on standard output:
 
@@ -26,7 +26,7 @@ Flags:
   --session ID       the end user that the token is for; without it, DEFAULT_SESSION or none
   --duration SECONDS how long the token should live, 1 to 86399; without it, TOKEN_DURATION
   --json             print the whole answer as JSON: access_token, expires_in (Unix time), token_type, ttl (seconds left)
-` + configHelp + `
+` + appHelp + configHelp + `
 Exit codes: 0 a token was printed, 1 Coze refused, 2 wrong command line or settings,
 3 Coze was out of reach, busy or silent.
 `
@@ -37,6 +37,7 @@ func mintCommand() command {
 		name: "mint", summary: "print one token", help: mintHelp,
 		flags: func(fs *flag.FlagSet) {
 			configFlag(fs, &m.file)
+			appFlag(fs, &m.app)
 			fs.Func("session", "", func(s string) error { m.session = &s; return coze.CheckSession(s) })
 			fs.Func("duration", "", m.setDuration)
 			fs.BoolVar(&m.json, "json", false, "")
@@ -47,6 +48,7 @@ func mintCommand() command {
 
 type mint struct {
 	file     string
+	app      string
 	session  *string
 	duration time.Duration // zero: as configured
 	json     bool
@@ -65,13 +67,17 @@ func (m *mint) run(p *process) int {
 	if !ok {
 		return exitUsage
 	}
+	app, ok := p.pick(settings, m.app)
+	if !ok {
+		return exitUsage
+	}
 	if m.duration != 0 {
-		settings.Duration = m.duration
+		app.Duration = m.duration
 	}
 	if m.session != nil {
-		settings.DefaultSession = *m.session
+		app.DefaultSession = *m.session
 	}
-	token, err := p.token(settings, platform(slog.New(slog.DiscardHandler)))
+	token, err := p.token(app, settings.Timeout, platform(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		p.cozeError(err)
 		return exitCode(err)
@@ -90,10 +96,10 @@ func (m *mint) run(p *process) int {
 }
 
 // token asks once, within the time that a caller of the service would have.
-func (p *process) token(s *config.Settings, platform service.Platform) (coze.Token, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, s.Timeout)
+func (p *process) token(a config.AppSettings, timeout time.Duration, platform service.Platform) (coze.Token, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return service.Client(platform).Token(ctx, service.Grant(s.AppSettings))
+	return service.Client(platform).Token(ctx, service.Grant(a))
 }
 
 func (p *process) cozeError(err error) {

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
+	"time"
 
 	"coze-token/config"
 	"coze-token/host/native"
+	"coze-token/host/native/redis"
 	"coze-token/internal/version"
+	"coze-token/limit"
 	"coze-token/service"
 )
 
@@ -20,6 +26,7 @@ Serves access tokens over HTTP until it is told to stop (SIGINT or SIGTERM; open
 
   POST /         a token: {"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
                  the header X-User-ID, where sent, names the end user that the token is for
+  POST /NAME     a token of an app of APPS
   GET  /healthz  whether the process is alive
   GET  /readyz   whether it has what it needs
 
@@ -28,8 +35,13 @@ Flags:
 The settings that matter most, all environment variables:
   CLIENT_ID, KID, PRIVATE_KEY   the Coze OAuth app; PRIVATE_KEY_FILE names a file instead
   COZE_REGION                   cn (the default) or com
+  API_KEYS, JWT_ISSUER, VISITOR_SECRET   who may ask; without any of them, anybody
+  ALLOWED_ORIGINS               the pages that may ask from a browser
   LISTEN                        host:port, 127.0.0.1:8787 unless set; PORT alone means every interface
   LOG_FORMAT, LOG_LEVEL         auto, text or json; debug, info, warn or error
+
+Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps and callers change
+without a restart. What is wrong then is logged, and the old settings stay. SIGHUP also opens AUDIT_FILE again.
 
 Logs go to standard error. Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong settings.
 `
@@ -44,13 +56,44 @@ func serveCommand() command {
 }
 
 func (p *process) serve(file string) int {
-	settings, ok := p.settings(file)
-	if !ok {
+	from := &source{file: file}
+	settings, warnings, err := p.parse(from)
+	for _, w := range warnings {
+		p.warnf("%s", w)
+	}
+	if err != nil {
+		p.settingsError(err)
 		return exitUsage
+	}
+	log := native.Logger(p.stderr, settings.LogLevel, settings.LogFormat)
+	platform := platform(log)
+	reopen := func() error { return nil }
+	if settings.AuditFile != "" {
+		audit, err := native.OpenAudit(settings.AuditFile)
+		if err != nil {
+			p.errorf("name a file in AUDIT_FILE that this process may write", "AUDIT_FILE: cannot be opened: %s", cause(err))
+			return exitUsage
+		}
+		platform.Audit, reopen = audit.Logger(), audit.Reopen
+	}
+	if url := settings.RedisURL.Reveal(); url != "" {
+		store, err := redis.Open(url)
+		if err != nil {
+			p.errorf("", "REDIS_URL: %v", err)
+			return exitUsage
+		}
+		defer store.Close()
+		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
+		pingRedis(p.ctx, store, log)
 	}
 	certificate, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
 	if err != nil {
 		p.errorf(certificateRemedy, "%v", err)
+		return exitUsage
+	}
+	handler, err := service.New(settings, platform)
+	if err != nil {
+		p.errorf("", "%v", err)
 		return exitUsage
 	}
 	listener, err := native.Listen(settings.Listen)
@@ -58,21 +101,26 @@ func (p *process) serve(file string) int {
 		p.errorf("", "%v", err)
 		return exitFailed
 	}
-	log := native.Logger(p.stderr, settings.LogLevel, settings.LogFormat)
 	announce(log, settings, listener.Addr())
-	if err := p.serveOn(listener, settings, certificate, log); err != nil {
+
+	ctx, stop := context.WithCancel(p.ctx)
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		p.reload(ctx, handler, from, log, reopen)
+	}()
+	err = p.serveOn(listener, settings, handler, certificate, log)
+	stop()
+	<-reloaded
+	if err != nil {
 		p.errorf("", "%v", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-func (p *process) serveOn(l net.Listener, s *config.Settings, certificate *tls.Certificate, log *slog.Logger) error {
-	handler, err := service.New(s, platform(log))
-	if err != nil {
-		return err
-	}
-	return native.Serve(p.ctx, l, handler, native.Options{
+func (p *process) serveOn(l net.Listener, s *config.Settings, v *service.Service, certificate *tls.Certificate, log *slog.Logger) error {
+	return native.Serve(p.ctx, l, v, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,
 		Log:            log,
@@ -83,24 +131,44 @@ func platform(log *slog.Logger) service.Platform {
 	return service.Platform{Transport: native.Transport(), Log: log}
 }
 
-// announce says in one record what is served, and warns of what is open.
+// pingRedis warns of a store that cannot be used. It is no reason not to start: each replica can do without.
+func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := store.Ping(ctx); err != nil {
+		log.Warn("REDIS_URL: " + err.Error() + "; until it works, this replica shares nothing")
+	}
+}
+
+const certificateRemedy = "name the certificate chain and the private key that was made with it, both in PEM form"
+
+// announce says in one record for each app what is served, and warns of what is open.
 func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 	scheme := "http"
 	if s.TLSCertFile != "" {
 		scheme = "https"
 	}
-	endpoint, _ := s.App.TokenURL() // config has made sure that there is one
-	log.Info("serving",
-		"url", fmt.Sprintf("%s://%s/", scheme, address),
-		"app", s.App.ClientID,
-		"region", s.Region,
-		"endpoint", endpoint,
-		"key", s.App.Keys[0].String(),
-		"duration", s.Duration.String(),
-		"version", version.String())
-	log.Warn(openAccess)
+	say := func(path string, a config.AppSettings) {
+		endpoint, _ := a.App.TokenURL() // config has made sure that there is one
+		log.Info("serving",
+			"url", fmt.Sprintf("%s://%s%s", scheme, address, path),
+			"app", a.App.ClientID,
+			"region", a.Region,
+			"endpoint", endpoint,
+			"key", a.App.Keys[0].String(),
+			"duration", a.Duration.String(),
+			"version", version.String())
+		if a.IsOpen() {
+			log.Warn(openAccess, "path", path)
+		}
+	}
+	if s.App != nil {
+		say("/", s.AppSettings)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Apps)) {
+		say("/"+name, s.Apps[name])
+	}
 }
 
-const certificateRemedy = "name the certificate chain and the private key that was made with it, both in PEM form"
-
-const openAccess = "access is open: whoever reaches this address gets a token for any X-User-ID; let only your own backend or a proxy that checks callers reach it"
+const openAccess = "access is open: whoever reaches this address gets a token for any X-User-ID; set API_KEYS, JWT_ISSUER or VISITOR_SECRET to close it, " +
+	"or let only your own backend reach it"

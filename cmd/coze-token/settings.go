@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"os"
+
+	"github.com/goccy/go-yaml"
 
 	"coze-token/config"
 )
@@ -17,9 +20,17 @@ const configHelp = `  --config FILE      read a coze_oauth_config.json, the file
                      An environment variable wins over what the file says.
 `
 
+// appFlag picks one of the apps of APPS.
+func appFlag(fs *flag.FlagSet, app *string) {
+	fs.StringVar(app, "app", "", "")
+}
+
+const appHelp = `  --app NAME         one of the apps of APPS, instead of the one that is served at /
+`
+
 // settings reads the settings, says what is wrong with them, and what merely looks wrong.
 func (p *process) settings(file string) (*config.Settings, bool) {
-	settings, warnings, err := p.parse(file)
+	settings, warnings, err := p.parse(&source{file: file})
 	for _, w := range warnings {
 		p.warnf("%s", w)
 	}
@@ -41,12 +52,53 @@ func (p *process) settingsError(err error) {
 	}
 }
 
+// pick is the app that a command is about.
+func (p *process) pick(s *config.Settings, app string) (config.AppSettings, bool) {
+	if app == "" && s.App != nil {
+		return s.AppSettings, true
+	}
+	if a, ok := s.Apps[app]; ok {
+		return a, true
+	}
+	if app == "" {
+		p.errorf("name one with --app", "there is no app at /, only those of APPS")
+	} else {
+		p.errorf("the apps are those that APPS names", "there is no app %q", app)
+	}
+	return config.AppSettings{}, false
+}
+
+// A source is where settings come from beside the environment: files. It remembers them, so that a change can be noticed.
+type source struct {
+	file string                       // --config
+	read map[string][sha256.Size]byte // :: file → its content when it was read
+}
+
+func (s *source) readFile(name string) ([]byte, error) {
+	data, err := os.ReadFile(name)
+	if s.read == nil {
+		s.read = map[string][sha256.Size]byte{}
+	}
+	s.read[name] = sha256.Sum256(data)
+	return data, err
+}
+
+// changed says whether a file is no longer as it was read. One that is gone has no content.
+func (s *source) changed() bool {
+	for name, before := range s.read {
+		if data, _ := os.ReadFile(name); sha256.Sum256(data) != before {
+			return true
+		}
+	}
+	return false
+}
+
 // parse reads the file, where there is one, and lays the environment over it.
-func (p *process) parse(file string) (*config.Settings, []config.Warning, error) {
+func (p *process) parse(from *source) (*config.Settings, []config.Warning, error) {
 	env := p.env
 	var warnings []config.Warning
-	if file != "" {
-		data, err := os.ReadFile(file)
+	if from.file != "" {
+		data, err := from.readFile(from.file)
 		if err != nil {
 			return nil, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
 		}
@@ -56,7 +108,7 @@ func (p *process) parse(file string) (*config.Settings, []config.Warning, error)
 		}
 		env, warnings = config.Merge(env, layer), inFile
 	}
-	settings, inSettings, err := config.Parse(env, config.Options{ReadFile: os.ReadFile})
+	settings, inSettings, err := config.Parse(env, config.Options{ReadFile: from.readFile, YAML: yaml.YAMLToJSON})
 	return settings, append(warnings, inSettings...), err
 }
 

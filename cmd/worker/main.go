@@ -39,8 +39,9 @@ func handler() http.Handler {
 		Go: func(f func()) {
 			worker.Background(context.Background(), func(context.Context) { f() })
 		},
-		Log:    slog.New(worker.NewLogHandler(level)),
-		Remedy: remedy,
+		LimitSize: 4096, // memory is short here, and clearing it takes part of the start's time
+		Log:       slog.New(worker.NewLogHandler(level)),
+		Remedy:    remedy,
 	}
 	for _, w := range warnings {
 		platform.Log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
@@ -49,6 +50,7 @@ func handler() http.Handler {
 	if errors.As(err, &faults) {
 		return service.Misconfigured(faults, platform)
 	}
+	share(settings, &platform)
 	v, err := service.New(settings, platform)
 	if err != nil {
 		platform.Log.Error("the service could not be built", "error", err.Error())

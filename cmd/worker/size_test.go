@@ -14,8 +14,9 @@ import (
 
 // The platform takes 64 MiB, so these bounds are not its: they make growth a decision. Whoever raises one says why.
 const (
-	mostRaw  = 8_500_000
-	mostGzip = 2_400_000
+	// Verifying logins (RSA, ECDSA, Ed25519), limits and the list of public suffixes brought 1.6 MB of the 9.2.
+	mostRaw  = 10_000_000
+	mostGzip = 2_750_000
 	// mostActive is the start's CPU time by wrangler's measurement, in milliseconds. The platform ends a start at 1 s, and
 	// Workers near 300 ms are refused now and then. The goal is 100; the bound is wide because machines that run tests are not
 	// the platform's, and are busy.

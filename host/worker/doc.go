@@ -37,7 +37,8 @@
 //
 // Goroutines, channels, sync, contexts, timers, time.Sleep, log/slog (through
 // [NewLogHandler]), crypto/rand, os.Getenv. Outgoing requests through [Transport],
-// RSA signatures through [Signer].
+// RSA signatures through [Signer], values that outlive an isolate in [Cache] and [KV],
+// [RateLimit].
 //
 // # What does not
 //

@@ -25,7 +25,17 @@ export const effects = {
   17: sendRequest,
   18: importKey,
   19: sign,
+  20: abortable(cacheGet),
+  21: abortable(cachePut),
+  22: abortable(kvGet),
+  23: abortable(kvPut),
+  24: abortable(limit),
 };
+
+// What an effect on a binding says in its result's number: see keep.go.
+const NO = 0;
+const YES = 1;
+const UNBOUND = 2;
 
 /**
  * The reason for a failure, in words that cannot hold a secret: a TypeError
@@ -119,4 +129,88 @@ async function sign({ payload, keys }) {
   const key = keys[new DataView(payload.buffer, payload.byteOffset).getUint32(0, true) - 1];
   if (!key) throw new Failure("no such key");
   return new Uint8Array(await crypto.subtle.sign(RS256.name, key, payload.subarray(4)));
+}
+
+/**
+ * Ends an effect when nobody waits for it any longer. What the platform goes on with, having no way to be
+ * told, must not keep the request busy for as long.
+ * @param {(task: Task) => Promise<Uint8Array>} effect
+ * @returns {(task: Task) => Promise<Uint8Array>}
+ */
+function abortable(effect) {
+  return (task) =>
+    new Promise((resolve, reject) => {
+      task.signal.addEventListener("abort", () => reject(new Failure("nobody waits for it")), { once: true });
+      effect(task).then(resolve, reject);
+    });
+}
+
+/**
+ * @param {number} number
+ * @param {Uint8Array} [bytes]
+ */
+const reply = (number, bytes = NOTHING) => encodeFrame(number, [], bytes);
+
+/**
+ * A kept value as a result.
+ * @param {ReadableStream<Uint8Array> | null | undefined} stream
+ * @param {number} cap in bytes
+ */
+async function replyValue(stream, cap) {
+  if (!stream) return reply(NO);
+  const { bytes, whole } = await readUpTo(stream, cap);
+  if (!whole) throw new Failure("the value is larger than what is carried");
+  return reply(YES, bytes);
+}
+
+/** @param {Task} task */
+async function cacheGet({ payload }) {
+  const { number: cap, fields } = decodeFrame(payload);
+  const cache = await caches.open(fields[0]);
+  const response = await cache.match(fields[1]);
+  return replyValue(response?.body, cap);
+}
+
+/** @param {Task} task */
+async function cachePut({ payload }) {
+  const { number: seconds, fields, body } = decodeFrame(payload);
+  const cache = await caches.open(fields[0]);
+  const headers = { "Cache-Control": `max-age=${seconds}`, "Content-Type": "application/octet-stream" };
+  await cache.put(fields[1], new Response(body, { headers }));
+  return reply(YES);
+}
+
+/**
+ * @param {unknown} env
+ * @param {string} name
+ */
+const bound = (env, name) => /** @type {Record<string, any>} */ (env)[name];
+
+/** @param {Task} task */
+async function kvGet({ payload, env }) {
+  const { number: cap, fields } = decodeFrame(payload);
+  /** @type {KVNamespace | undefined} */
+  const kv = bound(env, fields[0]);
+  if (!kv?.get) return reply(UNBOUND);
+  return replyValue(await kv.get(fields[1], "stream"), cap);
+}
+
+/** @param {Task} task */
+async function kvPut({ payload, env }) {
+  const { number: seconds, fields, body } = decodeFrame(payload);
+  /** @type {KVNamespace | undefined} */
+  const kv = bound(env, fields[0]);
+  if (!kv?.put) return reply(UNBOUND);
+  await kv.put(fields[1], body, { expirationTtl: seconds });
+  return reply(YES);
+}
+
+/** @param {Task} task */
+async function limit({ payload, env }) {
+  const { fields } = decodeFrame(payload);
+  /** @type {RateLimit | undefined} */
+  const binding = bound(env, fields[0]);
+  if (!binding?.limit) return reply(UNBOUND);
+  const { success } = await binding.limit({ key: fields[1] });
+  return reply(success ? YES : NO);
 }

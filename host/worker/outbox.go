@@ -14,6 +14,11 @@ const (
 	kindFetch     uint32 = 17 // send an HTTP request
 	kindImportKey uint32 = 18 // make a non-extractable signing key
 	kindSign      uint32 = 19 // sign with an imported key
+	kindCacheGet  uint32 = 20 // look into the data centre's cache
+	kindCachePut  uint32 = 21 // put into it
+	kindKVGet     uint32 = 22 // read from a KV namespace
+	kindKVPut     uint32 = 23 // write to it
+	kindLimit     uint32 = 24 // count against a rate limit
 )
 
 // messageHead is the size of what stands before a message's payload:

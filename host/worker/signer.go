@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"crypto/hkdf"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +27,7 @@ import (
 type Signer struct {
 	jwk    []byte
 	public crypto.PublicKey
+	secret []byte
 
 	turn   chan struct{} // held while the key is imported
 	handle uint32        // JavaScript's name for the key; 0 before the import
@@ -38,24 +41,34 @@ func NewSigner(key *rsa.PrivateKey) (*Signer, error) {
 		return nil, errors.New("worker: WebCrypto takes RSA keys of two primes")
 	}
 	key.Precompute()
-	number := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
-	jwk, err := json.Marshal(map[string]string{
-		"kty": "RSA",
-		"alg": "RS256",
-		"n":   number(key.N),
-		"e":   number(big.NewInt(int64(key.E))),
-		"d":   number(key.D),
-		"p":   number(key.Primes[0]),
-		"q":   number(key.Primes[1]),
-		"dp":  number(key.Precomputed.Dp),
-		"dq":  number(key.Precomputed.Dq),
-		"qi":  number(key.Precomputed.Qinv),
-	})
+	if key.Precomputed.Dp == nil {
+		return nil, errors.New("worker: the numbers of the RSA key do not belong together")
+	}
+	// Written by hand, because reflection is slow in a program that has just started. The members need no escaping.
+	var jwk bytes.Buffer
+	jwk.WriteString(`{"kty":"RSA","alg":"RS256"`)
+	for _, member := range []struct {
+		name string
+		n    *big.Int
+	}{
+		{"n", key.N}, {"e", big.NewInt(int64(key.E))}, {"d", key.D}, {"p", key.Primes[0]}, {"q", key.Primes[1]},
+		{"dp", key.Precomputed.Dp}, {"dq", key.Precomputed.Dq}, {"qi", key.Precomputed.Qinv},
+	} {
+		jwk.WriteString(`,"` + member.name + `":"` + base64.RawURLEncoding.EncodeToString(member.n.Bytes()) + `"`)
+	}
+	jwk.WriteString("}")
+	secret, err := hkdf.Key(sha256.New, key.D.Bytes(), nil, "worker signer secret 1", sha256.Size)
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{jwk: jwk, public: key.Public(), turn: make(chan struct{}, 1)}, nil
+	return &Signer{jwk: jwk.Bytes(), public: key.Public(), secret: secret, turn: make(chan struct{}, 1)}, nil
 }
+
+// Secret returns 32 bytes that are derived from the key (HKDF-SHA256) and the same wherever the same key is
+// given to NewSigner: what is sealed under it can be opened by whoever has the key, and nothing about the key can be
+// learnt from it. It exists because the key itself is gone after the first signature. Deriving draws nothing
+// random, so that it may happen while the Worker starts.
+func (s *Signer) Secret() []byte { return s.secret }
 
 // Public returns the key that NewSigner was given.
 func (s *Signer) Public() crypto.PublicKey { return s.public }

@@ -17,10 +17,10 @@ func unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 func testSettings(t *testing.T, b Build) {
 	t.Run("duration, session and context", func(t *testing.T) {
 		s := start(t, b, map[string]string{
-			"TOKEN_DURATION": "1800", "DEFAULT_SESSION": "shared", "ASSERTION_LIFETIME": "600", "CONNECTOR_ID": "2001", "DEVICE_ID": "device-1",
+			"TOKEN_DURATION": "1800", "DEFAULT_SESSION": "session-shared", "ASSERTION_LIFETIME": "600", "CONNECTOR_ID": "2001", "DEVICE_ID": "device-1",
 		})
 		issue := s.issued(t, s.post(t).token(t).AccessToken)
-		if issue.Duration != 30*time.Minute || issue.Session != "shared" {
+		if issue.Duration != 30*time.Minute || issue.Session != "session-shared" {
 			t.Errorf("the token is for %v and %q", issue.Duration, issue.Session)
 		}
 		if got := string(issue.SessionContext); got != `{"connector_info":{"connector_id":"2001"},"device_info":{"device_id":"device-1"}}` {

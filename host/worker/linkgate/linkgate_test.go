@@ -11,8 +11,10 @@ func TestWorkerLinksNoClient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two modules")
 	}
-	if err := linkgate.Check("coze-token/host/worker/internal/testworker"); err != nil {
-		t.Error(err)
+	for _, pkg := range []string{"coze-token/host/worker/internal/testworker", "coze-token/cmd/worker"} {
+		if err := linkgate.Check(pkg); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

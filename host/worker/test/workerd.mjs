@@ -10,10 +10,11 @@ const require = createRequire(import.meta.url);
 const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
 
 /** The date that the tests' Workers are compatible with: wrangler.jsonc's. */
-const COMPATIBILITY_DATE = "2026-11-17";
+export const COMPATIBILITY_DATE = "2026-11-17";
 
 const here = import.meta.dirname;
-const host = path.join(here, "..");
+/** The folder of the JavaScript side. */
+export const host = path.join(here, "..");
 const build = path.join(here, "..", "..", "..", "build");
 
 /** Builds a Go program to a module and returns its path. */
@@ -29,7 +30,8 @@ export function buildModule(pkg = "./host/worker/internal/testworker") {
   return to;
 }
 
-const ENTRY = `
+/** The usual entry. */
+export const ENTRY = `
 import { env } from "cloudflare:workers";
 import { serve } from "./host.mjs";
 import program from "./program.wasm";
@@ -82,10 +84,10 @@ function layOut(dir, { module, entry = ENTRY, artefact }) {
 
 /**
  * Starts workerd with a Worker and waits until it listens. The Worker is one's own entry, a Go program in the usual
- * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made.
- * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, string>, front?: boolean, tee?: NodeJS.WritableStream}} options
+ * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made. Without the URL of a cache it has none.
+ * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, string>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
  */
-export async function start({ vars = {}, front = false, tee, ...worker }) {
+export async function start({ vars = {}, front = false, cache, tee, ...worker }) {
   mkdirSync(build, { recursive: true });
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = layOut(dir, worker);
@@ -97,7 +99,8 @@ export async function start({ vars = {}, front = false, tee, ...worker }) {
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
-    (name = "front", worker = .front),
+    (name = "front", worker = .front),${cache ? `
+    (name = "cache", external = (address = "${new URL(cache).host}", http = ())),` : ""}
     (name = "internet", network = (allow = ["public", "private"]))
   ],
   sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "${front ? "front" : "main"}") ],
@@ -110,7 +113,8 @@ const front :Workerd.Worker = (
 );
 const main :Workerd.Worker = (
   modules = [ ${modules.join(", ")} ],
-  bindings = [ ${bindings.join(", ")} ],
+  bindings = [ ${bindings.join(", ")} ],${cache ? `
+  cacheApiOutbound = "cache",` : ""}
   compatibilityDate = "${COMPATIBILITY_DATE}"
 );
 `,

@@ -50,6 +50,11 @@ func handler() http.Handler {
 		"/env":        env,
 		"/stats":      stats,
 		"/background": background,
+		"/conform":    conform,
+		"/keep":       keep,
+		"/limit":      limit,
+		"/token":      token,
+		"/secret":     secret,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f := paths[r.URL.Path]; f != nil {
@@ -66,6 +71,7 @@ var warmed string
 func warm() {
 	_, err := transport.RoundTrip(must(http.NewRequest("GET", "http://127.0.0.1/", nil)))
 	warmed = fmt.Sprint(errors.Is(err, worker.ErrStarting))
+	signer().Secret() // made while the Worker starts
 	if os.Getenv("RANDOM_AT_START") != "" {
 		rand.Text()
 	}

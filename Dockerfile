@@ -1,0 +1,15 @@
+# Builds an image that holds the program and nothing else. docs/deploy.md says how it is run.
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /coze-token ./cmd/coze-token
+
+# Root certificates, a user without rights (65532), and no shell.
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /coze-token /coze-token
+ENV PORT=8787
+EXPOSE 8787
+ENTRYPOINT ["/coze-token"]
+CMD ["serve"]

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"coze-token/caller"
+	"coze-token/config"
+	"coze-token/host/native"
+	"coze-token/host/native/redis"
+)
+
+// access says who may ask, and whether their logins' keys can be fetched.
+func (c *checkup) access(a config.AppSettings, offline bool) {
+	if a.IsOpen() {
+		c.warn("access", "%s", openAccess)
+	}
+	if a.Keys != nil {
+		c.ok("access", "%d API keys", a.Keys.Len())
+	}
+	if len(a.VisitorSecrets) > 0 {
+		c.ok("access", "anonymous visitors, each a session of its own")
+	}
+	for _, login := range a.Logins {
+		c.login(login, offline)
+	}
+	if a.Origins.Empty() {
+		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
+	}
+}
+
+func (c *checkup) login(o caller.LoginOptions, offline bool) {
+	o.Transport = native.Transport()
+	l, err := caller.NewLogin(o)
+	if err != nil {
+		c.fail("", "access", "%v", err)
+		return
+	}
+	if offline {
+		c.ok("access", "users of %s; its keys were not fetched (--offline)", l.Name())
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
+	defer cancel()
+	keys, err := l.Check(ctx)
+	if err != nil {
+		c.fail("check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider", "access", "users of %s: %v", l.Name(), err)
+		return
+	}
+	c.ok("access", "users of %s, which has %d keys", l.Name(), keys)
+}
+
+// redis says whether the shared store can be used. The service does without it, so it is a warning if not.
+func (c *checkup) redis(s *config.Settings, offline bool) {
+	url := s.RedisURL.Reveal()
+	if url == "" {
+		return
+	}
+	store, err := redis.Open(url)
+	if err != nil {
+		c.fail("", "redis", "REDIS_URL: %v", err)
+		return
+	}
+	defer store.Close()
+	if offline {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	defer cancel()
+	if err := store.Ping(ctx); err != nil {
+		c.warn("redis", "REDIS_URL: %v; until it works, replicas share nothing", err)
+		return
+	}
+	c.ok("redis", "answers")
+}

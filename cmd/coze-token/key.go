@@ -1,0 +1,40 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+
+	"coze-token/caller"
+)
+
+const keyHelp = `
+Usage: coze-token key [--name NAME]
+
+Makes an API key for a backend that asks for tokens on behalf of its own users. It prints two lines: the key, which the
+backend keeps and sends as "Authorization: Bearer KEY" or "X-API-Key: KEY", and what to put into API_KEYS, which has only
+the key's hash. Neither can be got back from the other, so store the key now.
+
+Flags:
+  --name NAME        what the key is called in logs: "backend" unless given
+
+Exit codes: 0 a key was printed, 2 wrong command line.
+`
+
+func keyCommand() command {
+	name := "backend"
+	return command{
+		name: "key", summary: "make an API key for a backend", help: keyHelp,
+		flags: func(fs *flag.FlagSet) { fs.StringVar(&name, "name", name, "") },
+		run:   func(p *process) int { return p.key(name) },
+	}
+}
+
+func (p *process) key(name string) int {
+	key := caller.NewKey()
+	setting := name + "=" + caller.HashKey(key)
+	if _, err := caller.ParseKeys(setting); err != nil {
+		return p.usageError("key: %v", err)
+	}
+	fmt.Fprintf(p.stdout, "key:      %s\nAPI_KEYS: %s\n", key, setting)
+	return exitOK
+}

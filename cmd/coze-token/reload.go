@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"coze-token/config"
+	"coze-token/service"
+)
+
+// pollInterval is how often files are looked at for changes. Kubernetes and secret managers replace files without a signal.
+var pollInterval = 10 * time.Second
+
+// reload puts new settings into force when SIGHUP comes or a file that they were read from changes: a private key above all.
+// What is wrong is said, and the old settings stay.
+func (p *process) reload(ctx context.Context, v *service.Service, from *source, log *slog.Logger, reopen func() error) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := reopen(); err != nil {
+				log.Error("the audit file could not be opened again; records go on to the old one", "error", err.Error())
+			}
+		case <-tick.C:
+			if !from.changed() {
+				continue
+			}
+		}
+		next := &source{file: from.file}
+		settings, warnings, err := p.parse(next)
+		for _, w := range warnings {
+			log.Warn("settings: " + w.String())
+		}
+		if err == nil {
+			err = v.Use(settings)
+		}
+		from.read = next.read // not read again before they change again
+		if err != nil {
+			log.Error("the settings were changed and are wrong; the old ones stay in force", "error", err.Error())
+			continue
+		}
+		log.Info("the settings were read again", "keys", keysOf(settings))
+	}
+}
+
+// keysOf names the keys in use, to compare them with what was meant.
+func keysOf(s *config.Settings) map[string][]string {
+	keys := map[string][]string{}
+	add := func(app string, a config.AppSettings) {
+		for _, key := range a.App.Keys {
+			keys[app] = append(keys[app], key.String())
+		}
+	}
+	if s.App != nil {
+		add("/", s.AppSettings)
+	}
+	for name, a := range s.Apps {
+		add("/"+name, a)
+	}
+	return keys
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"coze-token/coze"
+	"coze-token/sandbox"
+)
+
+// A key file that changes is read again, by itself or on SIGHUP; a bad one is said to be so, and the old key stays.
+func TestKeysAreSwappedWithoutARestart(t *testing.T) {
+	pollInterval = 50 * time.Millisecond
+	t.Cleanup(func() { pollInterval = 10 * time.Second })
+	sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(sb)
+	t.Cleanup(server.Close)
+	settings := sb.Settings(server.URL)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "apps.json")
+	audit := filepath.Join(dir, "audit.log")
+
+	second, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secondPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	const secondID = "aAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaA1"
+	if err := sb.AddKey(settings["CLIENT_ID"], coze.Key{ID: secondID, Signer: second}); err != nil {
+		t.Fatal(err)
+	}
+	write := func(kid, key string) {
+		text, err := json.Marshal(map[string]any{"shop": map[string]string{"client_id": settings["CLIENT_ID"], "kid": kid, "private_key": key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Replaced in one step, as secret managers do.
+		if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(settings["KID"], settings["PRIVATE_KEY"])
+
+	var log logBuffer
+	url := serve(t, &log, "LISTEN=127.0.0.1:0", "CACHE=off", "APPS_FILE="+file, "AUDIENCE="+settings["AUDIENCE"],
+		"TOKEN_ENDPOINT="+settings["TOKEN_ENDPOINT"], "AUDIT_FILE="+audit)
+	// One app and none at /: the start-up line's URL ends in its name.
+	mint := func() string {
+		if _, err := post(context.Background(), url, "user-1"); err != nil {
+			t.Fatal(err)
+		}
+		last, _ := sb.Last()
+		return last.JWTHeader["kid"].(string)
+	}
+	if kid := mint(); kid != settings["KID"] {
+		t.Fatalf("signed with %s", kid)
+	}
+
+	write(secondID, "nonsense")
+	eventually(t, "the bad file is complained of", func() bool { return strings.Contains(log.String(), "the old ones stay in force") })
+	if kid := mint(); kid != settings["KID"] {
+		t.Errorf("signed with %s after a bad file", kid)
+	}
+	if strings.Contains(log.String(), "nonsense") {
+		t.Error("the bad key was logged")
+	}
+
+	write(secondID, secondPEM)
+	eventually(t, "the new key is used", func() bool { return mint() == secondID })
+	if !strings.Contains(log.String(), "the settings were read again") {
+		t.Error("the change was not logged")
+	}
+
+	// SIGHUP reads again, and opens the audit file anew.
+	if err := os.Rename(audit, audit+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the audit file is there again", func() bool { _, err := os.Stat(audit); return err == nil })
+	mint()
+	data, err := os.ReadFile(audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record map[string]any
+	if err := json.Unmarshal([]byte(strings.SplitN(string(data), "\n", 2)[0]), &record); err != nil {
+		t.Fatal(err)
+	}
+	if record["outcome"] != "granted" || record["app"] != "shop" || record["caller_mode"] != "open" || record["address"] != "127.0.0.1" || record["session_hash"] == nil {
+		t.Errorf("the record says %v", record)
+	}
+	if strings.Contains(log.String(), `"outcome"`) {
+		t.Error("audit records went to the log as well")
+	}
+	if info, err := os.Stat(audit); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the audit file is %v", info.Mode())
+	}
+}

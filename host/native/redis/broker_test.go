@@ -1,0 +1,288 @@
+//go:build unix
+
+package redis_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+	"coze-token/internal/redistest"
+)
+
+// mint is Coze: it takes a while, and names in the token who it is for.
+type mint struct {
+	latency time.Duration
+	count   atomic.Int64
+}
+
+func (m *mint) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+	n := m.count.Add(1)
+	select {
+	case <-time.After(m.latency):
+	case <-ctx.Done():
+		return coze.Token{}, &coze.Error{Kind: coze.Timeout, Err: ctx.Err()}
+	}
+	return coze.Token{
+		AccessToken: fmt.Sprintf("czs_%s_%d", grant.Session, n),
+		Expiry:      time.Now().Add(grant.Duration).Truncate(time.Second),
+		Type:        "Bearer",
+	}, nil
+}
+
+// logs counts lines.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+const secret = "the secret that a private key makes"
+
+var app = &coze.App{ClientID: "client-1155", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
+
+// replica is a broker with connections of its own, as in a process of its own.
+func replica(t *testing.T, url string, source coze.Source, log *logs, timeout time.Duration) *broker.Broker {
+	return broker.New(source, broker.Options{
+		Store:        open(t, url),
+		StoreTimeout: timeout,
+		Secret:       func(*coze.App) []byte { return []byte(secret) },
+		Log:          slog.New(slog.NewTextHandler(log, nil)),
+	})
+}
+
+// Fifty replicas start cold, and all are asked for the same sessions at once. They have a second for the store, not the
+// default's 150 ms, because all fifty share this process, and under the race detector it is what is slow, not Redis.
+func TestFiftyReplicas(t *testing.T) {
+	const replicas, sessions = 50, 20
+	server := redistest.Start(t, redistest.Options{})
+	source := &mint{latency: 300 * time.Millisecond}
+	var brokers []*broker.Broker
+	var all []*logs
+	for range replicas {
+		log := new(logs)
+		all = append(all, log)
+		brokers = append(brokers, replica(t, server.URL, source, log, time.Second))
+	}
+	var mu sync.Mutex
+	var took []time.Duration
+	tokens := map[string]map[string]bool{}
+	origins := map[broker.Origin]int{}
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for _, b := range brokers {
+		for i := range sessions {
+			wg.Go(func() {
+				<-start
+				// A dozen or so milliseconds apart, as requests of one page are.
+				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+				session := fmt.Sprintf("user-%d", i)
+				began := time.Now()
+				got, err := b.Get(t.Context(), coze.Grant{App: app, Session: session}, broker.Want{})
+				d := time.Since(began)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !strings.HasPrefix(got.Token.AccessToken, "czs_"+session+"_") {
+					t.Errorf("%s got %s", session, got.Token.AccessToken)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, d)
+				origins[got.Origin]++
+				if tokens[session] == nil {
+					tokens[session] = map[string]bool{}
+				}
+				tokens[session][got.Token.AccessToken] = true
+			})
+		}
+	}
+	close(start)
+	wg.Wait()
+	slices.Sort(took)
+	faults := int64(0)
+	for i, b := range brokers {
+		faults += b.Stats().StoreFaults
+		if lines := strings.Count(all[i].String(), "\n"); lines > 1 {
+			t.Errorf("%d lines in a log", lines)
+		}
+	}
+	n := source.count.Load()
+	t.Logf("%d replicas × %d sessions: %d exchanges, %v; p50 %v, p99 %v, worst %v; %d store faults",
+		replicas, sessions, n, origins, took[len(took)/2], took[len(took)*99/100], took[len(took)-1], faults)
+	if n > 2*sessions {
+		t.Errorf("%d exchanges for %d sessions", n, sessions)
+	}
+	if worst := took[len(took)-1]; worst > 3*time.Second {
+		t.Errorf("somebody waited %v: Coze's Chat SDK gives up after 3 s", worst)
+	}
+}
+
+// Nothing that tells a token, a session, an app or a secret is readable in the server.
+func TestNothingIsReadableInRedis(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	source := &mint{}
+	var log logs
+	b := replica(t, server.URL, source, &log, 0)
+	s := open(t, server.URL)
+	var tell []string
+	for _, session := range []string{"anna@example.com", "用户-7", ""} {
+		got, err := b.Get(t.Context(), coze.Grant{App: app, Session: session}, broker.Want{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell = append(tell, session, got.Token.AccessToken, fmt.Sprintf("%x", sha256.Sum256([]byte(session))))
+	}
+	s.Allow(t.Context(), fmt.Sprintf("%x", sha256.Sum256([]byte("192.0.2.7"))), 10, time.Minute)
+	tell = append(tell, "czs_", "Bearer", app.ClientID, app.Audience, "coze.cn", secret, "192.0.2.7")
+
+	// What the broker puts, it puts after it has answered.
+	var keys []string
+	for range 100 {
+		keys = nil
+		for line := range strings.Lines(server.Do(t.Context(), "KEYS", "*")) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "coze-token:") {
+				keys = append(keys, line)
+			}
+		}
+		if len(keys) == 7 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if len(keys) != 7 {
+		t.Fatalf("%d keys, want 3 values, 3 claims and a limit: %q", len(keys), keys)
+	}
+	if total := server.Do(t.Context(), "DBSIZE"); total != ":7\r\n" {
+		t.Errorf("keys without our prefix: %q", total)
+	}
+	for _, key := range keys {
+		dump := key + server.Do(t.Context(), "GET", key)
+		for _, secret := range tell {
+			if secret != "" && strings.Contains(dump, secret) {
+				t.Errorf("%q is readable in %q", secret, dump)
+			}
+		}
+		if ttl := server.Do(t.Context(), "TTL", key); ttl[0] != ':' || ttl[1] == '-' {
+			t.Errorf("%s is kept for ever", key)
+		}
+	}
+	if log.String() != "" {
+		t.Error(log.String())
+	}
+}
+
+// Redis hangs, goes on, is killed and comes back, empty, under load.
+func TestRedisFailsUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	t.Parallel()
+	server := redistest.Start(t, redistest.Options{})
+	const latency = 20 * time.Millisecond
+	source := &mint{latency: latency}
+	var logA, logB logs
+	brokers := []*broker.Broker{replica(t, server.URL, source, &logA, 0), replica(t, server.URL, source, &logB, 0)}
+
+	var phase atomic.Pointer[string]
+	enter := func(name string) { phase.Store(&name) }
+	enter("well")
+	type seen struct {
+		requests, shared int
+		worst            time.Duration
+	}
+	var mu sync.Mutex
+	phases := map[string]*seen{}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var sessions atomic.Int64
+	for worker := range 16 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				// Each session is new, and asked for on both replicas: first on one, then on the other.
+				session := fmt.Sprint(sessions.Add(1))
+				for turn := range 2 {
+					name := *phase.Load()
+					began := time.Now()
+					got, err := brokers[(worker+turn)%2].Get(context.WithoutCancel(ctx), coze.Grant{App: app, Session: session}, broker.Want{})
+					d := time.Since(began)
+					if err != nil || !strings.HasPrefix(got.Token.AccessToken, "czs_"+session+"_") {
+						t.Errorf("%s: %+v, %v", name, got, err)
+					}
+					mu.Lock()
+					p := phases[name]
+					if p == nil {
+						p = new(seen)
+						phases[name] = p
+					}
+					p.requests++
+					p.worst = max(p.worst, d)
+					if got.Origin == broker.Shared {
+						p.shared++
+					}
+					mu.Unlock()
+					time.Sleep(20 * time.Millisecond)
+				}
+			}
+		})
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		last time.Duration
+	}{
+		{"well", func() {}, 2 * time.Second},
+		{"hung", server.Hang, 4 * time.Second},
+		{"goes on", server.GoOn, 3500 * time.Millisecond}, // replicas rest for 3 s
+		{"well again", func() {}, 2 * time.Second},
+		{"killed", server.Kill, 4 * time.Second},
+		{"comes back", server.Run, 4500 * time.Millisecond},
+		{"well at last", func() {}, 2 * time.Second},
+	} {
+		step.do()
+		enter(step.name)
+		time.Sleep(step.last)
+	}
+	stop()
+	wg.Wait()
+	for _, name := range []string{"well", "hung", "goes on", "well again", "killed", "comes back", "well at last"} {
+		p := phases[name]
+		t.Logf("%-12s %5d requests, worst %v, %d from the other replica", name, p.requests, p.worst.Round(time.Millisecond), p.shared)
+		// The store's 150 ms, the exchange, and what two busy cores under the race detector add.
+		if p.worst > latency+150*time.Millisecond+400*time.Millisecond {
+			t.Errorf("%s: somebody waited %v", name, p.worst)
+		}
+		if well := strings.HasPrefix(name, "well"); well && p.shared < p.requests/4 {
+			t.Errorf("%s: only %d of %d tokens came from the other replica", name, p.shared, p.requests)
+		} else if !well && p.requests < 100 {
+			t.Errorf("%s: only %d requests", name, p.requests)
+		}
+	}
+	for _, log := range []*logs{&logA, &logB} {
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines in 22 s:\n%s", n, log.String())
+		}
+	}
+}

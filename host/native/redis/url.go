@@ -1,0 +1,73 @@
+package redis
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const form = "set REDIS_URL to redis://:password@host:6379, rediss://:password@host:6379 for TLS, or unix:///path/to/socket"
+
+// parse reads a URL. The library's own errors quote what they stumble on, so they are not passed on.
+func parse(text string) (*redis.Options, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	switch {
+	case strings.TrimSpace(text) == "":
+		return nil, errors.New("REDIS_URL is empty; " + form)
+	case err != nil, u.Fragment != "", u.Opaque != "":
+		return nil, errors.New("REDIS_URL is not a URL; " + form +
+			", and write characters of the password that mean something in a URL as %XX: / is %2F, # is %23, ? is %3F, @ is %40, % is %25")
+	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
+		return nil, errors.New("REDIS_URL does not begin with redis://, rediss:// or unix://; " + form)
+	case u.Scheme == "unix" && (u.Host != "" || u.Path == ""):
+		return nil, errors.New("REDIS_URL names no socket; write three slashes: unix:///path/to/socket")
+	case u.Scheme != "unix" && u.Hostname() == "":
+		return nil, errors.New("REDIS_URL names no host; " + form)
+	}
+	if _, given := u.User.Password(); u.User != nil && !given {
+		return nil, errors.New("REDIS_URL has a user and no password; a password stands behind a colon: redis://:password@host")
+	}
+	for option := range u.Query() {
+		if option != "db" || u.Scheme != "unix" {
+			return nil, errors.New("REDIS_URL has options behind a question mark; leave them out: " +
+				"timeouts and connections are this program's business, certificates are always verified, and the database stands behind a slash: redis://host/1")
+		}
+	}
+	o, err := redis.ParseURL(u.String())
+	if err != nil || o.DB < 0 {
+		return nil, errors.New("REDIS_URL has a database that is not a number; leave it out, or write redis://host:6379/0")
+	}
+	return o, nil
+}
+
+// remedy is what a person can do about an error of the server or of the way to it.
+func remedy(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var named x509.HostnameError
+	var network *net.OpError
+	text := err.Error()
+	switch {
+	case errors.As(err, &unknown):
+		return "its certificate is of an authority that this machine does not know: set SSL_CERT_FILE to the authority's certificate"
+	case errors.As(err, &named):
+		return "its certificate is for another name: use that name in REDIS_URL"
+	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "NOAUTH"), strings.Contains(text, "invalid password"):
+		return "put the right password into REDIS_URL: redis://:password@host or redis://user:password@host"
+	case strings.Contains(text, "NOPERM"):
+		return "allow the user ~coze-token:* and the commands GET, GETRANGE, SET, TIME, EVAL and EVALSHA"
+	case strings.Contains(text, "READONLY"):
+		return "REDIS_URL names a read-only replica: name the primary"
+	case strings.Contains(text, "DB index"):
+		return "use a database that the server has, such as 0"
+	case strings.Contains(text, "first record does not look like a TLS handshake"):
+		return "the server does not speak TLS on this port: write redis:// instead of rediss://, or use its TLS port"
+	case errors.As(err, &network):
+		return "see that the server runs and that REDIS_URL has its host and port"
+	default:
+		return "see that the server runs, that REDIS_URL has its host and port, and rediss:// if it speaks TLS"
+	}
+}

@@ -1,0 +1,54 @@
+// Effects on their own, without a runtime.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeFrame, encodeFrame } from "../codec.mjs";
+import { effects } from "../effects.mjs";
+
+const never = () => new Promise(() => {});
+
+/** @param {Partial<import("../effects.mjs").Task>} task */
+const task = (task) => /** @type {any} */ ({ payload: new Uint8Array(), signal: new AbortController().signal, ...task });
+
+test("an effect that the platform never ends is over when nobody waits for it", { timeout: 5000 }, async () => {
+  const env = { KV: { get: never, put: never }, LIMIT: { limit: never } };
+  globalThis.caches = /** @type {any} */ ({ open: async () => ({ match: never, put: never }) });
+  const value = new Uint8Array(3);
+  for (const [kind, payload] of /** @type {[number, Uint8Array][]} */ ([
+    [20, encodeFrame(100, ["space", "https://space.invalid/a"], new Uint8Array())],
+    [21, encodeFrame(100, ["space", "https://space.invalid/a"], value)],
+    [22, encodeFrame(100, ["KV", "a"], new Uint8Array())],
+    [23, encodeFrame(100, ["KV", "a"], value)],
+    [24, encodeFrame(0, ["LIMIT", "a"], new Uint8Array())],
+  ])) {
+    const controller = new AbortController();
+    const end = assert.rejects(effects[kind](task({ payload, env, signal: controller.signal })), /nobody waits/);
+    setTimeout(() => controller.abort(), 10);
+    await end;
+  }
+});
+
+test("a value is kept for as long as was asked, as bytes that nothing rewrites", async () => {
+  /** @type {Response | undefined} */
+  let kept;
+  /** @type {string[]} */
+  const asked = [];
+  globalThis.caches = /** @type {any} */ ({
+    open: async (/** @type {string} */ name) => ({
+      put: async (/** @type {string} */ url, /** @type {Response} */ response) => {
+        asked.push(name, url);
+        kept = response;
+      },
+      match: async () => kept,
+    }),
+  });
+  const body = Uint8Array.from({ length: 256 }, (_, i) => i);
+  const fields = ["space", "https://space.invalid/a"];
+  await effects[21](task({ payload: encodeFrame(597, fields, body) }));
+  assert.deepEqual(asked, fields);
+  assert.equal(kept?.headers.get("cache-control"), "max-age=597");
+  assert.equal(kept?.headers.get("content-type"), "application/octet-stream");
+  const got = decodeFrame(await effects[20](task({ payload: encodeFrame(256, fields, new Uint8Array()) })));
+  assert.equal(got.number, 1);
+  assert.deepEqual(new Uint8Array(got.body), body);
+});

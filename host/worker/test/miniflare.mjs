@@ -1,0 +1,31 @@
+// Runs a Worker in workerd with the bindings that Cloudflare has beside it: cache, KV and rate limits, as wrangler's own
+// emulator (Miniflare) makes them.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { COMPATIBILITY_DATE, ENTRY, host } from "./workerd.mjs";
+
+const require = createRequire(import.meta.url);
+// Wrangler brings its own; a second one would be another version. The options of its version 4 are the ones that are documented.
+const { Miniflare, convertV4MiniflareOptions } = require(require.resolve("miniflare", { paths: [path.dirname(require.resolve("wrangler"))] }));
+
+/**
+ * Starts a Worker, a Go program in the usual entry or in one's own.
+ * @param {{module: string, entry?: string, bindings?: Record<string, unknown>} & Record<string, unknown>} options what
+ *   is not for this function is Miniflare's
+ */
+export async function emulate({ module, entry = ENTRY, ...options }) {
+  const files = readdirSync(host).filter((name) => name.endsWith(".mjs"));
+  const worker = new Miniflare(convertV4MiniflareOptions({
+    compatibilityDate: COMPATIBILITY_DATE,
+    ...options,
+    modules: [
+      { type: "ESModule", path: "entry.mjs", contents: entry },
+      ...files.map((file) => ({ type: "ESModule", path: file, contents: readFileSync(path.join(host, file), "utf8") })),
+      { type: "CompiledWasm", path: "program.wasm", contents: readFileSync(module) },
+    ],
+  }));
+  const url = String(await worker.ready).replace(/\/$/, "");
+  return { url, worker, stop: () => worker.dispose() };
+}
