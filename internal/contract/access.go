@@ -72,13 +72,14 @@ func build(t *testing.T, b Build) *house {
 			"api_keys": keys, "visitor_secret": visitorSecrets, "allowed_origins": origins,
 			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": caller.AccessHeader}},
 		}),
-		"open-keys":  app(map[string]any{"api_keys": keys, "open_access": true}),
-		"open-login": app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": "web", "open_access": true}),
-		"shop":       shop,
-		"hashed":     app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
-		"hashed-2":   app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
-		"prefixed":   app(map[string]any{"session_prefix": "shop-"}),
-		"required":   app(map[string]any{"session_required": true}),
+		"open-keys":     app(map[string]any{"api_keys": keys, "open_access": true}),
+		"open-visitors": app(map[string]any{"visitor_secret": visitorSecrets, "open_access": true}),
+		"open-login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": "web", "open_access": true}),
+		"shop":          shop,
+		"hashed":        app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
+		"hashed-2":      app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
+		"prefixed":      app(map[string]any{"session_prefix": "shop-"}),
+		"required":      app(map[string]any{"session_required": true}),
 	}
 	h.serve(t, b, map[string]string{"APPS": string(must(json.Marshal(apps))), "MINT_BUDGET": "off"})
 	return h

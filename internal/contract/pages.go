@@ -113,6 +113,7 @@ func (h *house) testCombined(t *testing.T) {
 		{"a name, where anybody may", "open-keys", []string{"X-User-ID", "erin@shop.example"}, outcome{status: 200, mode: "open", caller: "open", session: "erin@shop.example"}},
 		{"a key, where anybody may", "open-keys", bearer(h.backend), key("")},
 		{"a wrong key, where anybody may", "open-keys", bearer(newKey()), no("unknown_api_key")},
+		{"nothing beside visitors", "open-visitors", nil, guest},
 		{"nothing beside logins", "open-login", nil, outcome{status: 200, mode: "open", caller: "open"}},
 		{"a name beside logins", "open-login", []string{"X-User-ID", alice}, outcome{status: 403, code: "forbidden", reason: "not_entitled_to_name_users", mode: "open", caller: "open"}},
 		{"an expired login, where anybody may", "open-login", bearer(expired), no("token_expired")},
