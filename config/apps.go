@@ -90,7 +90,7 @@ func (d *draft) members(variable, app string, members map[string]json.RawMessage
 		case member != strings.ToLower(member) || !d.appSetting(name):
 			d.fault(where, "has a member "+quoted(member)+", which no app has", "the members are: "+strings.Join(d.appMembers(), ", "))
 		case !ok:
-			d.fault(where+"."+member, "is of a type that is no setting's", "write a text, a number, true or false, a list of texts, or, for scope, an object")
+			d.fault(where+"."+member, "is of a type that is no setting's", "write a text, a number, true or false, a list of texts, or, for scope, an object and for logins a list of them")
 		default:
 			env[name] = text
 		}
@@ -104,6 +104,7 @@ func memberAsText(raw json.RawMessage) (string, bool) {
 	var number json.Number
 	var truth bool
 	var list []string
+	var objects []map[string]json.RawMessage
 	switch {
 	case string(raw) == "null":
 		return "", false
@@ -115,7 +116,7 @@ func memberAsText(raw json.RawMessage) (string, bool) {
 		return map[bool]string{true: on, false: off}[truth], true
 	case json.Unmarshal(raw, &list) == nil:
 		return strings.Join(list, ","), true
-	case bytes.HasPrefix(raw, []byte("{")):
+	case bytes.HasPrefix(raw, []byte("{")), json.Unmarshal(raw, &objects) == nil:
 		return string(raw), true
 	default:
 		return "", false

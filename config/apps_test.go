@@ -76,6 +76,13 @@ func TestApps(t *testing.T) {
 			t.Error("the key is missing")
 		}
 	})
+	t.Run("logins", func(t *testing.T) {
+		logins := []any{map[string]any{"issuer": "https://login.example", "audiences": []string{"web"}}}
+		s, _ := mustParse(t, with("APPS", apps(t, "shop", map[string]any{"logins": logins})), native)
+		if got := s.Apps["shop"].Logins; len(got) != 1 || got[0].Issuer != "https://login.example" {
+			t.Errorf("got %+v", got)
+		}
+	})
 	t.Run("bots", func(t *testing.T) {
 		s, _ := mustParse(t, with("APPS", apps(t, "shop", map[string]any{"bots": []string{"1", "2"}})), native)
 		const want = `{"account_permission":{"permission_list":["Connector.botChat"]},"attribute_constraint":{"connector_bot_chat_attribute":{"bot_id_list":["1","2"]}}}`

@@ -49,7 +49,8 @@ func otherOrigin() answer {
 	return fail(http.StatusForbidden, "forbidden", "pages of this origin may not ask here", "the operator can add the origin to ALLOWED_ORIGINS")
 }
 
-func rateLimited(d limit.Decision) answer {
+func rateLimited(x *exchange, d limit.Decision) answer {
+	x.reason = d.Name + "_rate"
 	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this "+d.Name, "wait as long as Retry-After says, and keep a token until it runs out")
 	a.retryAfter = d.RetryAfter
 	return a

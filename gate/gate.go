@@ -142,7 +142,8 @@ type exchange struct {
 	caller  caller.Caller
 	session string
 	origin  broker.Origin
-	err     error // the source's or the caller's, which says more than the caller is told
+	reason  string // of a refusal that is neither the source's nor the caller's
+	err     error  // the source's or the caller's, which says more than the caller is told
 }
 
 // answer routes the request. The paths are exact, and no other path or header opens anything.
@@ -189,8 +190,10 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	verdict := app.Origins.Apply(h, r)
 	switch {
 	case verdict == origin.Unlisted:
+		x.reason = string(caller.OtherOrigin)
 		return otherOrigin()
 	case app.Origins.IsPreflight(r):
+		x.token = false
 		return answer{status: http.StatusNoContent}
 	case r.Method != http.MethodPost:
 		return methodNotAllowed("POST")
@@ -198,7 +201,10 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 		x.err = errors.New(g.Misconfigured.Detail)
 		return misconfigured(g.Misconfigured)
 	case verdict == origin.ByWildcard:
+		// Such a page has no part in the visitor's cookie: it is not read, and, as for a page of another site, none is
+		// set, which would take the visitor's own away.
 		r.Header.Del("Cookie")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
 
 	address := g.Limits.Proxies.Client(r)
@@ -211,7 +217,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 		key = limit.Key(address)
 		if tightest = g.Limits.Addresses.Allow(r.Context(), key, g.Limits.AddressRate); !tightest.OK {
 			tightest.WriteHeader(h)
-			return rateLimited(tightest)
+			return rateLimited(x, tightest)
 		}
 	}
 
@@ -275,7 +281,7 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	}
 	tightest.WriteHeader(h)
 	if !tightest.OK {
-		return rateLimited(tightest)
+		return rateLimited(x, tightest)
 	}
 
 	want.Wait = g.Timeout

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"coze-token/caller"
 	"coze-token/coze"
@@ -47,9 +48,10 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 		text("caller_mode", string(x.caller.Mode))
 		text("caller", x.caller.Name)
 		text("session_hash", sessionHash(x.session))
-		text("page", clip(r.Header.Get("Origin"), 100))
+		text("page", clip(strings.Join(r.Header["Origin"], ", "), 100))
 		text("address", x.address)
 		text("origin", string(x.origin))
+		text("reason", x.reason)
 	}
 	if x.err != nil {
 		text("error", x.err.Error())

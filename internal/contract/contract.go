@@ -34,6 +34,8 @@ type Build interface {
 
 // Run runs the whole suite.
 func Run(t *testing.T, b Build) {
+	t.Cleanup(func() { checkOutput(t, b) })
+	rotated := beginRotation(t, b) // it takes half a minute, the most of which is waiting
 	t.Run("Token", func(t *testing.T) { testToken(t, b) })
 	t.Run("Session", func(t *testing.T) { testSession(t, b) })
 	t.Run("Parallel", func(t *testing.T) { testParallel(t, b) })
@@ -43,6 +45,9 @@ func Run(t *testing.T, b Build) {
 	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
 	t.Run("Remember", func(t *testing.T) { testRemember(t, b) })
 	t.Run("Misconfigured", func(t *testing.T) { testMisconfigured(t, b) })
+	t.Run("Access", func(t *testing.T) { testAccess(t, b) })
+	t.Run("Limits", func(t *testing.T) { testLimits(t, b) })
+	t.Run("Rotation", rotated)
 }
 
 // key is the made-up private key of every sandbox here: making one takes a while.
@@ -65,51 +70,33 @@ type scene struct {
 // start opens a scene. The settings given are laid over those of the sandbox's app; an empty one takes one away.
 func start(t *testing.T, b Build, settings map[string]string) *scene {
 	t.Helper()
+	s := raise(t)
+	s.serve(t, b, settings)
+	return s
+}
+
+// raise opens a scene without a service, for settings that depend on the sandbox.
+func raise(t *testing.T) *scene {
+	t.Helper()
 	sb, err := sandbox.New(sandbox.Options{Key: key()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	coze := httptest.NewServer(sb)
 	t.Cleanup(coze.Close)
-	all := sb.Settings(coze.URL)
-	all["RATE_LIMIT"] = "off" // the suite asks more often than a caller may
-	maps.Copy(all, settings)
-	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
-	s := &scene{sb, b.Start(t, all), coze.URL, all}
-	t.Cleanup(func() { s.checkOutput(t, b) })
+	s := &scene{Sandbox: sb, coze: coze.URL, settings: sb.Settings(coze.URL)}
+	t.Cleanup(func() { s.keepSecrets(t) })
 	return s
 }
 
-// checkOutput looks for secrets in what was logged: the key, every assertion and every token of the scene.
-func (s *scene) checkOutput(t *testing.T, b Build) {
-	output := b.Output()
-	leak := func(what, secret string) {
-		if secret != "" && strings.Contains(output, secret) {
-			t.Errorf("%s was logged", what)
-		}
-	}
-	for _, line := range strings.Split(s.settings["PRIVATE_KEY"], "\n") {
-		if !strings.HasPrefix(line, "-----") && len(line) > 20 {
-			leak("a part of the private key", line)
-		}
-	}
-	for _, r := range s.Requests() {
-		if r.Assertion == "" {
-			t.Error("the sandbox kept no assertion to look for")
-		}
-		leak("an assertion", r.Assertion)
-		if name, _ := r.Claims["session_name"].(string); len(name) > 5 {
-			leak("a session name", name)
-		}
-	}
-	issuedTokens.Range(func(token, _ any) bool {
-		leak("a token", token.(string))
-		return true
-	})
+// serve starts the scene's service.
+func (s *scene) serve(t *testing.T, b Build, settings map[string]string) {
+	t.Helper()
+	s.settings["RATE_LIMIT"] = "off" // the suite asks more often than a caller may
+	maps.Copy(s.settings, settings)
+	maps.DeleteFunc(s.settings, func(_, value string) bool { return value == "" })
+	s.url = b.Start(t, s.settings)
 }
-
-// issuedTokens are all tokens that were handed out to the suite.
-var issuedTokens sync.Map
 
 // An answer is what the service said.
 type answer struct {
@@ -179,7 +166,6 @@ var requestID = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 func checkHeaders(t *testing.T, a answer) {
 	t.Helper()
 	for name, want := range map[string]string{
-		"Content-Type":           "application/json; charset=utf-8",
 		"Cache-Control":          "no-store",
 		"X-Content-Type-Options": "nosniff",
 		"Referrer-Policy":        "no-referrer",
@@ -187,6 +173,13 @@ func checkHeaders(t *testing.T, a answer) {
 		if got := a.Header[name]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s %s: %s is %q, not %q", a.Request.Method, a.Request.URL.Path, name, got, want)
 		}
+	}
+	contentType := []string{"application/json; charset=utf-8"}
+	if a.StatusCode == http.StatusNoContent {
+		contentType = nil
+	}
+	if got := a.Header["Content-Type"]; !slices.Equal(got, contentType) {
+		t.Errorf("%s %s: Content-Type is %q", a.Request.Method, a.Request.URL.Path, got)
 	}
 	if id := a.Header.Get("X-Request-ID"); !requestID.MatchString(id) {
 		t.Errorf("X-Request-ID is %q", id)
@@ -201,7 +194,7 @@ func (a answer) token(t *testing.T) tokenBody {
 	}
 	var body tokenBody
 	decode(t, a.body, &body)
-	issuedTokens.Store(body.AccessToken, true)
+	keepSecret("a token", body.AccessToken)
 	return body
 }
 

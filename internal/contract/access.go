@@ -1,0 +1,191 @@
+package contract
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"coze-token/caller"
+)
+
+// Who may ask is shown by one service with an app for each way to be somebody: settings of access are each app's own.
+
+const (
+	exact    = "https://www.example.com"
+	wildcard = "https://*.apps.example.org"
+	byLabel  = "https://one.apps.example.org"
+)
+
+// A house is that service, with what callers of all sorts would have.
+type house struct {
+	*scene
+	audit
+	idp, stranger                          *provider // the login's provider, and one that nobody takes
+	backend, hashed, page, shopper, apart  string    // API keys
+	visitorSecret, oldSecret, secondSecret string
+}
+
+func testAccess(t *testing.T, b Build) {
+	h := build(t, b)
+	t.Run("Matrix", h.testMatrix)
+	t.Run("Combined", h.testCombined)
+	t.Run("Visitors", h.testVisitors)
+	t.Run("Pages", h.testPages)
+	t.Run("Apps", h.testApps)
+	t.Run("Names", h.testNames)
+	t.Run("Audit", func(t *testing.T) { h.check(t, b) })
+}
+
+func newKey() string { return keepSecret("an API key", caller.NewKey()) }
+
+func newSecret() string { return keepSecret("a secret", caller.NewKey()) }
+
+func build(t *testing.T, b Build) *house {
+	h := &house{
+		scene: raise(t), idp: newProvider(t), stranger: newProvider(t),
+		backend: newKey(), hashed: newKey(), page: newKey(), shopper: newKey(), apart: newKey(),
+		visitorSecret: newSecret(), oldSecret: newSecret(), secondSecret: newSecret(),
+	}
+	shop := h.registerShop(t)
+	app := func(members map[string]any) map[string]any {
+		for setting, member := range map[string]string{"CLIENT_ID": "client_id", "KID": "kid", "PRIVATE_KEY": "private_key"} {
+			if members[member] == nil {
+				members[member] = h.settings[setting]
+			}
+		}
+		return members
+	}
+	origins := []string{exact, wildcard}
+	keys := "backend=" + h.backend + ", hashed=" + caller.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
+		", shopper=" + h.shopper + " apps=shop"
+	visitorSecrets := h.visitorSecret + "," + h.oldSecret
+	apps := map[string]any{
+		"keys":     app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
+		"login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": []string{"web", "mobile"}, "allowed_origins": origins}),
+		"visitors": app(map[string]any{"visitor_secret": visitorSecrets, "allowed_origins": origins}),
+		// The same secret for another app, another secret, and the secret from before.
+		"visitors-2": app(map[string]any{"visitor_secret": visitorSecrets}),
+		"visitors-3": app(map[string]any{"visitor_secret": h.secondSecret}),
+		"combined": app(map[string]any{
+			"api_keys": keys, "visitor_secret": visitorSecrets, "allowed_origins": origins,
+			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": caller.AccessHeader}},
+		}),
+		"open-keys":     app(map[string]any{"api_keys": keys, "open_access": true}),
+		"open-visitors": app(map[string]any{"visitor_secret": visitorSecrets, "open_access": true}),
+		"open-login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": "web", "open_access": true}),
+		"shop":          shop,
+		"hashed":        app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
+		"hashed-2":      app(map[string]any{"session_hash": true, "session_secret": newSecret()}),
+		"prefixed":      app(map[string]any{"session_prefix": "shop-"}),
+		"required":      app(map[string]any{"session_required": true}),
+	}
+	h.serve(t, b, map[string]string{"APPS": string(must(json.Marshal(apps))), "MINT_BUDGET": "off"})
+	return h
+}
+
+// A credential is what a request says about who sends it, and what comes of it.
+type credential struct {
+	name    string
+	headers []string
+
+	mode, caller string // who that is; no mode: refused
+	user         string // the session that it proves, where it proves one
+	status       int
+	code, reason string
+	only         string // the only origin that it is good for
+}
+
+// refused is a credential that nobody has.
+func refused(name, reason string, headers ...string) credential {
+	status, code := 401, "unauthenticated"
+	switch reason {
+	case "ambiguous_credential":
+		status, code = 400, "invalid_request"
+	case "other_app", "no_session_claim":
+		status, code = 403, "forbidden"
+	}
+	return credential{name: name, headers: headers, status: status, code: code, reason: reason}
+}
+
+func bearer(credential string) []string { return []string{"Authorization", "Bearer " + credential} }
+
+// keyCredentials are those of the app "keys".
+func (h *house) keyCredentials() []credential {
+	good := func(name, caller string, headers ...string) credential {
+		return credential{name: name, headers: headers, mode: "key", caller: caller}
+	}
+	page := good("a page's key", "page", bearer(h.page)...)
+	page.only = exact
+	wrong := newKey()
+	return []credential{
+		good("a key", "backend", bearer(h.backend)...),
+		good("a key in X-API-Key", "backend", "X-API-Key", h.backend),
+		good("a key in both", "backend", append(bearer(h.backend), "X-API-Key", h.backend)...),
+		good("a key of which the hash is known", "hashed", bearer(h.hashed)...),
+		page,
+		refused("nothing", "no_credential"),
+		refused("another scheme", "no_credential", "Authorization", "Basic "+h.backend),
+		refused("a wrong key", "unknown_api_key", bearer(wrong)...),
+		refused("a wrong key in X-API-Key", "unknown_api_key", "X-API-Key", wrong),
+		refused("a key's beginning", "unknown_api_key", bearer(h.backend[:len(h.backend)-1])...),
+		refused("a key's hash", "unknown_api_key", bearer(caller.HashKey(h.hashed)[len("sha256:"):])...),
+		refused("two keys", "ambiguous_credential", append(bearer(h.backend), "X-API-Key", h.hashed)...),
+		refused("a key twice", "ambiguous_credential", append(bearer(h.backend), bearer(h.backend)...)...),
+		refused("another app's key", "unknown_api_key", bearer(h.apart)...),
+		refused("a key for other apps", "other_app", bearer(h.shopper)...),
+		refused("a login's token", "unknown_api_key", bearer(h.idp.token(nil))...),
+		refused("a huge key", "credential_too_large", bearer(strings.Repeat("k", 9000))...),
+		refused("no token68", "malformed_credential", "Authorization", "Bearer a b"),
+	}
+}
+
+// loginCredentials are those of the app "login".
+func (h *house) loginCredentials() []credential {
+	p := h.idp
+	place := strings.TrimPrefix(p.url, "http://")
+	good := func(name, token, user string) credential {
+		keepSecret("a user", user)
+		return credential{name: name, headers: bearer(token), mode: "login", caller: place, user: user}
+	}
+	bad := func(name, reason, token string) credential { return refused(name, reason, bearer(token)...) }
+	now := p.claims(nil)["iat"].(int64)
+	rs256 := func(kid string, key any, header map[string]any) string {
+		return sign(jose.RS256, key, kid, p.claims(nil), header)
+	}
+	whole := p.token(nil)
+	parts := strings.Split(whole, ".")
+	others := strings.Split(p.token(map[string]any{"sub": "mallory@login.example"}), ".")
+	return []credential{
+		good("RS256", whole, "alice@login.example"),
+		good("ES256", sign(jose.ES256, ecKey(), "ec", p.claims(map[string]any{"sub": "bob@login.example"}), nil), "bob@login.example"),
+		good("EdDSA", sign(jose.EdDSA, edKey(), "ed", p.claims(map[string]any{"sub": "carol@login.example"}), nil), "carol@login.example"),
+		good("the second audience, of several", p.token(map[string]any{"aud": []string{"other", "mobile"}}), "alice@login.example"),
+		refused("nothing", "no_credential"),
+		bad("expired", "token_expired", p.token(map[string]any{"exp": now - 120})),
+		bad("not yet valid", "token_not_yet_valid", p.token(map[string]any{"nbf": now + 600})),
+		bad("for ever", "bad_claims", p.token(map[string]any{"exp": nil})),
+		bad("for another audience", "wrong_audience", p.token(map[string]any{"aud": "elsewhere"})),
+		bad("another issuer", "unknown_issuer", h.stranger.token(nil)),
+		bad("another's signature", "bad_signature", rs256("rsa", forgersKey(), nil)),
+		bad("a kid that nobody has", "unknown_signing_key", rs256("made-up", forgersKey(), nil)),
+		bad("RS256 under the key of ES256", "unknown_signing_key", rs256("ec", rsaKey(), nil)),
+		bad("other claims", "bad_signature", keepSecret("a login's token", parts[0]+"."+others[1]+"."+parts[2])),
+		bad("none", "bad_token", unsigned(p.claims(nil), "")),
+		bad("none, with a signature", "bad_algorithm", unsigned(p.claims(nil), parts[2])),
+		bad("HS256 with the public key", "bad_algorithm", sign(jose.HS256, publicPEM(), "rsa", p.claims(nil), nil)),
+		bad("PS256", "bad_algorithm", sign(jose.PS256, rsaKey(), "rsa", p.claims(nil), nil)),
+		bad("jku", "forbidden_header", rs256("rsa", rsaKey(), map[string]any{"jku": h.stranger.url + "/keys"})),
+		bad("jwk", "forbidden_header", rs256("rsa", forgersKey(), map[string]any{"jwk": public("rsa", forgersKey())})),
+		bad("crit", "forbidden_header", rs256("rsa", rsaKey(), map[string]any{"crit": []string{"x"}, "x": 1})),
+		bad("no user", "no_session_claim", p.token(map[string]any{"sub": nil})),
+		bad("a user with a control character", "no_session_claim", p.token(map[string]any{"sub": "a\u0000b"})),
+		bad("huge", "credential_too_large", p.token(map[string]any{"groups": strings.Repeat("g", 9000)})),
+		bad("no JWT", "bad_token", "a.b.c"),
+		bad("an API key", "unknown_api_key", h.backend),
+		refused("a token in X-API-Key", "unknown_api_key", "X-API-Key", whole),
+		refused("a token twice", "ambiguous_credential", append(bearer(whole), bearer(whole)...)...),
+		refused("in a header that is not configured", "no_credential", caller.AccessHeader, whole),
+	}
+}
