@@ -25,7 +25,7 @@ func methodNotAllowed(allow string) answer {
 }
 
 func notFound() answer {
-	return fail(http.StatusNotFound, "not_found", "there is nothing at this path", "ask for a token with POST /")
+	return fail(http.StatusNotFound, "not_found", "there is nothing at this path", "ask for a token with POST / or, for one of several apps, POST /NAME")
 }
 
 func bodyTooLarge() answer {
@@ -42,7 +42,7 @@ func invalidMinTTL(err error) answer {
 
 func invalidSession(err error) answer {
 	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: "+err.Error(),
-		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \" (in a browser, encodeURIComponent(id) makes any id fit); or leave the header out")
+		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \"; in a browser, encodeURIComponent(id) makes any id fit")
 }
 
 func otherOrigin() answer {

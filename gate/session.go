@@ -33,7 +33,7 @@ type Sessions struct {
 func (s Sessions) name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:
-		return "", errors.New("this service wants one, and there is none")
+		return "", errors.New("there is none, and this service gives no token without one")
 	case user == "":
 		return "", nil
 	case s.Secret == nil && len(s.Prefix)+len(user) > coze.MaxSession:

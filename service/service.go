@@ -50,6 +50,10 @@ type Service struct {
 	current  atomic.Pointer[http.Handler]
 }
 
+// OpenAccess is what an operator is told at every start while [config.AppSettings.IsOpen] (security check 8).
+const OpenAccess = "access is open: whoever reaches this address gets a token for any X-User-ID; set API_KEYS, JWT_ISSUER or VISITOR_SECRET to close it, " +
+	"or let only your own backend reach it"
+
 // flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
 const flightMargin = 5 * time.Second
 

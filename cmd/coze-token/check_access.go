@@ -8,12 +8,13 @@ import (
 	"coze-token/config"
 	"coze-token/host/native"
 	"coze-token/host/native/redis"
+	"coze-token/service"
 )
 
 // access says who may ask, and whether their logins' keys can be fetched.
 func (c *checkup) access(a config.AppSettings, offline bool) {
 	if a.IsOpen() {
-		c.warn("access", "%s", openAccess)
+		c.warn("access", "%s", service.OpenAccess)
 	}
 	if a.Keys != nil {
 		c.ok("access", "%d API keys", a.Keys.Len())

@@ -159,7 +159,7 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 			"duration", a.Duration.String(),
 			"version", version.String())
 		if a.IsOpen() {
-			log.Warn(openAccess, "path", path)
+			log.Warn(service.OpenAccess, "path", path)
 		}
 	}
 	if s.App != nil {
@@ -169,6 +169,3 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 		say("/"+name, s.Apps[name])
 	}
 }
-
-const openAccess = "access is open: whoever reaches this address gets a token for any X-User-ID; set API_KEYS, JWT_ISSUER or VISITOR_SECRET to close it, " +
-	"or let only your own backend reach it"

@@ -1,0 +1,142 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"coze-token/caller"
+	"coze-token/limit"
+	"coze-token/origin"
+)
+
+// admit decides whether the request gets to ask for a token: by its origin, its method, its address and its caller. What is
+// cheap comes first, and CORS headers before all, so that pages can read every refusal.
+func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *App) answer {
+	h := w.Header()
+	verdict := app.Origins.Apply(h, r)
+	switch {
+	case verdict == origin.Unlisted:
+		x.reason = string(caller.OtherOrigin)
+		return otherOrigin()
+	case app.Origins.IsPreflight(r):
+		x.token = false
+		return answer{status: http.StatusNoContent}
+	case r.Method != http.MethodPost:
+		return methodNotAllowed("POST")
+	case g.Misconfigured != nil:
+		x.err = errors.New(g.Misconfigured.Detail)
+		return misconfigured(g.Misconfigured)
+	case verdict == origin.ByWildcard:
+		// Such a page has no part in the visitor's cookie: it is not read, and, as for a page of another site, none is
+		// set, which would take the visitor's own away.
+		r.Header.Del("Cookie")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+	}
+
+	address := g.Limits.Proxies.Client(r)
+	if address.IsValid() {
+		x.address = address.String()
+	}
+	var key string
+	tightest := limit.Decision{OK: true}
+	if g.Limits.Addresses != nil {
+		key = limit.Key(address)
+		if tightest = g.Limits.Addresses.Allow(r.Context(), key, g.Limits.AddressRate); !tightest.OK {
+			tightest.WriteHeader(h)
+			return rateLimited(x, tightest)
+		}
+	}
+
+	callers := app.Callers
+	if callers == nil {
+		callers = g.open
+	}
+	who, err := callers.Authenticate(r.Context(), r)
+	if err == nil {
+		x.caller = who
+		introduce(h, who)
+		err = who.MayUse(x.app, r.Header.Get("Origin"))
+	}
+	if err != nil {
+		tightest.WriteHeader(h)
+		return g.refuse(h, x, err)
+	}
+	if who.Mode == caller.ModeKey && g.Limits.Addresses != nil {
+		g.Limits.Addresses.Return(r.Context(), key, g.Limits.AddressRate)
+		tightest = limit.Decision{OK: true}
+	}
+	return g.token(w, r, x, app, tightest)
+}
+
+// introduce gives a visitor what it is known by. It goes with every answer: what proved the visitor a person works but once.
+func introduce(h http.Header, who caller.Caller) {
+	if who.Cookie != nil {
+		h.Add("Set-Cookie", who.Cookie.String())
+	}
+	if who.Ticket != "" {
+		h.Set(caller.TicketHeader, who.Ticket)
+	}
+}
+
+// token is the way of a request that was admitted: from who asks and what it sent to a grant, and on to the source.
+func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *App, tightest limit.Decision) answer {
+	h := w.Header()
+	grant := app.Grant
+	want, a, ok := wishes(w, r, grant.Duration)
+	if !ok {
+		return a
+	}
+	user, named, err := sessionOf(r.Header)
+	if err != nil {
+		return invalidSession(err)
+	}
+	session, err := x.caller.SessionFor(user, named)
+	if err != nil {
+		return g.refuse(h, x, err)
+	}
+	if session != "" {
+		grant.Session = session
+	}
+	if grant.Session, err = app.Sessions.name(grant.Session); err != nil {
+		return invalidSession(err)
+	}
+	x.session = grant.Session
+
+	if d := g.count(r.Context(), x, app); d.Tighter(tightest) {
+		tightest = d
+	}
+	tightest.WriteHeader(h)
+	if !tightest.OK {
+		return rateLimited(x, tightest)
+	}
+
+	want.Wait = g.Timeout
+	result, err := g.Source.Get(r.Context(), grant, want)
+	x.origin = result.Origin
+	if err != nil {
+		x.err = err
+		return upstreamFailure(err)
+	}
+	return success(result.Token, g.Now())
+}
+
+// count holds the request against the limits that are not of its address. What has the fewest askers comes first, because a
+// refusal takes nothing from the limits after it.
+func (g *gate) count(ctx context.Context, x *exchange, app *App) limit.Decision {
+	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() {
+		return limit.Decision{OK: true}
+	}
+	var sessions, callers limit.Rate
+	if x.session != "" {
+		sessions = app.SessionRate
+	}
+	if x.caller.Mode == caller.ModeKey {
+		callers = app.CallerRate
+	}
+	return limit.All(ctx,
+		limit.Ask{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
+		limit.Ask{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
+		limit.Ask{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
+	)
+}
