@@ -6,9 +6,11 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /coze-token ./cmd/coze-token
 
-# Root certificates, a user without rights (65532), and no shell.
-FROM gcr.io/distroless/static-debian12:nonroot
+# Root certificates, the program, a user without rights, and no shell.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /coze-token /coze-token
+USER 65532:65532
 ENV PORT=8787
 EXPOSE 8787
 ENTRYPOINT ["/coze-token"]
