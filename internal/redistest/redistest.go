@@ -29,6 +29,7 @@ type Server struct {
 	program string
 	args    []string
 	address string
+	secure  string // with TLS; empty if there is none
 	cmd     *exec.Cmd
 }
 
@@ -76,6 +77,7 @@ func Start(t testing.TB, o Options) *Server {
 		_, port, _ := net.SplitHostPort(secure)
 		s.args = append(s.args, "--tls-port", port, "--tls-cert-file", o.CertFile, "--tls-key-file", o.KeyFile,
 			"--tls-ca-cert-file", o.CertFile, "--tls-auth-clients", "no")
+		s.secure = secure
 		s.TLSURL = (&url.URL{Scheme: "rediss", User: user, Host: secure}).String()
 	}
 	s.Run()
@@ -102,14 +104,21 @@ func (s *Server) Run() {
 		s.t.Fatal(err)
 	}
 	for range 500 {
-		if conn, err := net.Dial("tcp", s.address); err == nil {
-			conn.Close()
+		if listens(s.address) && (s.secure == "" || listens(s.secure)) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.Kill()
 	s.t.Fatalf("redis-server did not start: %s", said.String())
+}
+
+func listens(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 // Kill ends the server, and all that it knew.
