@@ -46,7 +46,12 @@ export class Instance {
     this.wasi = new Wasi(env, starting);
     const instance = new WebAssembly.Instance(module, {
       wasi_snapshot_preview1: /** @type {any} */ (this.wasi.imports(module)),
-      worker: { log: this.#log.bind(this) },
+      worker: {
+        log: this.#log.bind(this),
+        rehearse: (/** @type {number} */ on) => {
+          this.wasi.rehearsing = on !== 0;
+        },
+      },
     });
     this.go = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
     this.memory = this.go.memory;
