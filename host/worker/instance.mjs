@@ -331,7 +331,8 @@ export class Instance {
    * @param {number} length
    */
   #log(level, at, length) {
-    const line = decodeText(new Uint8Array(this.memory.buffer, at, length).slice());
+    this.#look();
+    const line = decodeText(this.bytes.subarray(at, at + length));
     let record;
     try {
       record = JSON.parse(line);
