@@ -3,6 +3,7 @@ package main_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"coze-token/sandbox"
@@ -35,5 +36,8 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 			}
 			seen[drawn] = true
 		}
+	}
+	if strings.Contains(b.Output(), "the rehearsal failed") {
+		t.Errorf("the start warmed too little: %s", b.Output())
 	}
 }

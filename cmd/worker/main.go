@@ -23,11 +23,12 @@ import (
 func main() {}
 
 func init() {
-	worker.Serve(handler(), worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders})
+	h, rehearsal := handler()
+	worker.Serve(h, worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders, Rehearsal: rehearsal})
 }
 
 // handler is made before the first request, so nothing in it waits, sends or draws anything random.
-func handler() http.Handler {
+func handler() (http.Handler, worker.Rehearsal) {
 	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true})
 	level := slog.LevelInfo
 	if err == nil {
@@ -48,15 +49,15 @@ func handler() http.Handler {
 	}
 	var faults config.Faults
 	if errors.As(err, &faults) {
-		return service.Misconfigured(faults, platform)
+		return service.Misconfigured(faults, platform), worker.Rehearsal{}
 	}
 	share(settings, &platform)
 	v, err := service.New(settings, platform)
 	if err != nil {
 		platform.Log.Error("the service could not be built", "error", err.Error())
-		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform)
+		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform), worker.Rehearsal{}
 	}
-	return v
+	return v, rehearsal(*settings, platform)
 }
 
 const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +

@@ -48,7 +48,7 @@
 //   - Effects before the first request ([ErrStarting]), and randomness: Go's
 //     own seeds (maps, math/rand) are the same in every isolate that starts
 //     there, so math/rand must decide nothing that matters, and crypto/rand
-//     refuses, which ends the start.
+//     refuses, which ends the start. A [Rehearsal] gets made-up effects and zeros.
 //   - Streaming: a body is carried whole, up to a cap, and so is an answer.
 //   - Repeated request headers: the platform joins them with ", ", cookies
 //     too. Header values are UTF-8; what is not arrives as U+FFFD.

@@ -2,22 +2,46 @@
 // throws; it decides nothing. To add one: a kind in outbox.go, a Go function
 // that calls bridge.perform, and an entry here.
 
-import { decodeFrame, decodeText, encodeFrame } from "./codec.mjs";
+import { decodeFrame, decodeText, encodeFrame, headersOf } from "./codec.mjs";
 
 const NOTHING = new Uint8Array();
 
 /** Set in the number of a fetch's result when the body was over its cap. */
 const TRUNCATED = 1 << 16;
 
-/**
- * @typedef {object} Task what an effect is performed with
- * @property {Uint8Array} payload its own copy
- * @property {Request} request of the call on whose account it is performed
- * @property {boolean} own whether that call is the one that the effect is for
- * @property {unknown} env the Worker's bindings
- * @property {CryptoKey[]} keys imported by this instance
- * @property {AbortSignal} signal aborted when nobody in Go waits any longer
- */
+/** What an effect is performed with. */
+export class Task {
+  /**
+   * @param {Uint8Array} payload its own copy
+   * @param {Request} request of the call on whose account it is performed
+   * @param {boolean} own whether that call is the one that the effect is for
+   * @param {unknown} env the Worker's bindings
+   * @param {CryptoKey[]} keys imported by this instance
+   */
+  constructor(payload, request, own, env, keys) {
+    this.payload = payload;
+    this.request = request;
+    this.own = own;
+    this.env = env;
+    this.keys = keys;
+    /** @type {((value?: unknown) => void) | undefined} to be called when nobody in Go waits any longer */
+    this.stop = undefined;
+  }
+
+  /**
+   * Aborted when nobody in Go waits any longer. It is for effects that can be ended, which read it once and at once: making
+   * one takes as long as many an effect.
+   */
+  get signal() {
+    const controller = new AbortController();
+    // The abort may come from another request, which must not touch this
+    // one's controller: a promise is what may cross.
+    const { promise, resolve } = Promise.withResolvers();
+    promise.then(() => controller.abort());
+    this.stop = resolve;
+    return controller.signal;
+  }
+}
 
 /** @type {Record<number, (task: Task) => Promise<Uint8Array>>} */
 export const effects = {
@@ -64,17 +88,26 @@ async function readBody({ payload, request, own }) {
 /** @param {Task} task */
 async function sendRequest({ payload, signal }) {
   const { number: cap, fields, body } = decodeFrame(payload);
-  const headers = new Headers();
-  for (let i = 2; i < fields.length; i += 2) headers.append(fields[i], fields[i + 1]);
   const response = await fetch(fields[1], {
     method: fields[0],
-    headers,
+    headers: headersOf(fields, 2),
     body: body.length > 0 ? body : undefined,
     redirect: "manual",
     signal,
   });
+  /** @type {string[]} */
+  const head = [];
+  let length = NaN;
+  let encoded = false; // and decoded again, to who knows how many bytes
+  for (const [name, value] of response.headers) {
+    head.push(name, value);
+    if (name === "content-length") length = Number(value);
+    else if (name === "content-encoding") encoded = true;
+  }
+  // A body of known length is read at one go, which takes a fraction of the time.
+  if (length <= cap && !encoded) return encodeFrame(response.status, head, new Uint8Array(await response.arrayBuffer()));
   const { bytes, whole } = await readUpTo(response.body, cap);
-  return encodeFrame(response.status | (whole ? 0 : TRUNCATED), [...response.headers].flat(), bytes);
+  return encodeFrame(response.status | (whole ? 0 : TRUNCATED), head, bytes);
 }
 
 /**

@@ -32,8 +32,9 @@ func workerOpen() uint32 {
 	mailbox.version = abiVersion
 	mailbox.memory = uint32(min(b.options.MaxMemory, 1<<31))
 	workerReserve(keepInbox)
-	// The bridge's own path is warmed with a request that reaches no handler.
-	b.rehearse()
+	hostRehearse(1)
+	b.rehearse(b.options.Rehearsal)
+	hostRehearse(0)
 	if b.options.Warm != nil {
 		b.spawn(b.options.Warm)
 		b.settle()
@@ -108,11 +109,7 @@ func shrink() {
 	}
 }
 
-// rehearse takes a made-up request over the bridge and back without the handler.
-func (b *bridge) rehearse() {
-	p := appendFrame(nil, 0, []string{"POST", "https://localhost/?a=b", "accept", "*/*", "cf-connecting-ip", "192.0.2.1"}, nil)
-	copy(inbox, p)
-	warm := newBridge(rehearsal{}, b.options)
-	warm.start(1, inbox[:len(p)])
-	warm.settle()
-}
+// hostRehearse tells JavaScript that a rehearsal begins or is over: whoever draws random bytes in it gets zeros.
+//
+//go:wasmimport worker rehearse
+func hostRehearse(on uint32)

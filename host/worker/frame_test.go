@@ -83,7 +83,7 @@ func TestOutboxIsAlignedAndWiped(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add([]byte("\xff\xff\xff\xff\x11\x00\x00\x00POST\x00http://h/\x00x\x00"))
 	f.Add(appendFrame(nil, 3, []string{"GET", "https://h/%zz?q", "\x01", "v", "a", "b"}, []byte("x")))
-	b := newBridge(rehearsal{}, Options{Headers: []string{"X-User-ID"}})
+	b := newBridge(nil, Options{Headers: []string{"X-User-ID"}})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		fr, err := decodeFrame(p)
 		if err != nil {

@@ -2,7 +2,7 @@
 // and decides nothing. ABI.md describes the bridge, the Go package's
 // documentation what an application sees.
 
-import { decodeFrame } from "./codec.mjs";
+import { decodeFrame, headersOf } from "./codec.mjs";
 import { Call } from "./call.mjs";
 import { Instance } from "./instance.mjs";
 
@@ -57,28 +57,6 @@ function respond(answer) {
   const { number: status, fields, body } = decodeFrame(answer);
   const none = status === 204 || status === 205 || status === 304;
   return new Response(none ? null : body, { status, headers: headersOf(fields) });
-}
-
-/**
- * Names and values as what Response takes: an object, which it reads in half the
- * time of anything else, or Headers where a name is repeated.
- * @param {string[]} fields
- */
-function headersOf(fields) {
-  /** @type {Record<string, string>} */
-  const once = {};
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] in once) return repeated(fields);
-    once[fields[i]] = fields[i + 1];
-  }
-  return once;
-}
-
-/** @param {string[]} fields */
-function repeated(fields) {
-  const headers = new Headers();
-  for (let i = 0; i < fields.length; i += 2) headers.append(fields[i], fields[i + 1]);
-  return headers;
 }
 
 /** The same as serve.go's failure. */

@@ -1,7 +1,7 @@
 // One running Go program and what is under way between it and the platform.
 
 import { MESSAGE_HEAD, FRAME_HEAD, UNKNOWN_LENGTH, decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
-import { effects, reason } from "./effects.mjs";
+import { Task, effects, reason } from "./effects.mjs";
 import { Wasi } from "./wasi.mjs";
 
 /** The ABI that this side speaks: mailbox.version on the other. */
@@ -39,14 +39,19 @@ export class Instance {
     this.lastBusy = 0; // background jobs when Go last ran
     /** @type {Map<number, Call>} requests without an answer */
     this.open = new Map();
-    /** @type {Map<number, (value?: unknown) => void>} stops an effect */
-    this.aborts = new Map();
+    /** @type {Map<number, Task>} effects under way */
+    this.tasks = new Map();
     /** @type {CryptoKey[]} */
     this.keys = [];
     this.wasi = new Wasi(env, starting);
     const instance = new WebAssembly.Instance(module, {
       wasi_snapshot_preview1: /** @type {any} */ (this.wasi.imports(module)),
-      worker: { log: this.#log.bind(this) },
+      worker: {
+        log: this.#log.bind(this),
+        rehearse: (/** @type {number} */ on) => {
+          this.wasi.rehearsing = on !== 0;
+        },
+      },
     });
     this.go = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
     this.memory = this.go.memory;
@@ -165,31 +170,20 @@ export class Instance {
     let ok = 1;
     /** @type {Uint8Array} */
     let result;
-    // The abort may come from another request, which must not touch this
-    // one's controller: a promise is what may cross.
-    const stop = Promise.withResolvers();
-    const controller = new AbortController();
-    stop.promise.then(() => controller.abort());
-    this.aborts.set(id, stop.resolve);
+    const task = new Task(payload, call.request, call.id === owner, call.env, this.keys);
+    this.tasks.set(id, task);
     try {
       const effect = effects[kind];
       if (!effect) throw new Error("unknown effect");
-      result = await effect({
-        payload,
-        request: call.request,
-        own: call.id === owner,
-        env: call.env,
-        keys: this.keys,
-        signal: controller.signal,
-      });
+      result = await effect(task);
     } catch (error) {
       ok = 0;
       result = encodeText(reason(error));
     }
     call.pending--;
     // An aborted effect's id may already be another's.
-    if (this.aborts.get(id) !== stop.resolve) return;
-    this.aborts.delete(id);
+    if (this.tasks.get(id) !== task) return;
+    this.tasks.delete(id);
     if (!this.#enter()) return;
     let size = 0;
     try {
@@ -213,7 +207,7 @@ export class Instance {
     this.#explain("the Go program failed", error);
     const open = [...this.open.values()];
     this.open.clear();
-    this.aborts.clear();
+    this.tasks.clear();
     for (const call of open) call.settle(null);
   }
 
@@ -271,9 +265,9 @@ export class Instance {
         return;
       }
       case 2: {
-        const abort = this.aborts.get(id);
-        this.aborts.delete(id);
-        abort?.();
+        const task = this.tasks.get(id);
+        this.tasks.delete(id);
+        task?.stop?.();
         return;
       }
     }
@@ -326,7 +320,8 @@ export class Instance {
    * @param {number} length
    */
   #log(level, at, length) {
-    const line = decodeText(new Uint8Array(this.memory.buffer, at, length).slice());
+    this.#look();
+    const line = decodeText(this.bytes.subarray(at, at + length));
     let record;
     try {
       record = JSON.parse(line);

@@ -1,10 +1,11 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"math"
+	"time"
 )
 
 // NewLogHandler returns a handler whose records reach the Worker's logs as
@@ -16,15 +17,29 @@ import (
 // The time is left out: the platform stamps every line, and its clock stands still while
 // Go runs.
 func NewLogHandler(level slog.Leveler) slog.Handler {
-	return &logHandler{level: level, make: func(h slog.Handler) slog.Handler { return h }}
+	h := &logHandler{level: level}
+	for i := range h.json {
+		h.json[i] = slog.NewJSONHandler(lineWriter(consoles[i]), &slog.HandlerOptions{Level: slog.Level(math.MinInt)})
+	}
+	return h
 }
 
-// logHandler formats a record with slog's own JSON handler, into memory. It
-// keeps what WithAttrs and WithGroup asked for as a function, because
-// the JSON handler writes to a buffer that is each record's own.
+// logHandler formats records with slog's own JSON handlers, one for each console call, so that each knows where its lines
+// go. They are made once: making one for each record took longer than all else about it.
 type logHandler struct {
 	level slog.Leveler
-	make  func(slog.Handler) slog.Handler
+	json  [4]slog.Handler
+}
+
+// consoles are the least levels of the console calls.
+var consoles = [...]slog.Level{slog.LevelError, slog.LevelWarn, slog.LevelInfo, math.MinInt32}
+
+// lineWriter takes lines of one level from a JSON handler.
+type lineWriter slog.Level
+
+func (l lineWriter) Write(line []byte) (int, error) {
+	writeLog(slog.Level(l), line[:len(line)-1]) // without its line end
+	return len(line), nil
 }
 
 func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
@@ -32,31 +47,29 @@ func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
 }
 
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
-	var line bytes.Buffer
-	json := h.make(slog.NewJSONHandler(&line, &slog.HandlerOptions{
-		Level:       slog.Level(-1 << 30),
-		ReplaceAttr: dropTime,
-	}))
-	if err := json.Handle(ctx, r); err != nil {
-		return err
+	r.Time = time.Time{} // which the JSON handler leaves out
+	for i, least := range consoles {
+		if r.Level >= least {
+			return h.json[i].Handle(ctx, r)
+		}
 	}
-	writeLog(r.Level, bytes.TrimSuffix(line.Bytes(), []byte("\n")))
 	return nil
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &logHandler{h.level, func(to slog.Handler) slog.Handler { return h.make(to).WithAttrs(attrs) }}
+	return h.with(func(json slog.Handler) slog.Handler { return json.WithAttrs(attrs) })
 }
 
 func (h *logHandler) WithGroup(name string) slog.Handler {
-	return &logHandler{h.level, func(to slog.Handler) slog.Handler { return h.make(to).WithGroup(name) }}
+	return h.with(func(json slog.Handler) slog.Handler { return json.WithGroup(name) })
 }
 
-func dropTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		return slog.Attr{}
+func (h *logHandler) with(f func(slog.Handler) slog.Handler) slog.Handler {
+	with := &logHandler{level: h.level}
+	for i := range h.json {
+		with.json[i] = f(h.json[i])
 	}
-	return a
+	return with
 }
 
 // logSink takes lines where there is no JavaScript: in native tests.

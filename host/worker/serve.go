@@ -36,6 +36,10 @@ type Options struct {
 	// Worker fails to start instead. Optional.
 	Warm func()
 
+	// Rehearsal is served while the Worker starts, before Warm, and can use
+	// effects and randomness, which are made up. Optional.
+	Rehearsal Rehearsal
+
 	// Log takes what the bridge itself has to say: panics in handlers.
 	// Optional; NewLogHandler(slog.LevelInfo).
 	Log slog.Handler
@@ -54,6 +58,16 @@ func (o Options) withDefaults() Options {
 	o.MaxBody = min(o.MaxBody, 64<<20)
 	if o.MaxMemory <= 0 {
 		o.MaxMemory = defaultMaxMemory
+	}
+	if o.Rehearsal.Handler == nil { // the bridge's own path is worth it too
+		o.Rehearsal = Rehearsal{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				w.Write([]byte(r.URL.Query().Get("a")))
+			}),
+			Request: []string{"POST", "https://localhost/?a=b", "accept", "*/*", clientIP, "192.0.2.1"},
+			Times:   1,
+		}
 	}
 	if o.Log == nil {
 		o.Log = NewLogHandler(slog.LevelInfo)

@@ -34,6 +34,7 @@ export class Wasi {
   constructor(env, starting) {
     this.env = Object.entries(env).map(([name, value]) => encodeText(`${name}=${value}\0`));
     this.starting = starting;
+    this.rehearsing = false; // whether Go has said that nothing which it draws now is kept
     /** @type {WebAssembly.Memory | undefined} */
     this.memory = undefined;
     this.seeds = 0;
@@ -147,8 +148,9 @@ export class Wasi {
 
   /**
    * While a Worker starts, the platform has no randomness. Go's runtime then
-   * gets constant bytes for the seeds of its maps, which it draws once; whoever else
-   * draws is refused, because every isolate would draw the same.
+   * gets constant bytes for the seeds of its maps, which it draws once, and a rehearsal
+   * gets zeros, as nothing that is drawn in it is kept; whoever else draws is refused, because every isolate would
+   * draw the same.
    * @param {number} at
    * @param {number} length
    */
@@ -156,6 +158,10 @@ export class Wasi {
     const bytes = new Uint8Array(this.#memory().buffer, at, length);
     if (!this.starting) {
       for (let i = 0; i < length; i += 65536) crypto.getRandomValues(bytes.subarray(i, i + 65536));
+      return OK;
+    }
+    if (this.rehearsing) {
+      bytes.fill(0);
       return OK;
     }
     if (this.seeds++ > 0) return NOTSUP;

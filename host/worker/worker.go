@@ -37,12 +37,3 @@ func theBridge() *bridge {
 	}
 	return b
 }
-
-// rehearsal is the handler of the made-up request that warms the bridge.
-type rehearsal struct{}
-
-func (rehearsal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusOK)
-	w.Write([]byte(r.URL.Query().Get("a")))
-}

@@ -150,6 +150,10 @@ test("fetch carries the request and the answer, and follows nothing", async () =
   const upstream = await listen(async (request, response) => {
     if (request.url === "/redirect") return response.writeHead(302, { Location: "/" }).end();
     if (request.url === "/gzip") return response.writeHead(200, { "Content-Encoding": "gzip" }).end(zlib.gzipSync("plain"));
+    if (request.url === "/bomb") {
+      const packed = zlib.gzipSync(Buffer.alloc((1 << 20) + 1));
+      return response.writeHead(200, { "Content-Encoding": "gzip", "Content-Length": packed.length }).end(packed);
+    }
     if (request.url === "/long") return response.end(Buffer.alloc((1 << 20) + 1));
     let body = "";
     for await (const chunk of request) body += chunk;
@@ -177,9 +181,11 @@ test("fetch carries the request and the answer, and follows nothing", async () =
     const unpacked = await ask("/gzip");
     assert.equal(await unpacked.text(), "plain");
     assert.equal(unpacked.headers.get("x-encoding"), "");
-    const long = await ask("/long");
-    assert.equal(long.status, 502);
-    assert.match(await long.text(), /request body too large/);
+    for (const path of ["/long", "/bomb"]) {
+      const long = await ask(path);
+      assert.equal(long.status, 502, path);
+      assert.match(await long.text(), /request body too large/);
+    }
   } finally {
     await upstream.stop();
   }
