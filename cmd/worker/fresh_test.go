@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"coze-token/sandbox"
 )
@@ -28,6 +29,11 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 		response.Body.Close()
 		if response.StatusCode != 200 {
 			t.Fatalf("status %d: %s", response.StatusCode, b.Output())
+		}
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.Output(), "access is open"); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("nobody is told that access is open: %s", b.Output())
+			}
 		}
 		last, _ := sb.Last()
 		for _, drawn := range []any{response.Header.Get("X-Request-ID"), last.Claims["jti"]} {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"coze-token/config"
 	"coze-token/coze"
@@ -57,7 +58,24 @@ func handler() (http.Handler, worker.Rehearsal) {
 		platform.Log.Error("the service could not be built", "error", err.Error())
 		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform), worker.Rehearsal{}
 	}
-	return v, rehearsal(*settings, platform)
+	return warning(v, settings, platform.Log), rehearsal(*settings, platform)
+}
+
+// warning says with the first request that access is open, where it is (security check 8): what is logged while the Worker starts is
+// not kept by the platform.
+func warning(h http.Handler, s *config.Settings, log *slog.Logger) http.Handler {
+	open := s.App != nil && s.IsOpen()
+	for _, app := range s.Apps {
+		open = open || app.IsOpen()
+	}
+	if !open {
+		return h
+	}
+	var once sync.Once
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() { log.Warn(service.OpenAccess) })
+		h.ServeHTTP(w, r)
+	})
 }
 
 const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
