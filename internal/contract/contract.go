@@ -136,24 +136,31 @@ var client = &http.Client{
 // do sends a request and checks what is true of every answer.
 func (s *scene) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, body)
+	a, err := s.try(method, path, body, headers...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	checkHeaders(t, a)
+	return a
+}
+
+// try sends a request. The error is the connection's.
+func (s *scene) try(method, path string, body io.Reader, headers ...string) (answer, error) {
+	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, body)
+	if err != nil {
+		return answer{}, err
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	a := answer{Response: response}
-	if a.body, err = io.ReadAll(response.Body); err != nil {
-		t.Fatal(err)
-	}
-	checkHeaders(t, a)
-	return a
+	a.body, err = io.ReadAll(response.Body)
+	return a, err
 }
 
 func (s *scene) post(t *testing.T, headers ...string) answer {
