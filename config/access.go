@@ -132,7 +132,7 @@ func (d *draft) settleAccess() {
 		d.fault("TURNSTILE_SECRET", "is set without VISITOR_SECRET, and only visitors have to pass Turnstile", "set VISITOR_SECRET, or remove it")
 	}
 	if d.isSet("OPEN_ACCESS") && d.settings.Open && (d.settings.Keys != nil || len(d.settings.Logins) > 0 || len(d.settings.VisitorSecrets) > 0) {
-		d.warn("OPEN_ACCESS", "lets anybody in for any X-User-ID, beside the callers that prove who they are", "remove it once all callers have a credential")
+		d.warn("OPEN_ACCESS", "lets anybody in without a credential, beside the callers that prove who they are", "remove it once all callers have a credential")
 	}
 }
 
