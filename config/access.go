@@ -108,30 +108,22 @@ func (d *draft) rate(v value) limit.Rate {
 
 // settleAccess completes the logins, and looks at what is between the settings.
 func (d *draft) settleAccess() {
-	switch {
-	case d.isSet("JWT_ISSUER"):
+	if d.isSet("JWT_ISSUER") {
 		d.addLogin(d.from["JWT_ISSUER"], d.login)
-	default:
+	} else {
 		for _, name := range []string{"JWT_AUDIENCE", "JWKS_URL", "JWT_SESSION_CLAIM"} {
 			if d.isSet(name) {
 				d.fault(name, "is set without JWT_ISSUER", "set JWT_ISSUER to the iss of the tokens, or remove it")
 			}
 		}
 	}
-	switch {
-	case d.isSet("CF_ACCESS_TEAM") != d.isSet("CF_ACCESS_AUD"):
-		set, missing := "CF_ACCESS_TEAM", "CF_ACCESS_AUD"
-		if d.isSet(missing) {
-			set, missing = missing, set
-		}
-		d.fault(set, "is set without "+missing, "set both, or neither")
-	case d.accessTeam != "":
+	if d.together("CF_ACCESS_TEAM", "CF_ACCESS_AUD", "set both, or neither") && d.accessTeam != "" {
 		d.addLogin("CF_ACCESS_TEAM", caller.CloudflareAccess(d.accessTeam, d.accessAudiences...))
 	}
 	if d.isSet("TURNSTILE_SECRET") && !d.isSet("VISITOR_SECRET") {
 		d.fault("TURNSTILE_SECRET", "is set without VISITOR_SECRET, and only visitors have to pass Turnstile", "set VISITOR_SECRET, or remove it")
 	}
-	if d.isSet("OPEN_ACCESS") && d.settings.Open && (d.settings.Keys != nil || len(d.settings.Logins) > 0 || len(d.settings.VisitorSecrets) > 0) {
+	if d.isSet("OPEN_ACCESS") && d.settings.Open && d.settings.knowsCallers() {
 		d.warn("OPEN_ACCESS", "lets anybody in without a credential, beside the callers that prove who they are", "remove it once all callers have a credential")
 	}
 }

@@ -143,14 +143,7 @@ func (d *draft) settleApp() {
 	}
 	for i, spare := range d.spare {
 		id, key := "KID_"+string(rune('2'+i)), "PRIVATE_KEY_"+string(rune('2'+i))
-		switch {
-		case d.isSet(id) != d.isSet(key):
-			set, missing := id, key
-			if d.isSet(key) {
-				set, missing = key, id
-			}
-			d.fault(set, "is set without "+missing, "set both, or neither")
-		case spare.key != nil:
+		if d.together(id, key, "set both, or neither") && spare.key != nil {
 			d.app.Keys = append(d.app.Keys, coze.Key{ID: spare.id, Signer: spare.key})
 		}
 	}

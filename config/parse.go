@@ -110,6 +110,18 @@ func (d *draft) warn(name, problem, remedy string) {
 // isSet says whether any variable sets the setting, rightly or wrongly.
 func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }
 
+// together says whether two settings that need each other are both set or both not, and reports the one that stands alone.
+func (d *draft) together(a, b, remedy string) bool {
+	switch {
+	case d.isSet(a) == d.isSet(b):
+		return true
+	case d.isSet(b):
+		a, b = b, a
+	}
+	d.fault(a, "is set without "+b, remedy)
+	return false
+}
+
 type state int
 
 const (

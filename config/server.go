@@ -62,11 +62,7 @@ func (d *draft) pemFile(v value, marker, kind, remedy string) string {
 }
 
 func (d *draft) settleTLS() {
-	for _, pair := range [][2]string{{"TLS_CERT_FILE", "TLS_KEY_FILE"}, {"TLS_KEY_FILE", "TLS_CERT_FILE"}} {
-		if d.isSet(pair[0]) && !d.isSet(pair[1]) {
-			d.fault(pair[0], "is set without "+pair[1], "set both for HTTPS, or neither")
-		}
-	}
+	d.together("TLS_CERT_FILE", "TLS_KEY_FILE", "set both for HTTPS, or neither")
 }
 
 func readLogLevel(d *draft, v value) {

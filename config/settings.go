@@ -1,7 +1,10 @@
 package config
 
 import (
+	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"coze-token/caller"
@@ -94,7 +97,26 @@ type AppSettings struct {
 
 // IsOpen says whether anybody gets a token, which the operator should know.
 func (a AppSettings) IsOpen() bool {
-	return a.Open || a.Keys == nil && len(a.Logins) == 0 && len(a.VisitorSecrets) == 0
+	return a.Open || !a.knowsCallers()
+}
+
+// knowsCallers says whether there is any way for a caller to be somebody.
+func (a AppSettings) knowsCallers() bool {
+	return a.Keys != nil || len(a.Logins) > 0 || len(a.VisitorSecrets) > 0
+}
+
+// All are the apps by name: the one at /, whose name is empty, if there is one, and then those of APPS in order.
+func (s *Settings) All() iter.Seq2[string, AppSettings] {
+	return func(yield func(string, AppSettings) bool) {
+		if s.App != nil && !yield("", s.AppSettings) {
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.Apps)) {
+			if !yield(name, s.Apps[name]) {
+				return
+			}
+		}
+	}
 }
 
 // Options say what the host can do.

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"coze-token/caller"
@@ -25,8 +24,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	case r.Method != http.MethodPost:
 		return methodNotAllowed("POST")
 	case g.Misconfigured != nil:
-		x.err = errors.New(g.Misconfigured.Detail)
-		return misconfigured(g.Misconfigured)
+		return g.misconfigured(x)
 	case verdict == origin.ByWildcard:
 		// Such a page has no part in the visitor's cookie: it is not read, and, as for a page of another site, none is
 		// set, which would take the visitor's own away.

@@ -74,8 +74,9 @@ func (g *gate) refuse(h http.Header, x *exchange, err error) answer {
 	return a
 }
 
-func misconfigured(m *Misconfigured) answer {
-	return fail(http.StatusInternalServerError, "misconfigured", m.Problem, m.Remedy)
+func (g *gate) misconfigured(x *exchange) answer {
+	x.err = errors.New(g.Misconfigured.Detail)
+	return fail(http.StatusInternalServerError, "misconfigured", g.Misconfigured.Problem, g.Misconfigured.Remedy)
 }
 
 func internalError() answer {

@@ -15,7 +15,6 @@ package gate
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -160,14 +159,13 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 			return methodNotAllowed("GET, HEAD")
 		}
 		if path == "/readyz" && g.Misconfigured != nil {
-			x.err = errors.New(g.Misconfigured.Detail)
-			return misconfigured(g.Misconfigured)
+			return g.misconfigured(x)
 		}
 		return answer{status: http.StatusOK, body: health{"ok"}}
 	default:
 		name, ok := appName(path)
 		app, served := g.Apps[name]
-		if !ok || !served && g.Misconfigured == nil || name != "" && !served {
+		if !ok || !served && (name != "" || g.Misconfigured == nil) {
 			return notFound()
 		}
 		x.token, x.app = true, name

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -150,4 +152,10 @@ func (s *shared) fault(ctx context.Context, err error) {
 		s.log.Warn("the shared counter of requests does not work; this process counts alone",
 			slog.String("limit", s.name), slog.String("error", err.Error()))
 	}
+}
+
+// HashKey is a key as counters outside of the process should keep it: it tells neither an address nor a session.
+func HashKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:16])
 }

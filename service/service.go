@@ -99,23 +99,12 @@ func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // service was built with stays: the size of its memory, its budget, its store. After an error the old settings stay.
 func (v *Service) Use(s *config.Settings) error {
 	apps := map[string]gate.App{}
-	add := func(name string, a config.AppSettings) error {
+	for name, a := range s.All() {
 		built, err := v.app(name, a)
 		if err != nil {
 			return fmt.Errorf("app %q: %w", name, err)
 		}
 		apps[name] = built
-		return nil
-	}
-	if s.App != nil {
-		if err := add("", s.AppSettings); err != nil {
-			return err
-		}
-	}
-	for name, a := range s.Apps {
-		if err := add(name, a); err != nil {
-			return err
-		}
 	}
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.AddressRate, s.Proxies
@@ -145,7 +134,6 @@ func Grant(a config.AppSettings) coze.Grant {
 // request, until it is mended.
 func Misconfigured(faults config.Faults, p Platform) http.Handler {
 	return gate.New(gate.Options{
-		Apps: map[string]gate.App{"": {}},
 		Misconfigured: &gate.Misconfigured{
 			Problem: "settings are missing or wrong: " + strings.Join(faults.Names(), ", "),
 			Remedy:  p.Remedy,

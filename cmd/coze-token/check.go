@@ -5,9 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -94,11 +92,8 @@ func (c *checkup) check(file, name string, offline bool) {
 		c.app("/"+name, app, settings.Timeout, offline)
 		return
 	}
-	if settings.App != nil {
-		c.app("/", settings.AppSettings, settings.Timeout, offline)
-	}
-	for _, name := range slices.Sorted(maps.Keys(settings.Apps)) {
-		c.app("/"+name, settings.Apps[name], settings.Timeout, offline)
+	for name, app := range settings.All() {
+		c.app("/"+name, app, settings.Timeout, offline)
 	}
 }
 

@@ -81,11 +81,7 @@ func (d *demo) serve(p *process) error {
 	}
 	url := "http://" + listener.Addr().String() + "/"
 	served := make(chan error, 1)
-	go func() {
-		inner := *p
-		inner.ctx = ctx
-		served <- inner.serveOn(listener, settings, handler, nil, log)
-	}()
+	go func() { served <- serveOn(ctx, listener, settings, handler, nil, log) }()
 
 	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
 key were made a moment ago, and the tokens open nothing else.

@@ -56,16 +56,10 @@ func (p *process) reload(ctx context.Context, v *service.Service, from *source, 
 // keysOf names the keys in use, to compare them with what was meant.
 func keysOf(s *config.Settings) map[string][]string {
 	keys := map[string][]string{}
-	add := func(app string, a config.AppSettings) {
+	for name, a := range s.All() {
 		for _, key := range a.App.Keys {
-			keys[app] = append(keys[app], key.String())
+			keys["/"+name] = append(keys["/"+name], key.String())
 		}
-	}
-	if s.App != nil {
-		add("/", s.AppSettings)
-	}
-	for name, a := range s.Apps {
-		add("/"+name, a)
 	}
 	return keys
 }

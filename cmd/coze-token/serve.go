@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"time"
 
 	"coze-token/config"
@@ -109,7 +107,7 @@ func (p *process) serve(file string) int {
 		defer close(reloaded)
 		p.reload(ctx, handler, from, log, reopen)
 	}()
-	err = p.serveOn(listener, settings, handler, certificate, log)
+	err = serveOn(p.ctx, listener, settings, handler, certificate, log)
 	stop()
 	<-reloaded
 	if err != nil {
@@ -119,8 +117,8 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-func (p *process) serveOn(l net.Listener, s *config.Settings, v *service.Service, certificate *tls.Certificate, log *slog.Logger) error {
-	return native.Serve(p.ctx, l, v, native.Options{
+func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate *tls.Certificate, log *slog.Logger) error {
+	return native.Serve(ctx, l, v, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,
 		Log:            log,
@@ -148,7 +146,8 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 	if s.TLSCertFile != "" {
 		scheme = "https"
 	}
-	say := func(path string, a config.AppSettings) {
+	for name, a := range s.All() {
+		path := "/" + name
 		endpoint, _ := a.App.TokenURL() // config has made sure that there is one
 		log.Info("serving",
 			"url", fmt.Sprintf("%s://%s%s", scheme, address, path),
@@ -161,11 +160,5 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 		if a.IsOpen() {
 			log.Warn(service.OpenAccess, "path", path)
 		}
-	}
-	if s.App != nil {
-		say("/", s.AppSettings)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Apps)) {
-		say("/"+name, s.Apps[name])
 	}
 }

@@ -64,8 +64,8 @@ func handler() (http.Handler, worker.Rehearsal) {
 // warning says with the first request that access is open, where it is (security check 8): what is logged while the Worker starts is
 // not kept by the platform.
 func warning(h http.Handler, s *config.Settings, log *slog.Logger) http.Handler {
-	open := s.App != nil && s.IsOpen()
-	for _, app := range s.Apps {
+	open := false
+	for _, app := range s.All() {
 		open = open || app.IsOpen()
 	}
 	if !open {

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 
 	"coze-token/config"
@@ -37,7 +35,6 @@ func share(s *config.Settings, p *service.Platform) {
 type counter worker.RateLimit
 
 func (c counter) Allow(ctx context.Context, key string, _ limit.Rate) (limit.Decision, error) {
-	sum := sha256.Sum256([]byte(key))
-	ok, err := worker.RateLimit(c).Allow(ctx, hex.EncodeToString(sum[:16]))
+	ok, err := worker.RateLimit(c).Allow(ctx, limit.HashKey(key))
 	return limit.Decision{OK: ok, Remaining: limit.Unknown}, err
 }

@@ -2,8 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 
 	"coze-token/limit"
 )
@@ -14,7 +12,6 @@ func (s *Store) Counter() limit.Counter { return counter{s} }
 type counter struct{ store *Store }
 
 func (c counter) Allow(ctx context.Context, key string, rate limit.Rate) (limit.Decision, error) {
-	sum := sha256.Sum256([]byte(key))
-	ok, remaining, retryAfter, err := c.store.Allow(ctx, hex.EncodeToString(sum[:16]), rate.Requests, rate.Per)
+	ok, remaining, retryAfter, err := c.store.Allow(ctx, limit.HashKey(key), rate.Requests, rate.Per)
 	return limit.Decision{OK: ok, Remaining: remaining, RetryAfter: retryAfter}, err
 }
