@@ -65,6 +65,26 @@ func New(o Options) (*Authenticator, error) {
 // IsOpen says whether anybody gets a token without a credential, which the operator should know (security check 8).
 func (a *Authenticator) IsOpen() bool { return a.open }
 
+// Key says who sends the request, if it is somebody with an API key that is known. It costs next to nothing and waits for
+// nothing, so it may come before limits per address, where Authenticate comes after them: a key cannot be guessed, so the
+// limit is not needed against that.
+func (a *Authenticator) Key(r *http.Request) (c Caller, known bool) {
+	if a.keys == nil {
+		return Caller{}, false
+	}
+	credential, present, e := a.sent(r.Header)
+	if e != nil || !present {
+		return Caller{}, false
+	}
+	k := a.keys.find(credential)
+	if k == nil {
+		return Caller{}, false
+	}
+	c = k.caller()
+	c.reserved = a.reserved
+	return c, true
+}
+
 // Authenticate says who sends the request. It reads headers, and nothing else. The error, if there is one, is an [*Error].
 //
 // It may wait: for a login's keys, or for Turnstile, 6 s at most. ctx ends the wait, and not the fetch of keys, which

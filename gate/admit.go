@@ -36,21 +36,24 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	if address.IsValid() {
 		x.address = address.String()
 	}
-	var key string
-	tightest := limit.Decision{OK: true}
-	if g.Limits.Addresses != nil {
-		key = limit.Key(address)
-		if tightest = g.Limits.Addresses.Allow(r.Context(), key, g.Limits.AddressRate); !tightest.OK {
-			tightest.WriteHeader(h)
-			return rateLimited(x, tightest)
-		}
-	}
-
 	callers := app.Callers
 	if callers == nil {
 		callers = g.open
 	}
-	who, err := callers.Authenticate(r.Context(), r)
+	// Who has an API key is not counted by address, nor kept out by what others at that address did.
+	who, known := callers.Key(r)
+	tightest := limit.Decision{OK: true}
+	if !known && g.Limits.Addresses != nil {
+		tightest = g.Limits.Addresses.Allow(r.Context(), limit.Key(address), g.Limits.AddressRate)
+		if !tightest.OK {
+			tightest.WriteHeader(h)
+			return rateLimited(x, tightest)
+		}
+	}
+	var err error
+	if !known {
+		who, err = callers.Authenticate(r.Context(), r)
+	}
 	if err == nil {
 		x.caller = who
 		introduce(h, who)
@@ -59,10 +62,6 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	if err != nil {
 		tightest.WriteHeader(h)
 		return g.refuse(h, x, err)
-	}
-	if who.Mode == caller.ModeKey && g.Limits.Addresses != nil {
-		g.Limits.Addresses.Return(r.Context(), key, g.Limits.AddressRate)
-		tightest = limit.Decision{OK: true}
 	}
 	return g.token(w, r, x, app, tightest)
 }

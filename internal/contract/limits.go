@@ -15,12 +15,12 @@ import (
 func testLimits(t *testing.T, b Build) {
 	s := raise(t)
 	idp := newProvider(t)
-	first, second := newKey(), newKey()
+	first, second, third := newKey(), newKey(), newKey()
 	apps := map[string]any{"shop": map[string]any{
 		"client_id": s.settings["CLIENT_ID"], "kid": s.settings["KID"], "private_key": s.settings["PRIVATE_KEY"], "rate_limit_caller": 2,
 	}}
 	s.serve(t, b, map[string]string{
-		"API_KEYS":           "first=" + first + "\nsecond=" + caller.HashKey(second),
+		"API_KEYS":           "first=" + first + "\nsecond=" + caller.HashKey(second) + "\nthird=" + third,
 		"JWT_ISSUER":         idp.url,
 		"JWT_AUDIENCE":       "web",
 		"JWKS_URL":           idp.url + "/keys",
@@ -102,6 +102,7 @@ func testLimits(t *testing.T, b Build) {
 		refuse("address", "5", "/", "Origin", exact)
 		refuse("address", "5", "/", with(user, "")...)
 		refuse("address", "5", "/", with(newKey(), "")...) // guesses are over, too
+		pass("/", with(third, "")...)                      // a good key is not: it pays for nothing that others did there
 		if a := s.do(t, "OPTIONS", "/", nil, "Origin", exact, "Access-Control-Request-Method", "POST"); a.StatusCode != 204 {
 			t.Errorf("a preflight: status %d", a.StatusCode)
 		}
