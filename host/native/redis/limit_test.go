@@ -5,6 +5,7 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,27 +68,33 @@ func TestAllow(t *testing.T) {
 func TestAllowRefills(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	s := open(t, server.URL)
-	count := func() (n int) {
+	const each = 500 * time.Millisecond // is how long it takes until there is room for one more
+	began := time.Now()
+	total := 0
+	// use asks until it is refused. However long that and the sleeps take here: at least that much has come back, and at most this.
+	use := func(least int) {
+		t.Helper()
 		for {
 			allowed, _, _, err := s.Allow(t.Context(), "a", 4, 2*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !allowed {
-				return n
+				break
 			}
-			n++
+			total++
+		}
+		if most := 4 + int(time.Since(began)/each); total < least || total > most {
+			t.Errorf("%d in %v, not %d to %d", total, time.Since(began), least, most)
 		}
 	}
-	if n := count(); n != 4 {
-		t.Fatalf("%d at once", n)
-	}
+	use(4)
 	time.Sleep(1100 * time.Millisecond)
-	if n := count(); n != 2 {
-		t.Errorf("%d after half a period", n)
-	}
+	use(6)
 	time.Sleep(3 * time.Second)
-	if n := count(); n != 4 {
+	before := total
+	use(10)
+	if n := total - before; n < 4 || n > 4+int((time.Since(began)-4100*time.Millisecond)/each) {
 		t.Errorf("%d after a pause", n)
 	}
 }
@@ -133,13 +140,13 @@ func TestAllowWithoutAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Hang()
-	if d, err := allow(); !errors.Is(err, context.DeadlineExceeded) || d > 300*time.Millisecond {
+	if d, err := allow(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, %v", d, err)
 	}
-	slow := 0
+	var mu sync.Mutex
+	var waits []time.Duration
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		var all sync.WaitGroup
-		var waited atomic.Int64
 		for range 4 {
 			all.Go(func() {
 				d, err := allow()
@@ -147,18 +154,17 @@ func TestAllowWithoutAServer(t *testing.T) {
 					t.Error("a server that hangs has answered")
 				}
 				if !errors.Is(err, redis.ErrResting) {
-					waited.Add(1)
-				}
-				if d > 300*time.Millisecond {
-					t.Errorf("waited %v", d)
+					mu.Lock()
+					defer mu.Unlock()
+					waits = append(waits, d)
 				}
 			})
 		}
 		all.Wait()
-		slow += int(waited.Load())
 	}
-	if slow < 1 || slow > 2 {
-		t.Errorf("%d calls in 4 s waited for a server that hangs", slow)
+	// The time-out is 100 ms, and what a busy machine adds it does not add each time.
+	if n := len(waits); n < 1 || n > 2 || slices.Min(waits) > 300*time.Millisecond {
+		t.Errorf("within 4 s, calls waited %v for a server that hangs", waits)
 	}
 	server.GoOn()
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {

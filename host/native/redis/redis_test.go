@@ -241,14 +241,18 @@ func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
 		}
 	}
 	server.Hang()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	if ok, err := first.Claim(ctx, "x", time.Minute); ok || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v, %v", ok, err)
+	quickest := time.Hour // of three: what a busy machine adds it does not add each time
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		began := time.Now()
+		if ok, err := first.Claim(ctx, "x", time.Minute); ok || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v", ok, err)
+		}
+		quickest = min(quickest, time.Since(began))
+		cancel()
 	}
-	if d := time.Since(began); d > 300*time.Millisecond {
-		t.Errorf("waited %v for a server that hangs", d)
+	if quickest > 300*time.Millisecond {
+		t.Errorf("waited %v for a server that hangs", quickest)
 	}
 	server.GoOn()
 	time.Sleep(100 * time.Millisecond)
