@@ -180,7 +180,7 @@ const main :Workerd.Worker = (
  * @param {number} ms
  * @returns {Promise<T>}
  */
-export async function eventually(ask, ms = 5000) {
+export async function eventually(ask, ms = 20_000) {
   const end = Date.now() + ms;
   for (;;) {
     const got = await ask();
