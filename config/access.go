@@ -11,15 +11,22 @@ import (
 	"coze-token/origin"
 )
 
-// list takes a list apart at its commas.
-func list(v value) []string {
+// list takes a list apart at its commas. Who writes one with nothing in it means something else than not to set it.
+func (d *draft) list(v value) []string {
 	var items []string
 	for item := range strings.SplitSeq(v.text.Reveal(), ",") {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}
 	}
+	if items == nil {
+		d.empty(v)
+	}
 	return items
+}
+
+func (d *draft) empty(v value) {
+	d.fault(v.name, "is a list with nothing in it", "say what is in it, or remove it")
 }
 
 // blame reports the faults that a package of its own found in a setting.
@@ -51,6 +58,9 @@ func readLogins(d *draft, v value) {
 	if err := decoder.Decode(&logins); err != nil || decoder.More() {
 		d.fault(v.name, "is not a JSON list of logins", `use [{"issuer": "https://login.example.com", "audiences": ["my-page"]}], with no members but those that the documentation lists`)
 		return
+	}
+	if len(logins) == 0 { // [] and null
+		d.empty(v)
 	}
 	for _, o := range logins {
 		d.addLogin(v.name, o)
@@ -94,6 +104,9 @@ func readOrigins(d *draft, v value) {
 	for _, f := range faults {
 		d.fault(v.name, f.Problem, f.Remedy)
 	}
+	if len(faults) == 0 && set.Empty() {
+		d.empty(v)
+	}
 	d.settings.Origins = set
 }
 
@@ -109,7 +122,10 @@ func (d *draft) rate(v value) limit.Rate {
 // settleAccess completes the logins, and looks at what is between the settings.
 func (d *draft) settleAccess() {
 	if d.isSet("JWT_ISSUER") {
-		d.addLogin(d.from["JWT_ISSUER"], d.login)
+		const remedy = "set JWT_AUDIENCE to the client id (or API identifier) that the provider writes into aud, so that no token for another service is taken"
+		if d.together("JWT_ISSUER", "JWT_AUDIENCE", remedy) && d.login.Audiences != nil {
+			d.addLogin(d.from["JWT_ISSUER"], d.login)
+		}
 	} else {
 		for _, name := range []string{"JWT_AUDIENCE", "JWKS_URL", "JWT_SESSION_CLAIM"} {
 			if d.isSet(name) {
@@ -117,7 +133,7 @@ func (d *draft) settleAccess() {
 			}
 		}
 	}
-	if d.together("CF_ACCESS_TEAM", "CF_ACCESS_AUD", "set both, or neither") && d.accessTeam != "" {
+	if d.together("CF_ACCESS_TEAM", "CF_ACCESS_AUD", "set both, or neither") && d.accessTeam != "" && d.accessAudiences != nil {
 		d.addLogin("CF_ACCESS_TEAM", caller.CloudflareAccess(d.accessTeam, d.accessAudiences...))
 	}
 	if d.isSet("TURNSTILE_SECRET") && !d.isSet("VISITOR_SECRET") {

@@ -13,7 +13,9 @@ import (
 )
 
 // An app of APPS takes the settings of the table that an app can have, by their names in lower case. So APPS has no
-// grammar of its own: each app is read as an environment, by the same parsers and with the same messages.
+// grammar of its own: each app is read as an environment, by the same parsers and with the same messages. One thing
+// differs. Platforms pass "not set" as an empty variable; in a file nobody has to write an empty member, and who empties a
+// list of callers means that nobody is let in, and not everybody.
 
 // maxApps bounds what one service is set up for. It is a bound on mistakes, not on use.
 const maxApps = 1000
@@ -91,6 +93,8 @@ func (d *draft) members(variable, app string, members map[string]json.RawMessage
 			d.fault(where, "has a member "+quoted(member)+", which no app has", "the members are: "+strings.Join(d.appMembers(), ", "))
 		case !ok:
 			d.fault(where+"."+member, "is of a type that is no setting's", "write a text, a number, true or false, a list of texts, or, for scope, an object and for logins a list of them")
+		case blank(text):
+			d.fault(where+"."+member, "is empty", "write what it is to be, or remove it")
 		default:
 			env[name] = text
 		}
@@ -98,7 +102,7 @@ func (d *draft) members(variable, app string, members map[string]json.RawMessage
 	return env
 }
 
-// memberAsText writes a member as the environment would have it.
+// memberAsText writes a member as the environment would have it. null, [] and "" are empty.
 func memberAsText(raw json.RawMessage) (string, bool) {
 	var text string
 	var number json.Number
@@ -107,7 +111,7 @@ func memberAsText(raw json.RawMessage) (string, bool) {
 	var objects []map[string]json.RawMessage
 	switch {
 	case string(raw) == "null":
-		return "", false
+		return "", true
 	case json.Unmarshal(raw, &text) == nil:
 		return text, true
 	case json.Unmarshal(raw, &number) == nil:
@@ -158,19 +162,20 @@ func (d *draft) settleApps(env map[string]string) {
 		inner.settleApp()
 		inner.settleSession()
 		inner.settleAccess()
+		where := d.from["APPS"] + "." + name + "."
 		for _, f := range inner.faults {
-			f.Name = "APPS." + name + "." + strings.ToLower(f.Name)
+			f.Name = where + strings.ToLower(f.Name)
 			d.faults = append(d.faults, f)
 		}
 		for _, w := range inner.warnings {
-			w.Name = "APPS." + name + "." + strings.ToLower(w.Name)
+			w.Name = where + strings.ToLower(w.Name)
 			d.warnings = append(d.warnings, w)
 		}
 		if d.settings.Apps == nil {
 			d.settings.Apps = map[string]AppSettings{}
 		}
 		d.settings.Apps[name] = inner.settings.AppSettings
-		d.minTTLFits("APPS."+name+".token_duration", inner.settings.Duration)
+		d.minTTLFits(where+"token_duration", inner.settings.Duration)
 	}
 }
 

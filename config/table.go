@@ -205,7 +205,7 @@ var Table = []Setting{
 		Name: "JWT_AUDIENCE", App: shared, Group: groupAccess,
 		English: "The values of `aud` that are meant for this service, separated by commas; usually the client id of your page. Required with `JWT_ISSUER`.",
 		Chinese: "哪些 `aud` 是发给本服务的，用逗号分隔，通常是页面的客户端 ID。设置 `JWT_ISSUER` 时必填。",
-		read:    func(d *draft, v value) { d.login.Audiences = list(v) },
+		read:    func(d *draft, v value) { d.login.Audiences = d.list(v) },
 	},
 	{
 		Name: "JWKS_URL", App: shared, Group: groupAccess,
@@ -235,7 +235,7 @@ var Table = []Setting{
 		Name: "CF_ACCESS_AUD", App: shared, Group: groupAccess,
 		English: "The AUD tags of the Access applications, separated by commas.",
 		Chinese: "Access 应用的 AUD 标签，用逗号分隔。",
-		read:    func(d *draft, v value) { d.accessAudiences = list(v) },
+		read:    func(d *draft, v value) { d.accessAudiences = d.list(v) },
 	},
 	{
 		Name: "VISITOR_SECRET", App: shared, Group: groupAccess, Secret: true,

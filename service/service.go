@@ -50,7 +50,7 @@ type Service struct {
 	current  atomic.Pointer[http.Handler]
 }
 
-// OpenAccess is what an operator is told at every start while [config.AppSettings.IsOpen] (security check 8).
+// OpenAccess is what an operator is told at every start and reload while [config.AppSettings.IsOpen] (security check 8).
 const OpenAccess = "access is open: whoever reaches this address gets a token for any X-User-ID; set API_KEYS, JWT_ISSUER or VISITOR_SECRET to close it, " +
 	"or let only your own backend reach it"
 

@@ -50,6 +50,11 @@ func (p *process) reload(ctx context.Context, v *service.Service, from *source, 
 			continue
 		}
 		log.Info("the settings were read again", "keys", keysOf(settings))
+		for name, a := range settings.All() {
+			if a.IsOpen() {
+				log.Warn(service.OpenAccess, "path", "/"+name)
+			}
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"coze-token/caller"
+	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/sandbox"
 )
@@ -48,17 +50,7 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(kid, key string) {
-		text, err := json.Marshal(map[string]any{"shop": map[string]string{"client_id": settings["CLIENT_ID"], "kid": kid, "private_key": key}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Replaced in one step, as secret managers do.
-		if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(file+".new", file); err != nil {
-			t.Fatal(err)
-		}
+		writeApps(t, file, map[string]any{"shop": map[string]string{"client_id": settings["CLIENT_ID"], "kid": kid, "private_key": key}})
 	}
 	write(settings["KID"], settings["PRIVATE_KEY"])
 
@@ -117,5 +109,54 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 	}
 	if info, err := os.Stat(audit); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the audit file is %v", info.Mode())
+	}
+}
+
+// Who empties a list of callers does not open the service by it; and who opens it is told.
+func TestReloadAndOpenAccess(t *testing.T) {
+	pollInterval = 50 * time.Millisecond
+	t.Cleanup(func() { pollInterval = 10 * time.Second })
+	_, environ := startSandboxServer(t)
+	settings := config.Environ(environ)
+	file := filepath.Join(t.TempDir(), "apps.json")
+	write := func(members map[string]any) {
+		for _, setting := range []string{"CLIENT_ID", "KID", "PRIVATE_KEY"} {
+			members[strings.ToLower(setting)] = settings[setting]
+		}
+		writeApps(t, file, map[string]any{"shop": members})
+	}
+	write(map[string]any{"api_keys": []string{"shop=" + caller.NewKey()}})
+
+	var log logBuffer
+	url := serve(t, &log, "LISTEN=127.0.0.1:0", "APPS_FILE="+file, "AUDIENCE="+settings["AUDIENCE"], "TOKEN_ENDPOINT="+settings["TOKEN_ENDPOINT"])
+	isOpen := func() bool {
+		_, err := post(context.Background(), url, "user-1")
+		return err == nil
+	}
+	if isOpen() || strings.Contains(log.String(), "access is open") {
+		t.Fatal("it was open from the start")
+	}
+	write(map[string]any{"api_keys": []string{}})
+	eventually(t, "the empty list is complained of", func() bool { return strings.Contains(log.String(), "APPS_FILE.shop.api_keys: is empty") })
+	if isOpen() {
+		t.Error("an empty list of keys let everybody in")
+	}
+	write(map[string]any{"open_access": true})
+	eventually(t, "it is open", isOpen)
+	eventually(t, "that is warned of", func() bool { return strings.Contains(log.String(), "access is open") })
+}
+
+// writeApps replaces a file of apps in one step, as secret managers do.
+func writeApps(t *testing.T, file string, apps map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(apps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
 	}
 }
