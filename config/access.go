@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"coze-token/caller"
@@ -119,6 +120,11 @@ func (d *draft) rate(v value) limit.Rate {
 	return rate
 }
 
+func readOpenAccess(d *draft, v value) {
+	word := d.choice(v, on, off)
+	d.settings.Open, d.closed = word == on, word == off && d.isSet("OPEN_ACCESS")
+}
+
 // settleAccess completes the logins, and looks at what is between the settings.
 func (d *draft) settleAccess() {
 	if d.isSet("JWT_ISSUER") {
@@ -139,7 +145,10 @@ func (d *draft) settleAccess() {
 	if d.isSet("TURNSTILE_SECRET") && !d.isSet("VISITOR_SECRET") {
 		d.fault("TURNSTILE_SECRET", "is set without VISITOR_SECRET, and only visitors have to pass Turnstile", "set VISITOR_SECRET, or remove it")
 	}
-	if d.isSet("OPEN_ACCESS") && d.settings.Open && d.settings.knowsCallers() {
+	switch ways := []string{"API_KEYS", "JWT_ISSUER", "LOGINS", "CF_ACCESS_TEAM", "VISITOR_SECRET"}; {
+	case d.closed && d.settings.App != nil && !slices.ContainsFunc(ways, d.isSet):
+		d.fault("OPEN_ACCESS", "is off, and nobody else is let in", "set API_KEYS, JWT_ISSUER, LOGINS, CF_ACCESS_TEAM or VISITOR_SECRET, or set it to on")
+	case d.settings.Open && d.settings.knowsCallers():
 		d.warn("OPEN_ACCESS", "lets anybody in without a credential, beside the callers that prove who they are", "remove it once all callers have a credential")
 	}
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"coze-token/config"
@@ -35,3 +36,73 @@ func TestEmptyLists(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+// An app that says anything of who may ask has its own callers and none of the service's. Otherwise its issuer would be
+// believed under another's keys, and visitors would come in beside its API keys.
+func TestCallersAreInheritedAsAWhole(t *testing.T) {
+	env := with("JWT_ISSUER", "https://a.example", "JWT_AUDIENCE", "web", "JWKS_URL", "https://a.example/keys", "API_KEYS", "crm="+aKey,
+		"VISITOR_SECRET", aSecret, "TURNSTILE_SECRET", "0x4AAA", "OPEN_ACCESS", "on", "ALLOWED_ORIGINS", "https://www.example.com")
+	has := func(members map[string]any) string {
+		o := config.Options{ReadFile: files(map[string]string{"/secret": aSecret})}
+		env["APPS"] = apps(t, "shop", members)
+		s, _ := mustParse(t, env, o)
+		shop := s.Apps["shop"]
+		var what []string
+		for _, l := range shop.Logins {
+			what = append(what, "login "+l.Issuer+" "+l.JWKSURL)
+		}
+		if shop.Keys != nil {
+			what = append(what, "keys")
+		}
+		if shop.VisitorSecrets != nil {
+			what = append(what, "visitors")
+		}
+		if shop.TurnstileSecret.Reveal() != "" {
+			what = append(what, "turnstile")
+		}
+		if shop.Open {
+			what = append(what, "open")
+		}
+		if !shop.Origins.Match("https://www.example.com") {
+			t.Error("the origins are not inherited")
+		}
+		return strings.Join(what, ", ")
+	}
+	for name, c := range map[string]struct {
+		members map[string]any
+		want    string
+	}{
+		"nothing":           {map[string]any{"rate_limit_app": 5}, "login https://a.example https://a.example/keys, keys, visitors, turnstile, open"},
+		"another issuer":    {map[string]any{"jwt_issuer": "https://b.example", "jwt_audience": "web"}, "login https://b.example "},
+		"keys":              {map[string]any{"api_keys": "shop=" + aKey}, "keys"},
+		"visitors":          {map[string]any{"visitor_secret": aSecret}, "visitors"},
+		"visitors, in file": {map[string]any{"visitor_secret_file": "/secret"}, "visitors"},
+		"open":              {map[string]any{"open_access": true}, "open"},
+	} {
+		if got := has(c.members); got != c.want {
+			t.Errorf("an app that says %s of its callers has %q, want %q", name, got, c.want)
+		}
+	}
+	env["APPS"] = apps(t, "shop", map[string]any{"jwt_issuer": "https://b.example"})
+	checkFaults(t, faultsOf(t, env, native), "APPS.shop.jwt_issuer: is set without JWT_AUDIENCE")
+	env["APPS"] = apps(t, "shop", map[string]any{"open_access": false})
+	checkFaults(t, faultsOf(t, env, native), "APPS.shop.open_access: is off, and nobody else is let in")
+}
+
+// What is off is not on for lack of anything else.
+func TestOpenAccessOff(t *testing.T) {
+	checkFaults(t, faultsOf(t, with("OPEN_ACCESS", "off"), native), "OPEN_ACCESS: is off, and nobody else is let in")
+	checkFaults(t, faultsOf(t, with("OPEN_ACCESS", "off", "API_KEYS", "crm=short"), native), "API_KEYS: ")
+	checkFaults(t, faultsOf(t, with("OPEN_ACCESS", "maybe"), native), "OPEN_ACCESS: which is not one of its values")
+	mustParse(t, with("OPEN_ACCESS", "off", "API_KEYS", "crm="+aKey), native)
+	env := with("OPEN_ACCESS", "off", "APPS", apps(t, "shop", map[string]any{"api_keys": "crm=" + aKey}))
+	for name := range with() {
+		delete(env, name) // there is no app at /
+	}
+	mustParse(t, env, native)
+}
+
+const (
+	aKey    = "ctk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+	aSecret = "0123456789abcdef0123456789abcdef"
+)

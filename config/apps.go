@@ -179,17 +179,21 @@ func (d *draft) settleApps(env map[string]string) {
 	}
 }
 
-// inherit lays an app's members over what it shares with the service. An app that says anything about its region takes nothing of
-// the service's region, for a mixture of two is never meant.
+// inherit lays an app's members over what it shares with the service.
 func (d *draft) inherit(members, env map[string]string) map[string]string {
+	sets := func(s *Setting) bool {
+		return slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(members[name]) })
+	}
+	apart := map[appScope]bool{service: true, own: true}
+	for i := range Table {
+		if s := &Table[i]; s.App != shared && sets(s) {
+			apart[s.App] = true
+		}
+	}
 	merged := maps.Clone(members)
-	region := slices.ContainsFunc(regionSettings, func(name string) bool { return !blank(members[name]) })
 	for i := range Table {
 		s := &Table[i]
-		if s.App != shared || region && slices.Contains(regionSettings, s.Name) {
-			continue
-		}
-		if slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(members[name]) }) {
+		if apart[s.App] || sets(s) {
 			continue
 		}
 		for _, name := range s.Names() {
@@ -200,8 +204,6 @@ func (d *draft) inherit(members, env map[string]string) map[string]string {
 	}
 	return merged
 }
-
-var regionSettings = []string{"COZE_REGION", "AUDIENCE", "TOKEN_ENDPOINT"}
 
 // readBots makes the scope that Coze documents for a channel app's tokens.
 func readBots(d *draft, v value) {

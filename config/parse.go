@@ -79,6 +79,7 @@ type draft struct {
 	login           caller.LoginOptions // of JWT_ISSUER and what belongs to it
 	accessTeam      string
 	accessAudiences []string
+	closed          bool // OPEN_ACCESS says so
 	proxies         value
 	proxyHeader     value
 	apps            map[string]map[string]string // :: name → what is set for it

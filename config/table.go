@@ -41,8 +41,13 @@ type appScope int
 
 const (
 	service appScope = iota // one for the whole service
-	shared                  // an app that does not set it has the service's
 	own                     // an app that does not set it has none
+	shared                  // an app that does not set it has the service's
+
+	// As shared, but together: an app that sets one of them has nothing of the service's for the others. Half of one region and
+	// half of another is never meant; nor is a way to be let in that the app's own list of ways does not have.
+	sharedRegion
+	sharedCallers
 )
 
 // A Fallback is another name of a setting. File says that it names a file with the value.
@@ -145,19 +150,19 @@ var Table = []Setting{
 		read:    readApps,
 	},
 	{
-		Name: "COZE_REGION", App: shared, Group: groupRegion,
+		Name: "COZE_REGION", App: sharedRegion, Group: groupRegion,
 		English: "`cn` (coze.cn) or `com` (coze.com). Sets `AUDIENCE` and `TOKEN_ENDPOINT` together. Not set: what those two say, otherwise `cn`.",
 		Chinese: "`cn`（coze.cn）或 `com`（coze.com），同时决定 `AUDIENCE` 和 `TOKEN_ENDPOINT`。不设置时由这两项推断，都没有则为 `cn`。",
 		read:    readRegion,
 	},
 	{
-		Name: "AUDIENCE", App: shared, Group: groupRegion, Default: coze.China.Audience,
+		Name: "AUDIENCE", App: sharedRegion, Group: groupRegion, Default: coze.China.Audience,
 		English: "The bare host of Coze's API, without scheme, port or path. Needed only behind a proxy. The default follows `COZE_REGION` and `TOKEN_ENDPOINT`.",
 		Chinese: "扣子 API 的域名，不带协议、端口和路径。只有经过代理访问时才需要设置。默认值随 `COZE_REGION` 和 `TOKEN_ENDPOINT` 而定。",
 		read:    readAudience,
 	},
 	{
-		Name: "TOKEN_ENDPOINT", App: shared, Group: groupRegion, Default: coze.China.Endpoint,
+		Name: "TOKEN_ENDPOINT", App: sharedRegion, Group: groupRegion, Default: coze.China.Endpoint,
 		Fallbacks: []Fallback{{Name: baseName}},
 		English: "The URL of the token endpoint: `https`, or `http` to this machine itself (the sandbox). The default follows `COZE_REGION` and `AUDIENCE`. " +
 			"`COZE_API_BASE` has only what stands before `" + coze.TokenPath + "`.",
@@ -190,70 +195,70 @@ var Table = []Setting{
 		read:    readTimeout,
 	},
 	{
-		Name: "API_KEYS", App: shared, Group: groupAccess, Secret: true,
+		Name: "API_KEYS", App: sharedCallers, Group: groupAccess, Secret: true,
 		English: "The keys of backends that may ask for their own users: `name=key` or `name=sha256:hex`, separated by commas or line ends. `coze-token key` makes one. A key may be limited: `name=key apps=shop origins=https://www.example.com`.",
 		Chinese: "允许为自己的用户请求令牌的后端所用的密钥：`名称=密钥` 或 `名称=sha256:十六进制`，用逗号或换行分隔。`coze-token key` 可生成密钥。可以限制密钥的用途：`名称=密钥 apps=shop origins=https://www.example.com`。",
 		read:    readKeys,
 	},
 	{
-		Name: "JWT_ISSUER", App: shared, Group: groupAccess,
+		Name: "JWT_ISSUER", App: sharedCallers, Group: groupAccess,
 		English: "Who issues the tokens of your users' own login: the `iss` of an OIDC provider, to the letter. Several providers: `LOGINS`.",
 		Chinese: "你的用户登录系统（OIDC 提供方）的签发者，即令牌中的 `iss`，须完全一致。有多个提供方时用 `LOGINS`。",
 		read:    func(d *draft, v value) { d.login.Issuer = v.text.Reveal() },
 	},
 	{
-		Name: "JWT_AUDIENCE", App: shared, Group: groupAccess,
+		Name: "JWT_AUDIENCE", App: sharedCallers, Group: groupAccess,
 		English: "The values of `aud` that are meant for this service, separated by commas; usually the client id of your page. Required with `JWT_ISSUER`.",
 		Chinese: "哪些 `aud` 是发给本服务的，用逗号分隔，通常是页面的客户端 ID。设置 `JWT_ISSUER` 时必填。",
 		read:    func(d *draft, v value) { d.login.Audiences = d.list(v) },
 	},
 	{
-		Name: "JWKS_URL", App: shared, Group: groupAccess,
+		Name: "JWKS_URL", App: sharedCallers, Group: groupAccess,
 		English: "Where the provider's public keys are. Not set: found by discovery at the issuer.",
 		Chinese: "提供方公钥（JWKS）的地址。不设置则通过签发者的发现文档查找。",
 		read:    func(d *draft, v value) { d.login.JWKSURL = v.text.Reveal() },
 	},
 	{
-		Name: "JWT_SESSION_CLAIM", App: shared, Group: groupAccess,
+		Name: "JWT_SESSION_CLAIM", App: sharedCallers, Group: groupAccess,
 		English: "The claim that says who the user is. Not set: `sub`. It must be one that users cannot choose.",
 		Chinese: "用哪个声明（claim）标识用户，默认 `sub`。不能是用户可以自行修改的声明。",
 		read:    func(d *draft, v value) { d.login.SessionClaim = d.word(v) },
 	},
 	{
-		Name: "LOGINS", App: shared, Group: groupAccess,
+		Name: "LOGINS", App: sharedCallers, Group: groupAccess,
 		English: "Several logins, as a JSON list of objects with `issuer`, `audiences`, and if needed `jwks_url`, `session_claim`, `algorithms`, `header`, `name`.",
 		Chinese: "多个登录提供方：JSON 数组，每项含 `issuer`、`audiences`，可选 `jwks_url`、`session_claim`、`algorithms`、`header`、`name`。",
 		read:    readLogins,
 	},
 	{
-		Name: "CF_ACCESS_TEAM", App: shared, Group: groupAccess,
+		Name: "CF_ACCESS_TEAM", App: sharedCallers, Group: groupAccess,
 		English: "The team domain of Cloudflare Access, `team.cloudflareaccess.com`: its users are taken as logged in. Needs `CF_ACCESS_AUD`.",
 		Chinese: "Cloudflare Access 的团队域名 `team.cloudflareaccess.com`：通过其登录的用户视为已登录。须与 `CF_ACCESS_AUD` 一起设置。",
 		read:    func(d *draft, v value) { d.accessTeam = d.word(v) },
 	},
 	{
-		Name: "CF_ACCESS_AUD", App: shared, Group: groupAccess,
+		Name: "CF_ACCESS_AUD", App: sharedCallers, Group: groupAccess,
 		English: "The AUD tags of the Access applications, separated by commas.",
 		Chinese: "Access 应用的 AUD 标签，用逗号分隔。",
 		read:    func(d *draft, v value) { d.accessAudiences = d.list(v) },
 	},
 	{
-		Name: "VISITOR_SECRET", App: shared, Group: groupAccess, Secret: true,
+		Name: "VISITOR_SECRET", App: sharedCallers, Group: groupAccess, Secret: true,
 		English: "Lets in people who are not logged in, each as a session of their own: what their identities are signed under, 32 characters or more. Several, the newest first, separated by commas: to change it.",
 		Chinese: "允许未登录的访客使用，每个访客一个独立会话：用于签名访客身份的密钥，至少 32 个字符。更换时用逗号分隔多个，新的在前。",
 		read:    readVisitorSecret,
 	},
 	{
-		Name: "TURNSTILE_SECRET", App: shared, Group: groupAccess, Secret: true,
+		Name: "TURNSTILE_SECRET", App: sharedCallers, Group: groupAccess, Secret: true,
 		English: "The secret key of a Cloudflare Turnstile widget, which a new visitor then has to pass.",
 		Chinese: "Cloudflare Turnstile 的密钥。设置后，新访客须先通过人机验证。",
 		read:    func(d *draft, v value) { d.settings.TurnstileSecret = v.text },
 	},
 	{
-		Name: "OPEN_ACCESS", App: shared, Group: groupAccess, Default: off,
-		English: "`on` lets in whoever has no credential as well; beside logins and visitors, they cannot name a user. Without any of the above anybody is let in, for any `X-User-ID`.",
-		Chinese: "`on`：没有任何凭证的请求也放行；与登录或访客同时使用时，这些请求不能指定用户。上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
-		read:    func(d *draft, v value) { d.settings.Open = d.choice(v, on, off) == on },
+		Name: "OPEN_ACCESS", App: sharedCallers, Group: groupAccess, Default: off,
+		English: "`on` lets in whoever has no credential as well; beside logins and visitors, they cannot name a user. Where neither this nor any of the above is set, anybody is let in, for any `X-User-ID`.",
+		Chinese: "`on`：没有任何凭证的请求也放行；与登录或访客同时使用时，这些请求不能指定用户。本项和上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
+		read:    readOpenAccess,
 	},
 	{
 		Name: "ALLOWED_ORIGINS", App: shared, Group: groupAccess,
