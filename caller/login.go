@@ -36,6 +36,10 @@ type LoginOptions struct {
 	// another conversation. Optional.
 	Name string `json:"name"`
 
+	// KeysOf is a login whose provider's keys this one shares, if it is of the same Issuer and JWKSURL: what it knows of them, how it
+	// fetches them, and when it may do so again. Thus several apps make the fetches of one, and a login that is made anew need
+	// not find its provider up. Optional: keys of its own.
+	KeysOf *Login `json:"-"`
 	// Transport fetches the provider's keys. It is called directly.
 	Transport http.RoundTripper `json:"-"`
 	// Now is the clock. Optional: time.Now.
@@ -146,6 +150,9 @@ func NewLogin(o LoginOptions) (*Login, error) {
 		place:     strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(o.Issuer, "https://"), "http://"), "/"),
 		audiences: slices.Clone(o.Audiences),
 		keys:      &keySet{issuer: o.Issuer, url: o.JWKSURL, loopback: issuer.Scheme == "http", transport: o.Transport, now: o.Now, spawn: o.Go, log: o.Log},
+	}
+	if other := o.KeysOf; other != nil && other.keys.issuer == o.Issuer && other.keys.url == o.JWKSURL {
+		l.keys = other.keys
 	}
 	l.parser = jwt.NewParser(
 		jwt.WithValidMethods(l.algs),

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"slices"
 
 	"coze-token/caller"
@@ -10,8 +11,14 @@ import (
 	"coze-token/origin"
 )
 
-// app builds one app of the gate's.
-func (v *Service) app(name string, a config.AppSettings) (gate.App, error) {
+// Logins are one login of each provider, for the next one of the same to share its keys. What no settings in force have is
+// not among them, so its keys are forgotten.
+type logins map[provider]*caller.Login
+
+type provider struct{ issuer, jwks string }
+
+// app builds one app of the gate's. Its logins are added to those known.
+func (v *Service) app(name string, a config.AppSettings, known logins) (gate.App, error) {
 	grant := Grant(a)
 	signed := *a.App
 	if sign := v.platform.Signer; sign != nil {
@@ -21,7 +28,7 @@ func (v *Service) app(name string, a config.AppSettings) (gate.App, error) {
 		}
 	}
 	grant.App = &signed
-	callers, err := v.callers(name, a)
+	callers, err := v.callers(name, a, known)
 	if err != nil {
 		return gate.App{}, err
 	}
@@ -41,14 +48,17 @@ func (v *Service) app(name string, a config.AppSettings) (gate.App, error) {
 }
 
 // callers builds who may ask for an app's tokens.
-func (v *Service) callers(name string, a config.AppSettings) (*caller.Authenticator, error) {
+func (v *Service) callers(name string, a config.AppSettings, known logins) (*caller.Authenticator, error) {
 	o := caller.Options{Keys: a.Keys, Open: a.IsOpen()}
 	for _, login := range a.Logins {
 		login.Transport, login.Go, login.Log = v.platform.Transport, v.platform.Go, v.platform.Log
+		p := provider{login.Issuer, login.JWKSURL}
+		login.KeysOf = cmp.Or(known[p], v.logins[p])
 		built, err := caller.NewLogin(login)
 		if err != nil {
 			return nil, err
 		}
+		known[p] = built
 		o.Logins = append(o.Logins, built)
 	}
 	if len(a.VisitorSecrets) > 0 {

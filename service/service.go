@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,13 +42,16 @@ type Platform struct {
 	Remedy string
 }
 
-// A Service is the handler, and what outlives a change of settings: the tokens and the counts.
+// A Service is the handler, and what outlives a change of settings: the tokens, the counts, and the keys of logins.
 type Service struct {
 	platform Platform
 	clock    *broker.Clock
 	tokens   *broker.Broker
 	limits   gate.Limits
 	current  atomic.Pointer[http.Handler]
+
+	mu     sync.Mutex // held while settings change
+	logins logins     // of the settings in force
 }
 
 // OpenAccess is what an operator is told at every start and reload while [config.AppSettings.IsOpen] (security check 8).
@@ -98,9 +102,12 @@ func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Use puts new settings into force: keys, apps, callers, origins, limits. Requests under way end by the old ones. What the
 // service was built with stays: the size of its memory, its budget, its store. After an error the old settings stay.
 func (v *Service) Use(s *config.Settings) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	apps := map[string]gate.App{}
+	known := logins{}
 	for name, a := range s.All() {
-		built, err := v.app(name, a)
+		built, err := v.app(name, a, known)
 		if err != nil {
 			return fmt.Errorf("app %q: %w", name, err)
 		}
@@ -118,6 +125,7 @@ func (v *Service) Use(s *config.Settings) error {
 		Audit:   v.platform.Audit,
 	})
 	v.current.Store(&handler)
+	v.logins = known
 	return nil
 }
 
