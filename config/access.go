@@ -68,21 +68,28 @@ func readLogins(d *draft, v value) {
 	}
 }
 
-// noTransport stands in for the service's while a login is checked, which fetches nothing.
+// noTransport stands in for the service's while something is checked, which fetches nothing.
 type noTransport struct{}
 
 func (noTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("not here")
 }
 
-// addLogin checks a login. What fetches its keys is the service's to give.
+// addLogin checks a login, by itself and beside those that are there already. What fetches its keys is the service's to give.
 func (d *draft) addLogin(name string, o caller.LoginOptions) {
 	probe := o
 	probe.Transport = noTransport{}
-	if _, err := caller.NewLogin(probe); err != nil {
+	login, err := caller.NewLogin(probe)
+	if err != nil {
 		d.blame(name, err)
 		return
 	}
+	logins := append(d.logins, login)
+	if _, err := caller.New(caller.Options{Logins: logins}); err != nil {
+		d.blame(name, err)
+		return
+	}
+	d.logins = logins
 	d.settings.Logins = append(d.settings.Logins, o)
 }
 
@@ -95,6 +102,14 @@ func readVisitorSecret(d *draft, v value) {
 	for _, secret := range secrets {
 		d.settings.VisitorSecrets = append(d.settings.VisitorSecrets, NewSecret(secret))
 	}
+}
+
+func readTurnstileSecret(d *draft, v value) {
+	if _, err := caller.NewTurnstile(caller.TurnstileOptions{Secret: v.text.Reveal(), Transport: noTransport{}}); err != nil {
+		d.blame(v.name, err)
+		return
+	}
+	d.settings.TurnstileSecret = v.text
 }
 
 func readOrigins(d *draft, v value) {

@@ -102,6 +102,36 @@ func TestOpenAccessOff(t *testing.T) {
 	mustParse(t, env, native)
 }
 
+// What the service could not be built from is a fault here, with the variable that completes it, so that check finds what
+// serve would.
+func TestCallersThatDoNotFitTogether(t *testing.T) {
+	list := func(text string) string { return strings.ReplaceAll(text, "'", `"`) }
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []string
+	}{
+		"one issuer twice": {with("LOGINS", list(`[{'issuer':'https://a.example','audiences':['x']},{'issuer':'https://a.example','audiences':['y']}]`)),
+			[]string{"LOGINS: two logins have the issuer https://a.example"}},
+		"one name twice": {with("LOGINS", list(`[{'name':'n','issuer':'https://a.example','audiences':['x']},{'name':'n','issuer':'https://b.example','audiences':['y']}]`)),
+			[]string{"LOGINS: two logins are both called n"}},
+		"a login in both": {with("LOGINS", list(`[{'issuer':'https://a.example','audiences':['x']}]`), "JWT_ISSUER", "https://a.example", "JWT_AUDIENCE", "x"),
+			[]string{"JWT_ISSUER: two logins have the issuer"}},
+		"Access as well": {with("JWT_ISSUER", "https://team.cloudflareaccess.com", "JWT_AUDIENCE", "x", "CF_ACCESS_TEAM", "team", "CF_ACCESS_AUD", "x"),
+			[]string{"CF_ACCESS_TEAM: two logins have the issuer"}},
+		"Turnstile":            {with("VISITOR_SECRET", aSecret, "TURNSTILE_SECRET", "0x4 AAA"), []string{"TURNSTILE_SECRET: characters that no key has"}},
+		"Turnstile for nobody": {with("TURNSTILE_SECRET", "0x4AAA", "API_KEYS", "crm="+aKey), []string{"TURNSTILE_SECRET: is set without VISITOR_SECRET"}},
+		"in an app, and all at once": {with("TOKEN_DURATION", "0", "CF_ACCESS_AUD", "x", "APPS", apps(t, "shop", map[string]any{"turnstile_secret": "0x4 AAA"})),
+			[]string{"TOKEN_DURATION: ", "CF_ACCESS_AUD: without CF_ACCESS_TEAM", "APPS.shop.turnstile_secret: no key has", "APPS.shop.turnstile_secret: without VISITOR_SECRET"}},
+	} {
+		t.Run(name, func(t *testing.T) { checkFaults(t, faultsOf(t, c.env, native), c.want...) })
+	}
+	s, _ := mustParse(t, with("LOGINS", list(`[{'issuer':'https://a.example','audiences':['x']},{'issuer':'https://b.example','audiences':['x']}]`),
+		"JWT_ISSUER", "https://c.example", "JWT_AUDIENCE", "x", "CF_ACCESS_TEAM", "team", "CF_ACCESS_AUD", "x"), native)
+	if len(s.Logins) != 4 {
+		t.Errorf("%d logins", len(s.Logins))
+	}
+}
+
 const (
 	aKey    = "ctk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 	aSecret = "0123456789abcdef0123456789abcdef"

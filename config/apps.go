@@ -150,9 +150,9 @@ func (d *draft) appMembers() []string {
 
 // settleApps reads each app of APPS: its own members, and of what is shared, what the service has.
 func (d *draft) settleApps(env map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(d.apps)) {
+	for _, app := range slices.Sorted(maps.Keys(d.apps)) {
 		inner := newDraft(d.options)
-		merged := inner.inherit(d.apps[name], env)
+		merged := inner.inherit(d.apps[app], env)
 		for i := range Table {
 			if Table[i].App != service {
 				inner.read(&Table[i], merged, nil)
@@ -162,19 +162,27 @@ func (d *draft) settleApps(env map[string]string) {
 		inner.settleApp()
 		inner.settleSession()
 		inner.settleAccess()
-		where := d.from["APPS"] + "." + name + "."
+		where := d.from["APPS"] + "." + app + "."
+		// What is inherited has been reported as the service's.
+		inherited := func(name string) bool { return blank(d.apps[app][name]) && !blank(merged[name]) }
 		for _, f := range inner.faults {
+			if inherited(f.Name) && slices.Contains(d.faults, f) {
+				continue
+			}
 			f.Name = where + strings.ToLower(f.Name)
 			d.faults = append(d.faults, f)
 		}
 		for _, w := range inner.warnings {
+			if inherited(w.Name) && slices.Contains(d.warnings, w) {
+				continue
+			}
 			w.Name = where + strings.ToLower(w.Name)
 			d.warnings = append(d.warnings, w)
 		}
 		if d.settings.Apps == nil {
 			d.settings.Apps = map[string]AppSettings{}
 		}
-		d.settings.Apps[name] = inner.settings.AppSettings
+		d.settings.Apps[app] = inner.settings.AppSettings
 		d.minTTLFits(where+"token_duration", inner.settings.Duration)
 	}
 }

@@ -77,6 +77,7 @@ type draft struct {
 	}
 	sessionHash     bool
 	login           caller.LoginOptions // of JWT_ISSUER and what belongs to it
+	logins          []*caller.Login     // those found good so far
 	accessTeam      string
 	accessAudiences []string
 	closed          bool // OPEN_ACCESS says so

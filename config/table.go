@@ -252,7 +252,7 @@ var Table = []Setting{
 		Name: "TURNSTILE_SECRET", App: sharedCallers, Group: groupAccess, Secret: true,
 		English: "The secret key of a Cloudflare Turnstile widget, which a new visitor then has to pass.",
 		Chinese: "Cloudflare Turnstile 的密钥。设置后，新访客须先通过人机验证。",
-		read:    func(d *draft, v value) { d.settings.TurnstileSecret = v.text },
+		read:    readTurnstileSecret,
 	},
 	{
 		Name: "OPEN_ACCESS", App: sharedCallers, Group: groupAccess, Default: off,
