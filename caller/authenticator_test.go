@@ -234,6 +234,9 @@ func TestMayUse(t *testing.T) {
 	a := authenticator(t, caller.Options{Keys: keys(t, "any="+keyA+",some="+keyB+" apps=shop|desk origins=https://x.example|https://y.example")})
 	whole, _ := authenticate(a, bearer(keyA))
 	some, _ := authenticate(a, bearer(keyB))
+	a = authenticator(t, caller.Options{Keys: keys(t, "root="+keyA+" apps=/,both="+keyB+" apps=desk|/")})
+	root, _ := authenticate(a, bearer(keyA))
+	both, _ := authenticate(a, bearer(keyB))
 	for _, c := range []struct {
 		who         caller.Caller
 		app, origin string
@@ -244,6 +247,11 @@ func TestMayUse(t *testing.T) {
 		{some, "shop", "https://x.example", ""},
 		{some, "desk", "https://y.example", ""},
 		{some, "", "https://x.example", caller.OtherApp},
+		{root, "", "", ""},
+		{root, "desk", "", caller.OtherApp},
+		{both, "", "", ""},
+		{both, "desk", "", ""},
+		{both, "shop", "", caller.OtherApp},
 		{some, "sho", "https://x.example", caller.OtherApp},
 		{some, "shop", "https://x.example.evil.example", caller.OtherOrigin},
 		{some, "shop", "http://x.example", caller.OtherOrigin},

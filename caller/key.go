@@ -40,6 +40,15 @@ type key struct {
 // Len is how many keys there are.
 func (k *Keys) Len() int { return len(k.keys) }
 
+// Callers are who asks with the keys, each with what it is limited to.
+func (k *Keys) Callers() []Caller {
+	callers := make([]Caller, len(k.keys))
+	for i := range k.keys {
+		callers[i] = k.keys[i].caller()
+	}
+	return callers
+}
+
 // find looks a credential up. It compares with every key, in constant time and to the end, so that its duration
 // depends neither on which key matches nor on whether one does (security check 9).
 func (k *Keys) find(credential string) (found *key) {

@@ -83,6 +83,7 @@ func TestKeyFaults(t *testing.T) {
 		{"a=" + keyA + " apps=x apps=y", "not a limit"},
 		{"a=" + keyA + " apps=", "app whose name is not one"},
 		{"a=" + keyA + " apps=x|", "app whose name is not one"},
+		{"a=" + keyA + " apps=/x", "app whose name is not one"},
 		{"a=" + keyA + " origins=x.example", "origin that no browser sends; write it as https://"},
 		{"a=" + keyA + " origins=https://x.example/", "end it with the host"},
 		{"a=" + keyA + " origins=https://X.example", "lower case"},
@@ -178,7 +179,7 @@ func TestTimingOfKeys(t *testing.T) {
 }
 
 func FuzzParseKeys(f *testing.F) {
-	for _, text := range []string{"a=" + keyA, "a=" + caller.HashKey(keyB) + " apps=x|y", "a=" + keyA + " origins=https://x\nb=y;c", "#\n,=", "a=" + keyA + ",a=" + keyB} {
+	for _, text := range []string{"a=" + keyA, "a=" + caller.HashKey(keyB) + " apps=x|/", "a=" + keyA + " origins=https://x\nb=y;c", "#\n,=", "a=" + keyA + ",a=" + keyB} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,7 +18,7 @@ type KeySpec struct {
 	Name string `json:"name"`
 	// Key is the key, or "sha256:" and its hash in hexadecimal ([HashKey]).
 	Key string `json:"key"`
-	// Apps are the apps that the key is good for. Optional: all.
+	// Apps are the apps that the key is good for; "/" is the one at /, which has no name. Optional: all.
 	Apps []string `json:"apps"`
 	// Origins are the pages that the key may come from: scheme, host and port, as browsers send them. Optional: anything.
 	Origins []string `json:"origins"`
@@ -40,7 +41,7 @@ const (
 //
 // and may be followed, after spaces, by what it is limited to, several values separated by "|":
 //
-//	name=key apps=support|sales origins=https://shop.example|https://www.shop.example
+//	name=key apps=/|sales origins=https://shop.example|https://www.shop.example
 //
 // A line that begins with # says nothing. The error, if there is one, is [Faults].
 func ParseKeys(text string) (*Keys, error) {
@@ -121,11 +122,17 @@ func NewKeys(specs []KeySpec) (*Keys, error) {
 		if spec.Apps != nil && len(spec.Apps) == 0 || spec.Origins != nil && len(spec.Origins) == 0 {
 			faults.add(which+"is limited to an empty list", "leave the list out, or say what is in it")
 		}
-		for _, app := range spec.Apps {
-			if !isName(app, maxAppName) {
-				faults.add(which+"is limited to an app whose name is not one", "name apps as the settings do, several separated by |")
-				break
+		apps := slices.Clone(spec.Apps)
+		for i, app := range apps {
+			switch {
+			case app == "/":
+				apps[i] = ""
+				continue
+			case isName(app, maxAppName):
+				continue
 			}
+			faults.add(which+"is limited to an app whose name is not one", "name apps as the settings do, several separated by |, with / for the one that is served there")
+			break
 		}
 		for _, origin := range spec.Origins {
 			if remedy := checkOrigin(origin); remedy != "" {
@@ -134,7 +141,7 @@ func NewKeys(specs []KeySpec) (*Keys, error) {
 			}
 		}
 		if len(faults) == before {
-			k.keys = append(k.keys, key{name: spec.Name, sum: sum, apps: spec.Apps, origins: spec.Origins})
+			k.keys = append(k.keys, key{name: spec.Name, sum: sum, apps: apps, origins: spec.Origins})
 		}
 	}
 	if len(faults) > 0 {

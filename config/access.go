@@ -140,8 +140,39 @@ func readOpenAccess(d *draft, v value) {
 	d.settings.Open, d.closed = word == on, word == off && d.isSet("OPEN_ACCESS")
 }
 
+// settleKeys looks at what keys are limited to. An app or a page that is not there would let nobody in, without a word.
+func (d *draft) settleKeys() {
+	if d.settings.Keys == nil {
+		return
+	}
+	name := d.from["API_KEYS"]
+	for _, key := range d.settings.Keys.Callers() {
+		if slices.ContainsFunc(key.Apps, func(app string) bool { return !d.serves(app) }) {
+			d.fault(name, "limits the key "+key.Name+" to an app that there is not", "name apps as APPS does, and the one of CLIENT_ID as /")
+		}
+		if d.settings.Origins.Empty() || key.Apps != nil && !slices.Contains(key.Apps, d.name) {
+			continue
+		}
+		for _, page := range key.Origins {
+			if !d.settings.Origins.Match(page) {
+				d.warn(name, "limits the key "+key.Name+" to "+page+", whose pages ALLOWED_ORIGINS refuses", "list that origin as well, or correct it")
+			}
+		}
+	}
+}
+
+// serves says whether there is an app of that name.
+func (d *draft) serves(name string) bool {
+	if name == "" {
+		return !d.rootless
+	}
+	_, ok := d.apps[name]
+	return ok || d.apps == nil && d.isSet("APPS") // which could not be read, and that is a fault already
+}
+
 // settleAccess completes the logins, and looks at what is between the settings.
 func (d *draft) settleAccess() {
+	d.settleKeys()
 	if d.isSet("JWT_ISSUER") {
 		const remedy = "set JWT_AUDIENCE to the client id (or API identifier) that the provider writes into aud, so that no token for another service is taken"
 		if d.together("JWT_ISSUER", "JWT_AUDIENCE", remedy) && d.login.Audiences != nil {

@@ -132,6 +132,44 @@ func TestCallersThatDoNotFitTogether(t *testing.T) {
 	}
 }
 
+// A key that is limited to what is not there would let nobody in.
+func TestLimitsOfKeys(t *testing.T) {
+	shop := apps(t, "shop", nil)
+	key := "crm=" + aKey
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []string
+	}{
+		"another app":      {with("APPS", shop, "API_KEYS", key+" apps=shop|shops"), []string{"API_KEYS: limits the key crm to an app that there is not"}},
+		"no apps":          {with("API_KEYS", key+" apps=shop"), []string{"API_KEYS: crm"}},
+		"none at /":        {with("APPS", shop, "API_KEYS", key+" apps=/", "CLIENT_ID", "-", "KID", "-", "PRIVATE_KEY", "-"), []string{"API_KEYS: crm"}},
+		"in an app":        {with("APPS", apps(t, "shop", map[string]any{"api_keys": key + " apps=sales"})), []string{"APPS.shop.api_keys: crm"}},
+		"unreadable apps":  {with("APPS", "{", "API_KEYS", key+" apps=shop"), []string{"APPS: not valid JSON"}},
+		"no app of a name": {with("API_KEYS", key+" apps=/shop"), []string{"API_KEYS: whose name is not one"}},
+	} {
+		t.Run(name, func(t *testing.T) { checkFaults(t, faultsOf(t, c.env, native), c.want...) })
+	}
+	_, warnings := mustParse(t, with("APPS", shop, "API_KEYS", key+" apps=/|shop"), native)
+	checkWarnings(t, warnings)
+
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []string
+	}{
+		"a page that is listed": {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://a.example"), nil},
+		"any page":              {with("API_KEYS", key+" origins=https://a.example"), nil},
+		"another page":          {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example"), []string{"API_KEYS: https://a.example"}},
+		"a page of another app": {with("API_KEYS", key+" apps=shop origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example",
+			"APPS", apps(t, "shop", map[string]any{"allowed_origins": "https://a.example"})), nil},
+		"the same for each app": {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example", "APPS", shop), []string{"API_KEYS: https://a.example"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, warnings := mustParse(t, c.env, native)
+			checkWarnings(t, warnings, c.want...)
+		})
+	}
+}
+
 const (
 	aKey    = "ctk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 	aSecret = "0123456789abcdef0123456789abcdef"

@@ -152,6 +152,7 @@ func (d *draft) appMembers() []string {
 func (d *draft) settleApps(env map[string]string) {
 	for _, app := range slices.Sorted(maps.Keys(d.apps)) {
 		inner := newDraft(d.options)
+		inner.name, inner.apps, inner.rootless = app, d.apps, d.rootless
 		merged := inner.inherit(d.apps[app], env)
 		for i := range Table {
 			if Table[i].App != service {

@@ -14,7 +14,7 @@ import (
 func Parse(env map[string]string, options Options) (*Settings, []Warning, error) {
 	d := newDraft(options)
 	misspelt := nearMisses(env)
-	rootless := onlyApps(env)
+	d.rootless = onlyApps(env)
 	for i := range Table {
 		setting := &Table[i]
 		if setting.Native && options.Edge {
@@ -25,12 +25,12 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 			d.refuseEdge(setting, env)
 			continue
 		}
-		if rootless && setting.App == own {
+		if d.rootless && setting.App == own {
 			continue
 		}
 		d.read(setting, env, misspelt)
 	}
-	if !rootless {
+	if !d.rootless {
 		d.settleRegion()
 		d.settleApp()
 	}
@@ -83,7 +83,9 @@ type draft struct {
 	closed          bool // OPEN_ACCESS says so
 	proxies         value
 	proxyHeader     value
+	name            string                       // of the app that this is a draft for; that of the service has none
 	apps            map[string]map[string]string // :: name → what is set for it
+	rootless        bool                         // there is no app but those of APPS
 	region          *coze.Region                 // as COZE_REGION says
 	from            map[string]string            // :: setting → variable that sets it; defaults are absent
 	faults          Faults

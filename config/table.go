@@ -196,8 +196,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "API_KEYS", App: sharedCallers, Group: groupAccess, Secret: true,
-		English: "The keys of backends that may ask for their own users: `name=key` or `name=sha256:hex`, separated by commas or line ends. `coze-token key` makes one. A key may be limited: `name=key apps=shop origins=https://www.example.com`.",
-		Chinese: "允许为自己的用户请求令牌的后端所用的密钥：`名称=密钥` 或 `名称=sha256:十六进制`，用逗号或换行分隔。`coze-token key` 可生成密钥。可以限制密钥的用途：`名称=密钥 apps=shop origins=https://www.example.com`。",
+		English: "The keys of backends that may ask for their own users: `name=key` or `name=sha256:hex`, separated by commas or line ends. `coze-token key` makes one. A key may be limited: `name=key apps=shop origins=https://www.example.com`; the app at `/` is `apps=/`.",
+		Chinese: "允许为自己的用户请求令牌的后端所用的密钥：`名称=密钥` 或 `名称=sha256:十六进制`，用逗号或换行分隔。`coze-token key` 可生成密钥。可以限制密钥的用途：`名称=密钥 apps=shop origins=https://www.example.com`；`/` 上的应用写作 `apps=/`。",
 		read:    readKeys,
 	},
 	{
