@@ -164,17 +164,15 @@ func (d *draft) settleApps(env map[string]string) {
 		inner.settleSession()
 		inner.settleAccess()
 		where := d.from["APPS"] + "." + app + "."
-		// What is inherited has been reported as the service's.
-		inherited := func(name string) bool { return blank(d.apps[app][name]) && !blank(merged[name]) }
 		for _, f := range inner.faults {
-			if inherited(f.Name) && slices.Contains(d.faults, f) {
+			if inner.inherited[f.Name] && slices.Contains(d.faults, f) { // reported as the service's
 				continue
 			}
 			f.Name = where + strings.ToLower(f.Name)
 			d.faults = append(d.faults, f)
 		}
 		for _, w := range inner.warnings {
-			if inherited(w.Name) && slices.Contains(d.warnings, w) {
+			if inner.inherited[w.Name] && slices.Contains(d.warnings, w) {
 				continue
 			}
 			w.Name = where + strings.ToLower(w.Name)
@@ -208,6 +206,7 @@ func (d *draft) inherit(members, env map[string]string) map[string]string {
 		for _, name := range s.Names() {
 			if !blank(env[name]) {
 				merged[name] = env[name]
+				d.inherited[name] = true
 			}
 		}
 	}

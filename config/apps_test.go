@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,10 +127,29 @@ func TestSpareKeysAndSessions(t *testing.T) {
 	if len(s.App.Keys) != 2 || s.App.Keys[0].ID != keyID || s.SessionSecret.Reveal() == "" || !s.SessionRequired {
 		t.Errorf("got %+v", s)
 	}
-	s, _ = mustParse(t, with("SESSION_SECRET", "0123456789abcdef0123456789abcdef"), native)
+	s, _ = mustParse(t, with("SESSION_SECRET", aSecret, "SESSION_HASH", "off"), native)
 	if s.SessionSecret.Reveal() != "" {
 		t.Error("names are hashed, and nobody asked for it")
 	}
+	checkFaults(t, faultsOf(t, with("SESSION_SECRET", aSecret), native), "SESSION_SECRET: is set without SESSION_HASH")
+	hashing := apps(t, "shop", map[string]any{"session_hash": true})
+	s, _ = mustParse(t, with("SESSION_SECRET", aSecret, "SESSION_HASH", "off", "APPS", hashing), native)
+	if s.Apps["shop"].SessionSecret.Reveal() == "" || s.SessionSecret.Reveal() != "" {
+		t.Error("the app does not hash under the service's secret")
+	}
+	mustParse(t, with("SESSION_SECRET", aSecret, "SESSION_HASH", "off", "APPS", apps(t, "shop", nil)), native)
+	mustParse(t, with("SESSION_SECRET", aSecret, "SESSION_HASH", "on", "APPS", apps(t, "shop", map[string]any{"session_hash": false})), native)
+	checkFaults(t, faultsOf(t, with("SESSION_HASH", "off", "APPS", apps(t, "shop", map[string]any{"session_secret": aSecret})), native),
+		"APPS.shop.session_secret: is set without SESSION_HASH")
 	checkFaults(t, faultsOf(t, with("SESSION_HASH", "on", "SESSION_SECRET", "short"), native), "SESSION_SECRET: too short")
 	checkFaults(t, faultsOf(t, with("PRIVATE_KEY_3", privatePEM()), native), "PRIVATE_KEY_3: without KID_3")
+}
+
+// A prefix leaves room for the names that it stands before.
+func TestSessionPrefixLeavesRoom(t *testing.T) {
+	long, session := strings.Repeat("p", 128), strings.Repeat("s", 128)
+	mustParse(t, with("SESSION_PREFIX", long, "DEFAULT_SESSION", session), native)
+	checkFaults(t, faultsOf(t, with("SESSION_PREFIX", long+"p"), native), "SESSION_PREFIX: use 128 bytes at most")
+	checkFaults(t, faultsOf(t, with("SESSION_PREFIX", long, "DEFAULT_SESSION", session+"s"), native), "DEFAULT_SESSION: longer, with SESSION_PREFIX")
+	mustParse(t, with("SESSION_PREFIX", long, "DEFAULT_SESSION", session+"s", "SESSION_HASH", "on", "SESSION_SECRET", aSecret), native)
 }

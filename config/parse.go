@@ -86,6 +86,7 @@ type draft struct {
 	name            string                       // of the app that this is a draft for; that of the service has none
 	apps            map[string]map[string]string // :: name → what is set for it
 	rootless        bool                         // there is no app but those of APPS
+	inherited       map[string]bool              // variables that this app has from the service
 	region          *coze.Region                 // as COZE_REGION says
 	from            map[string]string            // :: setting → variable that sets it; defaults are absent
 	faults          Faults
@@ -93,7 +94,7 @@ type draft struct {
 }
 
 func newDraft(options Options) *draft {
-	return &draft{table: Table, options: options, from: map[string]string{}}
+	return &draft{table: Table, options: options, inherited: map[string]bool{}, from: map[string]string{}}
 }
 
 // A value is a variable's text, trimmed. Its text is a Secret whatever the setting, so that no path of printing a draft
@@ -113,6 +114,11 @@ func (d *draft) warn(name, problem, remedy string) {
 
 // isSet says whether any variable sets the setting, rightly or wrongly.
 func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }
+
+// isOwn says whether the setting is set for this app and not only for the service.
+func (d *draft) isOwn(setting string) bool {
+	return d.isSet(setting) && !d.inherited[d.from[setting]]
+}
 
 // together says whether two settings that need each other are both set or both not, and reports the one that stands alone.
 func (d *draft) together(a, b, remedy string) bool {

@@ -316,9 +316,9 @@ var Table = []Setting{
 	},
 	{
 		Name: "SESSION_PREFIX", App: shared, Group: groupSess,
-		English: "Goes before every session name that is sent to Coze, so that systems which share an app keep apart. Changing it gives every user a new, empty session.",
-		Chinese: "加在发给扣子的每个会话名之前，供共用同一应用的多个系统互相隔离。修改后所有用户都会得到全新的会话。",
-		read:    func(d *draft, v value) { d.settings.SessionPrefix = d.text(v) },
+		English: "Goes before every session name that is sent to Coze, 128 bytes at most, so that systems which share an app keep apart. Changing it gives every user a new, empty session.",
+		Chinese: "加在发给扣子的每个会话名之前，最多 128 字节，供共用同一应用的多个系统互相隔离。修改后所有用户都会得到全新的会话。",
+		read:    readSessionPrefix,
 	},
 	{
 		Name: "SESSION_HASH", App: shared, Group: groupSess, Default: off,
