@@ -28,7 +28,8 @@ type LoginOptions struct {
 	SessionClaim string `json:"session_claim"`
 	// Algorithms are those that the provider signs with. Optional: RS256, ES256 and EdDSA, which is all that there is.
 	Algorithms []string `json:"algorithms"`
-	// Header is a header that carries the token beside Authorization: Bearer, which every login reads. Optional.
+	// Header is a header that carries the token beside Authorization: Bearer, which every login reads: one that a proxy in front
+	// sets, and none that is read for something else. Optional.
 	Header string `json:"header"`
 	// Name is for records, and, where it is set, the beginning of each session: the name, "|" and the claim. Without it the
 	// session of a service with one login is the claim alone, and with several begins with the issuer's host and path. So
@@ -55,19 +56,29 @@ type LoginOptions struct {
 // secret is the oldest trick there is.
 var algorithms = []string{"RS256", "ES256", "EdDSA"}
 
+const headerLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
+// otherHeaders are read elsewhere in the service, or taken away on the way to it.
+var otherHeaders = []string{"X-User-Id", "Origin", "Host", "Content-Type", "Content-Length", "Connection", "Transfer-Encoding"}
+
 // CloudflareAccess are the options of a login through Cloudflare Access. team is its domain, team.cloudflareaccess.com
-// or the first part of it, and audiences the application's AUD tags.
-func CloudflareAccess(team string, audiences ...string) LoginOptions {
+// or the first part of it, and audiences the application's AUD tags. The error, if there is one, is [Faults].
+func CloudflareAccess(team string, audiences ...string) (LoginOptions, error) {
 	const domain = ".cloudflareaccess.com"
-	team = strings.TrimSuffix(strings.TrimPrefix(team, "https://"), "/")
-	issuer := "https://" + strings.TrimSuffix(team, domain) + domain
+	team = strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(team), "https://"), "/")
+	team = strings.TrimSuffix(team, domain)
+	// With a slash or a dot in it, the keys would be somebody else's.
+	if team == "" || len(team) > 63 || strings.Trim(team, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return LoginOptions{}, Faults{{"the team is not one", "use the team domain that Cloudflare's dashboard shows, such as my-team.cloudflareaccess.com"}}
+	}
+	issuer := "https://" + team + domain
 	return LoginOptions{
 		Issuer:     issuer,
 		Audiences:  audiences,
 		JWKSURL:    issuer + "/cdn-cgi/access/certs",
 		Algorithms: []string{"RS256"},
 		Header:     AccessHeader,
-	}
+	}, nil
 }
 
 // A Login takes the tokens of one issuer.
@@ -119,6 +130,13 @@ func NewLogin(o LoginOptions) (*Login, error) {
 			faults.add("an algorithm is not one of "+strings.Join(algorithms, ", "), "have the provider sign with one of these")
 			break
 		}
+	}
+	switch header := http.CanonicalHeaderKey(o.Header); {
+	case o.Header == "":
+	case len(header) > 64 || strings.Trim(header, headerLetters) != "":
+		faults.add("the header's name is not one", "name it alone, with up to 64 letters, digits and hyphens, such as X-Auth-Token")
+	case header != AccessHeader && (slices.Contains(RequestHeaders, header) || slices.Contains(otherHeaders, header)):
+		faults.add("the header "+header+" has another meaning", "leave it out, as every login reads Authorization: Bearer; or have the proxy put the token into a header of its own, such as X-Auth-Token")
 	}
 	if o.Name != "" && !isName(o.Name, maxKeyName) {
 		faults.add("the login's name is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)

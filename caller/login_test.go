@@ -272,8 +272,8 @@ func TestSessionClaim(t *testing.T) {
 func TestCloudflareAccess(t *testing.T) {
 	p := newProvider(public("k", rsaKey))
 	p.issuer, p.uri = "https://team.cloudflareaccess.com", "https://team.cloudflareaccess.com/cdn-cgi/access/certs"
-	for _, team := range []string{"team", "team.cloudflareaccess.com", "https://team.cloudflareaccess.com/"} {
-		o := caller.CloudflareAccess(team, "tag")
+	for _, team := range []string{"team", "team.cloudflareaccess.com", "https://Team.cloudflareaccess.com/"} {
+		o := must(caller.CloudflareAccess(team, "tag"))
 		o.Transport = p
 		l, err := caller.NewLogin(o)
 		if err != nil {
@@ -296,7 +296,7 @@ func TestCloudflareAccess(t *testing.T) {
 	}
 	// Another login's token in Access's header is not Access's.
 	other := newProvider(public("k", edKey))
-	o := caller.CloudflareAccess("team", "tag")
+	o := must(caller.CloudflareAccess("team", "tag"))
 	o.Transport = p
 	a := authenticator(t, caller.Options{Logins: []*caller.Login{must(caller.NewLogin(o)), other.login(t)}})
 	token := sign(t, jose.EdDSA, edKey, "k", claims(nil), nil)
@@ -305,6 +305,15 @@ func TestCloudflareAccess(t *testing.T) {
 	}
 	_, e := authenticate(a, http.Header{"Cf-Access-Jwt-Assertion": {token}})
 	wantRefusal(t, e, 401, caller.UnknownIssuer)
+}
+
+// A team is one label: its keys are fetched from where it says.
+func TestCloudflareTeams(t *testing.T) {
+	for _, team := range []string{"", ".cloudflareaccess.com", "https://evil.example/x", "evil.example/", "evil.example#", "evil.example?", "a.b", "team.cloudflareaccess.com.evil.example", "http://team", "u@team", "team:443"} {
+		if o, err := caller.CloudflareAccess(team, "tag"); err == nil {
+			t.Errorf("%q is taken: %s", team, o.JWKSURL)
+		}
+	}
 }
 
 func TestLoginFaults(t *testing.T) {
@@ -328,6 +337,12 @@ func TestLoginFaults(t *testing.T) {
 		{"none", func(o *caller.LoginOptions) { o.Algorithms = []string{"none"} }, "not one of RS256"},
 		{"aud as session", func(o *caller.LoginOptions) { o.SessionClaim = "aud" }, "tell users apart"},
 		{"a bad name", func(o *caller.LoginOptions) { o.Name = "a|b" }, "name"},
+		{"no header", func(o *caller.LoginOptions) { o.Header = "X Foo:bar" }, "not one"},
+		{"a header and its value", func(o *caller.LoginOptions) { o.Header = "X-Foo: bar" }, "not one"},
+		{"the cookies", func(o *caller.LoginOptions) { o.Header = "cookie" }, "the header Cookie has another meaning"},
+		{"the ordinary header", func(o *caller.LoginOptions) { o.Header = "authorization" }, "another meaning"},
+		{"the keys' header", func(o *caller.LoginOptions) { o.Header = "X-API-Key" }, "another meaning"},
+		{"the users' header", func(o *caller.LoginOptions) { o.Header = "X-User-ID" }, "another meaning"},
 		{"no transport", func(o *caller.LoginOptions) { o.Transport = nil }, "transport"},
 	} {
 		o := caller.LoginOptions{Issuer: issuer, Audiences: []string{"web"}, Transport: newProvider()}

@@ -186,7 +186,11 @@ func (d *draft) settleAccess() {
 		}
 	}
 	if d.together("CF_ACCESS_TEAM", "CF_ACCESS_AUD", "set both, or neither") && d.accessTeam != "" && d.accessAudiences != nil {
-		d.addLogin("CF_ACCESS_TEAM", caller.CloudflareAccess(d.accessTeam, d.accessAudiences...))
+		if o, err := caller.CloudflareAccess(d.accessTeam, d.accessAudiences...); err != nil {
+			d.blame("CF_ACCESS_TEAM", err)
+		} else {
+			d.addLogin("CF_ACCESS_TEAM", o)
+		}
 	}
 	if d.isSet("TURNSTILE_SECRET") && !d.isSet("VISITOR_SECRET") {
 		d.fault("TURNSTILE_SECRET", "is set without VISITOR_SECRET, and only visitors have to pass Turnstile", "set VISITOR_SECRET, or remove it")

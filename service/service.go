@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,20 @@ func (v *Service) Use(s *config.Settings) error {
 	v.current.Store(&handler)
 	v.logins = known
 	return nil
+}
+
+// RequestHeaders are all the headers that a service with these settings reads, for hosts that carry no others: those of the gate,
+// and those in which proxies put the tokens of logins.
+func RequestHeaders(s *config.Settings) []string {
+	headers := slices.Clone(gate.RequestHeaders)
+	for _, a := range s.All() {
+		for _, login := range a.Logins {
+			if login.Header != "" {
+				headers = append(headers, login.Header)
+			}
+		}
+	}
+	return headers
 }
 
 // Client asks Coze and remembers nothing.

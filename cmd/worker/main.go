@@ -24,12 +24,14 @@ import (
 func main() {}
 
 func init() {
-	h, rehearsal := handler()
-	worker.Serve(h, worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders, Rehearsal: rehearsal})
+	o := worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders}
+	h := handler(&o)
+	worker.Serve(h, o)
 }
 
-// handler is made before the first request, so nothing in it waits, sends or draws anything random.
-func handler() (http.Handler, worker.Rehearsal) {
+// handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the options what
+// depends on settings.
+func handler(o *worker.Options) http.Handler {
 	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true})
 	level := slog.LevelInfo
 	if err == nil {
@@ -50,15 +52,16 @@ func handler() (http.Handler, worker.Rehearsal) {
 	}
 	var faults config.Faults
 	if errors.As(err, &faults) {
-		return service.Misconfigured(faults, platform), worker.Rehearsal{}
+		return service.Misconfigured(faults, platform)
 	}
 	share(settings, &platform)
 	v, err := service.New(settings, platform)
 	if err != nil {
 		platform.Log.Error("the service could not be built", "error", err.Error())
-		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform), worker.Rehearsal{}
+		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform)
 	}
-	return warning(v, settings, platform.Log), rehearsal(*settings, platform)
+	o.Headers, o.Rehearsal = service.RequestHeaders(settings), rehearsal(*settings, platform)
+	return warning(v, settings, platform.Log)
 }
 
 // warning says with the first request that access is open, where it is (security check 8): what is logged while the Worker starts is

@@ -72,6 +72,7 @@ func build(t *testing.T, b Build) *house {
 			"api_keys": keys, "visitor_secret": visitorSecrets, "allowed_origins": origins,
 			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": caller.AccessHeader}},
 		}),
+		"proxied":       app(map[string]any{"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": "x-proxy-token"}}}),
 		"open-keys":     app(map[string]any{"api_keys": keys, "open_access": true}),
 		"open-visitors": app(map[string]any{"visitor_secret": visitorSecrets, "open_access": true}),
 		"open-login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": "web", "open_access": true}),

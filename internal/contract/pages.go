@@ -98,6 +98,8 @@ func (h *house) testCombined(t *testing.T) {
 		{"a key and a ticket", "combined", append(bearer(h.backend), caller.TicketHeader, ticket), key("")},
 		{"a login", "combined", bearer(login), user},
 		{"a login in its own header", "combined", []string{caller.AccessHeader, login}, user},
+		{"a login in a header that a proxy sets", "proxied", []string{"X-Proxy-Token", login}, user},
+		{"a login in another's header", "proxied", []string{caller.AccessHeader, login}, no("no_credential")},
 		{"a login and a ticket", "combined", append(bearer(login), caller.TicketHeader, ticket), user},
 		{"a login whose user is named as a visitor", "combined", bearer(h.idp.token(map[string]any{"sub": visitor + "x"})), outcome{status: 403, code: "forbidden", reason: "reserved_session"}},
 		{"nothing", "combined", nil, guest},
