@@ -5,10 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"coze-token/internal/strictjson"
 )
 
 // An unverified token has been taken apart, and nothing in it can be believed yet. It exists to decide which login, and
@@ -92,8 +93,8 @@ func object(part string) (map[string]any, error) {
 	if err != nil || !utf8.Valid(p) {
 		return nil, errNotJSON
 	}
-	if err := noDuplicates(p); err != nil {
-		return nil, err
+	if _, twice, err := strictjson.Duplicate(p); twice || err != nil {
+		return nil, errNotJSON
 	}
 	var members map[string]any
 	d := json.NewDecoder(bytes.NewReader(p))
@@ -105,48 +106,3 @@ func object(part string) (map[string]any, error) {
 }
 
 var errNotJSON = errors.New("not a JSON object in base64url")
-
-// noDuplicates walks over one JSON value and refuses objects, at any depth, in which a name comes twice, and anything
-// after the value.
-func noDuplicates(p []byte) error {
-	type level struct {
-		names map[string]bool // nil in an array
-		value bool            // the next token is a member's value
-	}
-	var stack []level
-	d := json.NewDecoder(bytes.NewReader(p))
-	d.UseNumber()
-	for first := true; first || len(stack) > 0; first = false {
-		token, err := d.Token()
-		if err != nil {
-			return errNotJSON
-		}
-		top := len(stack) - 1
-		if token == json.Delim('}') || token == json.Delim(']') {
-			stack = stack[:top]
-			continue
-		}
-		if top >= 0 && stack[top].names != nil && !stack[top].value {
-			name := token.(string) // a decoder gives nothing else in this place
-			if stack[top].names[name] {
-				return errNotJSON
-			}
-			stack[top].names[name] = true
-			stack[top].value = true
-			continue
-		}
-		if top >= 0 {
-			stack[top].value = false
-		}
-		switch token {
-		case json.Delim('{'):
-			stack = append(stack, level{names: map[string]bool{}})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		}
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errNotJSON
-	}
-	return nil
-}

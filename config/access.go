@@ -63,6 +63,7 @@ func readLogins(d *draft, v value) {
 	if len(logins) == 0 { // [] and null
 		d.empty(v)
 	}
+	d.noDuplicates(v, []byte(v.text.Reveal()))
 	for _, o := range logins {
 		d.addLogin(v.name, o)
 	}

@@ -118,6 +118,7 @@ func TestCallersThatDoNotFitTogether(t *testing.T) {
 			[]string{"JWT_ISSUER: two logins have the issuer"}},
 		"Access as well": {with("JWT_ISSUER", "https://team.cloudflareaccess.com", "JWT_AUDIENCE", "x", "CF_ACCESS_TEAM", "team", "CF_ACCESS_AUD", "x"),
 			[]string{"CF_ACCESS_TEAM: two logins have the issuer"}},
+		"a member twice":       {with("LOGINS", list(`[{'issuer':'https://a.example','issuer':'https://b.example','audiences':['x']}]`)), []string{`LOGINS: has "issuer" twice`}},
 		"a team that is none":  {with("CF_ACCESS_TEAM", "https://evil.example/x", "CF_ACCESS_AUD", "x"), []string{"CF_ACCESS_TEAM: team domain that Cloudflare's dashboard shows"}},
 		"a login's header":     {with("LOGINS", list(`[{'issuer':'https://a.example','audiences':['x'],'header':'Cookie'}]`)), []string{"LOGINS: the header Cookie has another meaning"}},
 		"Turnstile":            {with("VISITOR_SECRET", aSecret, "TURNSTILE_SECRET", "0x4 AAA"), []string{"TURNSTILE_SECRET: characters that no key has"}},

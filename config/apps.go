@@ -49,7 +49,7 @@ func readApps(d *draft, v value) {
 	if d.options.YAML != nil && !bytes.HasPrefix(text, []byte("{")) {
 		var err error
 		if text, err = d.options.YAML(text); err != nil {
-			d.fault(v.name, "is neither JSON nor YAML", remedy) // the library's words would quote the text
+			d.fault(v.name, "is neither JSON nor YAML, or has a name in it twice", remedy) // the library's words would quote the text
 			return
 		}
 	}
@@ -62,6 +62,7 @@ func readApps(d *draft, v value) {
 		d.fault(v.name, problem, remedy)
 		return
 	}
+	d.noDuplicates(v, text)
 	switch {
 	case len(apps) == 0:
 		d.fault(v.name, "names no app", remedy)

@@ -100,6 +100,8 @@ func TestAppsFaults(t *testing.T) {
 	}{
 		"not JSON":          {`{"shop":`, []string{"APPS: wrong at byte"}},
 		"a list":            {`[]`, []string{"APPS: object of objects"}},
+		"one name twice":    {strings.Replace(apps(t, "shop", nil), `{`, `{"shop":{},`, 1), []string{`APPS: has "shop" twice`}},
+		"one member twice":  {strings.Replace(apps(t, "shop", nil), `{"client_id"`, `{"kid":"x","client_id"`, 1), []string{`APPS: has "kid" twice`}},
 		"empty":             {`{}`, []string{"APPS: names no app"}},
 		"bad name":          {apps(t, "Shop", nil), []string{"APPS: cannot stand in a path"}},
 		"reserved name":     {apps(t, "healthz", nil), []string{"APPS: of the service's own"}},

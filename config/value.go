@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"coze-token/coze"
+	"coze-token/internal/strictjson"
 )
 
 // The quotes people leave around values. The typographic ones come from chat programs and word processors.
@@ -97,6 +98,13 @@ func (d *draft) choice(v value, words ...string) string {
 	last := len(words) - 1
 	d.fault(v.name, "is "+quoted(text)+", which is not one of its values", "use "+strings.Join(words[:last], ", ")+" or "+words[last])
 	return ""
+}
+
+// noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over.
+func (d *draft) noDuplicates(v value, text []byte) {
+	if name, twice, _ := strictjson.Duplicate(text); twice {
+		d.fault(v.name, "has "+quoted(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
+	}
 }
 
 // readFile reads the file that the variable name holds the path of. setting is what the file is for.
