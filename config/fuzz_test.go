@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
+
 	"coze-token/config"
 	"coze-token/coze"
 )
@@ -35,14 +37,26 @@ func check(t *testing.T, s *config.Settings, warnings []config.Warning, err erro
 	if s == nil {
 		return
 	}
-	url, err := s.App.TokenURL()
-	if err != nil || !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
-		t.Errorf("token URL %q: %v", url, err)
+	served := 0
+	for name, a := range s.All() {
+		served++
+		url, err := a.App.TokenURL()
+		if err != nil || !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+			t.Errorf("%q: token URL %q: %v", name, url, err)
+		}
+		if a.App.ClientID == "" || a.App.Audience == "" || len(a.App.Keys) < 1 || len(a.App.Keys) > 3 {
+			t.Errorf("the app %q is incomplete: %+v", name, a.App)
+		}
+		for _, key := range a.App.Keys {
+			if key.ID == "" || key.Signer == nil {
+				t.Errorf("a key of the app %q is incomplete", name)
+			}
+		}
+		if a.Duration < coze.MinDuration || a.Duration > coze.MaxDuration || len(a.SessionPrefix)+len(a.DefaultSession) > 256 && a.SessionSecret.Reveal() == "" {
+			t.Errorf("out of bounds: %+v", a)
+		}
 	}
-	if s.App.ClientID == "" || s.App.Audience == "" || len(s.App.Keys) != 1 || s.App.Keys[0].ID == "" || s.App.Keys[0].Signer == nil {
-		t.Errorf("the app is incomplete: %+v", s.App)
-	}
-	if s.Duration < coze.MinDuration || s.Duration > coze.MaxDuration || s.Timeout <= 0 || len(s.DefaultSession) > 256 || s.Listen == "" {
+	if served == 0 || s.Timeout <= 0 || s.Listen == "" {
 		t.Errorf("out of bounds: %+v", s)
 	}
 }
@@ -54,6 +68,7 @@ func FuzzParse(f *testing.F) {
 		"TOKEN_ENDPOINT=https://a:b@c/?d#e", "LISTEN=:0\nPORT=1", "DEFAULT_SESSION=\"a\"", "PRIVATEKEY=x\nCLIENTID=1", "KID=\nKEY_ID=k",
 		"SCOPE=[", "ACCOUNT_ID=1\nENTERPRISE_ID=..", "LOG_LEVEL=warn\nLOG_FORMAT=json\nMAX_CONNECTIONS=-0", "PRIVATE_KEY_FILE=/x", "COZE_API_BASE=https://x/",
 		"TLS_CERT_FILE=/x\nTLS_KEY_FILE=-----BEGIN", "CLIENT_ID=”\nKID=“", "UPSTREAM_TIMEOUT=1s\nASSERTION_LIFETIME=9999999999999999999",
+		`APPS={"shop":{"client_id":"1","kid":"k","private_key_file":"/x","api_keys":[]}}`, "LOGINS=[]\nALLOWED_ORIGINS=,", "API_KEYS=a=b apps=/|shop\nSESSION_HASH=on",
 	} {
 		f.Add(seed, "")
 	}
@@ -82,6 +97,47 @@ func FuzzParse(f *testing.F) {
 		for name, text := range before {
 			if env[name] != text {
 				t.Errorf("%s was changed", name)
+			}
+		}
+	})
+}
+
+// The file of apps, as JSON and as YAML.
+func FuzzApps(f *testing.F) {
+	const shop = `"client_id":"1","kid":"k","private_key_file":"/key"`
+	for _, seed := range []string{
+		`{"shop":{` + shop + `}}`, `{"shop":{` + shop + `,"logins":[{"issuer":"https://a.example","audiences":["x"]}],"scope":{"a":1},"token_duration":60}}`,
+		`{"shop":{` + shop + `,"api_keys":"crm=@ apps=/|shop","session_hash":true}}`, `{"shop":{` + shop + `,"visitor_secret":"@","open_access":false}}`,
+		`{"shop":{` + shop + `,"api_keys":[],"logins":null,"kid_2":"k","private_key_2":"@"}}`, `{"shop":{"private_key":"@"},"shop":{}}`, `{"Shop":{},"healthz":{}}`, `{"shop":`, `{}`,
+		`[]`, `null`, ``, "\uFEFF{}", "shop:\n  client_id: '1'\n  kid: k\n  private_key_file: /key\n  bots: [1, \"2\"]\n",
+		"shop: &a\n  client_id: 1\n  kid: |\n    k\n  private_key_file: /key\nsales:\n  <<: *a\n  visitor_secret_file: /secret\n", "a: [", "- shop", "? {a: b}\n: c", "a: !!binary x\n---\nb: 1",
+	} {
+		f.Add(seed)
+	}
+	key := privatePEM()
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, marker) {
+			return
+		}
+		apps := strings.NewReplacer(`"private_key":"@`, `"private_key":"`+marker, `"private_key_2":"@`, `"private_key_2":"`+marker,
+			`"api_keys":"crm=@`, `"api_keys":"crm=`+marker, `"visitor_secret":"@`, `"visitor_secret":"`+marker).Replace(text)
+		options := config.Options{YAML: yaml.YAMLToJSON, ReadFile: func(name string) ([]byte, error) {
+			switch name {
+			case "/apps":
+				return []byte(apps), nil
+			case "/key":
+				return []byte(key), nil
+			}
+			return []byte(marker + aSecret), nil
+		}}
+		s, warnings, err := config.Parse(map[string]string{"APPS_FILE": "/apps", "API_KEYS": "crm=" + aKey}, options)
+		check(t, s, warnings, err)
+		if s == nil {
+			return
+		}
+		for name, a := range s.All() {
+			if a.IsOpen() && !a.Open { // the service has a key, and nothing that an app says takes it away but a caller of its own
+				t.Errorf("the app %q is open, and nobody said so", name)
 			}
 		}
 	})
