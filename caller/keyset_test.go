@@ -321,6 +321,18 @@ func TestProviderDown(t *testing.T) {
 	}
 }
 
+// An answer that does not end is not read to its end, which would be the end of the memory.
+func TestEndlessKeys(t *testing.T) {
+	p := newProvider()
+	p.endless = &endless{}
+	if _, err := p.login(t).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 256 KiB") {
+		t.Errorf("it says %v", err)
+	}
+	if p.endless.read > 1<<20 {
+		t.Errorf("%d bytes were read", p.endless.read)
+	}
+}
+
 // The fetch is nobody's: who began it may go.
 func TestTheFirstCallerGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

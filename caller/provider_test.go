@@ -56,6 +56,7 @@ type provider struct {
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
 	raw     []byte        // in place of keys
+	endless *endless      // in place of keys
 	header  http.Header   // of the keys
 	delay   time.Duration // of each answer
 	down    error
@@ -118,6 +119,10 @@ func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		status = 404
 	}
+	content := io.Reader(bytes.NewReader(body))
+	if p.endless != nil && r.URL.String() == p.uri {
+		content = p.endless
+	}
 	p.mu.Unlock()
 	if delay > 0 {
 		select {
@@ -132,7 +137,19 @@ func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		status = 200
 	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(content), Request: r}, nil
+}
+
+// An endless answer goes on for as long as it is read; in a test, to 16 MiB.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read > 16<<20 {
+		return 0, io.EOF
+	}
+	clear(p)
+	e.read += len(p)
+	return len(p), nil
 }
 
 // login is a login of the provider.
