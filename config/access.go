@@ -151,7 +151,7 @@ func (d *draft) settleKeys() {
 		if slices.ContainsFunc(key.Apps, func(app string) bool { return !d.serves(app) }) {
 			d.fault(name, "limits the key "+key.Name+" to an app that there is not", "name apps as APPS does, and the one of CLIENT_ID as /")
 		}
-		if d.settings.Origins.Empty() || key.Apps != nil && !slices.Contains(key.Apps, d.name) {
+		if d.settings.Origins.Empty() || !d.serves(d.name) || key.Apps != nil && !slices.Contains(key.Apps, d.name) {
 			continue
 		}
 		for _, page := range key.Origins {

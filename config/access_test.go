@@ -164,6 +164,8 @@ func TestLimitsOfKeys(t *testing.T) {
 		"another page":          {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example"), []string{"API_KEYS: https://a.example"}},
 		"a page of another app": {with("API_KEYS", key+" apps=shop origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example",
 			"APPS", apps(t, "shop", map[string]any{"allowed_origins": "https://a.example"})), nil},
+		"there is none at /": {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example", "CLIENT_ID", "-", "KID", "-", "PRIVATE_KEY", "-",
+			"APPS", apps(t, "shop", map[string]any{"allowed_origins": "https://a.example"})), nil},
 		"the same for each app": {with("API_KEYS", key+" origins=https://a.example", "ALLOWED_ORIGINS", "https://b.example", "APPS", shop), []string{"API_KEYS: https://a.example"}},
 	} {
 		t.Run(name, func(t *testing.T) {
