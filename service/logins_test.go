@@ -143,8 +143,8 @@ func (w *world) serve(t *testing.T, s *config.Settings) *service.Service {
 	return v
 }
 
-// ask is the status of the answer to a login's token.
-func ask(t *testing.T, v *service.Service, path, token string) int {
+// statusFor is the status of the answer to a login's token.
+func statusFor(t *testing.T, v *service.Service, path, token string) int {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -166,7 +166,7 @@ func TestReloadKeepsTheKeysOfLogins(t *testing.T) {
 		w := newWorld(t)
 		v := w.serve(t, w.settings(t, loginA, nil))
 		alice := token(t, login, "k", "https://"+login)
-		if status := ask(t, v, "/", alice); status != 200 {
+		if status := statusFor(t, v, "/", alice); status != 200 {
 			t.Fatalf("status %d", status)
 		}
 		w.set(true)
@@ -177,13 +177,13 @@ func TestReloadKeepsTheKeysOfLogins(t *testing.T) {
 			}
 		}
 		use(loginA)
-		if status := ask(t, v, "/", alice); status != 200 {
+		if status := statusFor(t, v, "/", alice); status != 200 {
 			t.Errorf("after a reload, with the provider down: status %d", status)
 		}
 		// Keys that no settings need are not kept.
 		use(map[string]string{"RATE_LIMIT": "off"})
 		use(loginA)
-		if status := ask(t, v, "/", alice); status != 503 {
+		if status := statusFor(t, v, "/", alice); status != 503 {
 			t.Errorf("the keys of a login that was removed are still known: status %d", status)
 		}
 	})
@@ -201,7 +201,7 @@ func TestAppsShareTheKeysOfALogin(t *testing.T) {
 		flood := func() {
 			t.Helper()
 			for name := range apps {
-				if status := ask(t, v, "/"+name, token(t, login, "made-up-"+name, "https://"+login)); status != 401 {
+				if status := statusFor(t, v, "/"+name, token(t, login, "made-up-"+name, "https://"+login)); status != 401 {
 					t.Fatalf("a made-up key: status %d", status)
 				}
 			}
@@ -240,7 +240,7 @@ func TestAnAppsLoginIsItsOwn(t *testing.T) {
 			{"/partners", login, other, 401},
 			{"/partners", login, login, 401},
 		} {
-			if status := ask(t, v, c.path, token(t, c.signer, "k", "https://"+c.issuer)); status != c.want {
+			if status := statusFor(t, v, c.path, token(t, c.signer, "k", "https://"+c.issuer)); status != c.want {
 				t.Errorf("%s, signed by %s for %s: status %d, want %d", c.path, c.signer, c.issuer, status, c.want)
 			}
 		}
