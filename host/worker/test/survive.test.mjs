@@ -111,6 +111,14 @@ test("200 requests at once wait together", async () => {
   assert.ok(Date.now() - begun < 30_000, `took ${Date.now() - begun} ms`);
 });
 
+test("bodies are read by requests that others kept waiting", async () => {
+  const answers = Array.from({ length: 20 }, () => ask("/late", { method: "POST", body: "question" }));
+  await eventually(async () => (await stats()).goroutines > 20);
+  // Meanwhile no request's own loop turns: 64 MB take Go longer than it takes to be thought gone.
+  assert.match((await ask("/release?mb=64")).text, /^20 /);
+  for (const { status, text } of await Promise.all(answers)) assert.deepEqual([status, text], [200, "8 <nil>"]);
+});
+
 test("time.Sleep and context.WithTimeout keep time", async () => {
   const begun = Date.now();
   const { status, text } = await ask("/sleep?for=60s&timeout=200ms");
