@@ -312,10 +312,12 @@ test("20,000 requests leave memory as it was", async () => {
       });
       request.on("error", reject).end();
     });
+  const upstream = await listen((_, response) => response.end("answer"));
+  const effect = `/fetch?timeout=60s&url=${encodeURIComponent(upstream.url)}`;
   const many = async (/** @type {number} */ n) => {
     let left = n;
     const line = async () => {
-      while (left-- > 0) assert.equal(await one(left % 4 === 0 ? "/random" : "/hello"), 200);
+      while (left-- > 0) assert.equal(await one(left % 8 === 0 ? effect : left % 4 === 0 ? "/random" : "/hello"), 200);
     };
     await Promise.all(Array.from({ length: 16 }, line));
   };
@@ -333,5 +335,6 @@ test("20,000 requests leave memory as it was", async () => {
     assert.ok((await stats()).goroutines <= 20);
   } finally {
     agent.destroy();
+    await upstream.stop();
   }
 });
