@@ -12,6 +12,7 @@ import (
 	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/host/native"
+	"coze-token/service"
 )
 
 const checkHelp = `
@@ -101,20 +102,37 @@ func (c *checkup) check(file, name string, offline bool) {
 func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration, offline bool) {
 	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
 	c.access(app, offline)
+	grant, usable := c.session(app)
 	for _, key := range app.App.Keys {
 		c.ok("key", "private key of %s", key)
-		if offline {
+		if offline || !usable {
 			continue
 		}
 		alone := *app.App
 		alone.Keys = []coze.Key{key}
-		app := app
-		app.App = &alone
-		c.askCoze(app, timeout)
+		grant.App = &alone
+		c.askCoze(grant, timeout)
 	}
 	if offline {
 		c.ok("coze", "not asked (--offline)")
 	}
+}
+
+// checkUser is who the token is for where none is given without a session: a user that nobody else is.
+const checkUser = "coze-token-check"
+
+// session is what will be asked for: what a caller gets that names no user, or, where such a one gets nothing, checkUser.
+func (c *checkup) session(app config.AppSettings) (grant coze.Grant, ok bool) {
+	user := ""
+	if app.SessionRequired && app.DefaultSession == "" {
+		user = checkUser
+		c.ok("session", "SESSION_REQUIRED is on: the token is asked for as the user %s", user)
+	}
+	grant, err := service.Grant(app, user)
+	if err != nil {
+		c.fail("use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", "session", "it is refused: %v", err)
+	}
+	return grant, err == nil
 }
 
 func (c *checkup) faults(err error) {
@@ -131,12 +149,12 @@ func (c *checkup) faults(err error) {
 // How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(a config.AppSettings, timeout time.Duration) {
+func (c *checkup) askCoze(grant coze.Grant, timeout time.Duration) {
 	p := platform(slog.New(slog.DiscardHandler))
 	observed := &observer{next: native.Transport()}
 	p.Transport = observed
 	began := time.Now()
-	token, err := c.token(a, timeout, p)
+	token, err := c.token(grant, timeout, p)
 	took := time.Since(began).Round(time.Millisecond)
 
 	var e *coze.Error
@@ -148,7 +166,7 @@ func (c *checkup) askCoze(a config.AppSettings, timeout time.Duration) {
 		c.fail(e.Hint(), "coze", "%v", err)
 		return
 	}
-	c.ok("coze", "%s answered after %v", a.App.Endpoint, took)
+	c.ok("coze", "%s answered after %v", grant.App.Endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
 		c.fail(e.Hint(), "token", "%v", err)

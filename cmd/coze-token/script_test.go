@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ func TestScripts(t *testing.T) {
 			"sandbox":   sandboxCmd,
 			"keys":      keysCmd,
 			"occupy":    occupyCmd,
+			"session":   sessionCmd,
 			"nosecrets": noSecretsCmd,
 		},
 	})
@@ -92,6 +94,24 @@ func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("FREE", free.Addr().String())
 	ts.Check(free.Close())
+}
+
+// sessionCmd insists on the session of the last token that was asked for; without a name, on none:
+//
+//	session [pattern]
+func sessionCmd(ts *testscript.TestScript, neg bool, args []string) {
+	sb, ok := sandboxes.Load(ts)
+	if !ok || len(args) > 1 {
+		ts.Fatalf("usage: session [pattern], after sandbox")
+	}
+	last, _ := sb.(*sandbox.Sandbox).Last()
+	session, named := last.Claims["session_name"].(string)
+	switch {
+	case named != (len(args) == 1):
+		ts.Fatalf("the session is %q", session)
+	case named && !regexp.MustCompile(args[0]).MatchString(session):
+		ts.Fatalf("the session is %q, not %s", session, args[0])
+	}
 }
 
 // noSecretsCmd looks for the private key and for every assertion in what the last command printed.
