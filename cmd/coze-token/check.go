@@ -100,7 +100,8 @@ func (c *checkup) check(file, name string, offline bool) {
 
 // app looks at one app. Each of its keys is tried by itself: one that Coze does not know would otherwise hide behind the next.
 func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration, offline bool) {
-	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
+	endpoint, _ := app.App.TokenURL() // config has made sure that there is one
+	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, endpoint)
 	c.access(app, offline)
 	grant, usable := c.session(app)
 	for _, key := range app.App.Keys {
@@ -166,7 +167,8 @@ func (c *checkup) askCoze(grant coze.Grant, timeout time.Duration) {
 		c.fail(e.Hint(), "coze", "%v", err)
 		return
 	}
-	c.ok("coze", "%s answered after %v", grant.App.Endpoint, took)
+	endpoint, _ := grant.App.TokenURL()
+	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
 		c.fail(e.Hint(), "token", "%v", err)
