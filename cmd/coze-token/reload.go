@@ -15,12 +15,17 @@ import (
 // pollInterval is how often files are looked at for changes. Kubernetes and secret managers replace files without a signal.
 var pollInterval = 10 * time.Second
 
+// hangups catches SIGHUP until it is stopped. It begins before anybody can know that there is a server to send it to, since
+// a SIGHUP that is not caught ends the process.
+func hangups() (hangup <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
 // reload puts new settings into force when SIGHUP comes or a file that they were read from changes: a private key above all.
 // What is wrong is said, and the old settings stay.
-func (p *process) reload(ctx context.Context, v *service.Service, from *source, log *slog.Logger, reopen func() error) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (p *process) reload(ctx context.Context, hangup <-chan os.Signal, v *service.Service, from *source, log *slog.Logger, reopen func() error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

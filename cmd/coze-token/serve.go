@@ -54,6 +54,8 @@ func serveCommand() command {
 }
 
 func (p *process) serve(file string) int {
+	hangup, stop := hangups()
+	defer stop()
 	from := &source{file: file}
 	settings, warnings, err := p.parse(from)
 	for _, w := range warnings {
@@ -101,14 +103,14 @@ func (p *process) serve(file string) int {
 	}
 	announce(log, settings, listener.Addr())
 
-	ctx, stop := context.WithCancel(p.ctx)
+	ctx, cancel := context.WithCancel(p.ctx)
 	reloaded := make(chan struct{})
 	go func() {
 		defer close(reloaded)
-		p.reload(ctx, handler, from, log, reopen)
+		p.reload(ctx, hangup, handler, from, log, reopen)
 	}()
 	err = serveOn(p.ctx, listener, settings, handler, certificate, log)
-	stop()
+	cancel()
 	<-reloaded
 	if err != nil {
 		p.errorf("", "%v", err)
