@@ -95,6 +95,12 @@ func (p *process) errorf(hint, format string, args ...any) {
 	}
 }
 
+// failed reports what no setting or flag could have prevented.
+func (p *process) failed(err error) int {
+	p.errorf("", "%v", err)
+	return exitFailed
+}
+
 func (p *process) warnf(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "coze-token: warning: "+format+"\n", args...)
 }

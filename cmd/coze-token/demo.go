@@ -51,35 +51,28 @@ type demo struct {
 }
 
 func (d *demo) run(p *process) int {
-	if err := d.serve(p); err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
-	}
-	return exitOK
-}
-
-func (d *demo) serve(p *process) error {
 	ctx, stop := context.WithCancel(p.ctx)
 	defer stop()
 
 	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
 	coze, cozeURL, err := startSandbox(ctx)
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	settings, _, err := config.Parse(coze.Settings(cozeURL), config.Options{})
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	handler, err := service.New(settings, platform(log))
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	listener, err := d.listener(settings.Listen)
 	if err != nil {
-		return err
+		p.errorf(listenRemedy, "%v", err)
+		return exitFailed
 	}
-	url := "http://" + listener.Addr().String() + "/"
+	url := baseURL("http", listener.Addr()) + "/"
 	served := make(chan error, 1)
 	go func() { served <- serveOn(ctx, listener, settings, handler, nil, log) }()
 
@@ -90,7 +83,7 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 `, cozeURL, url)
 	body, err := post(ctx, url, "user-1")
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	p.stdout.Write(body)
 	if !d.once {
@@ -108,7 +101,10 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 		<-p.ctx.Done()
 	}
 	stop()
-	return <-served
+	if err := <-served; err != nil {
+		return p.failed(err)
+	}
+	return exitOK
 }
 
 // listener takes the address that was asked for, or the service's usual one, or any.
@@ -133,7 +129,7 @@ func startSandbox(ctx context.Context) (sb *sandbox.Sandbox, url string, err err
 		return nil, "", err
 	}
 	go native.Serve(ctx, l, sb, native.Options{Log: slog.New(slog.DiscardHandler)})
-	return sb, "http://" + l.Addr().String(), nil
+	return sb, baseURL("http", l.Addr()), nil
 }
 
 // post asks the service for a token as any caller would, and returns the answer as it came.

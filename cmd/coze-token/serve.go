@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 
 	"coze-token/config"
@@ -98,7 +98,7 @@ func (p *process) serve(file string) int {
 	}
 	listener, err := native.Listen(settings.Listen)
 	if err != nil {
-		p.errorf("", "%v", err)
+		p.errorf("set LISTEN to another host:port of this machine", "%v", err)
 		return exitFailed
 	}
 	announce(log, settings, listener.Addr())
@@ -113,8 +113,7 @@ func (p *process) serve(file string) int {
 	cancel()
 	<-reloaded
 	if err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
+		return p.failed(err)
 	}
 	return exitOK
 }
@@ -140,6 +139,15 @@ func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	}
 }
 
+// baseURL is where this machine finds a listener: one that listens on all interfaces, at the loopback address.
+func baseURL(scheme string, address net.Addr) string {
+	host := address.String()
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return scheme + "://" + host
+}
+
 const certificateRemedy = "name the certificate chain and the private key that was made with it, both in PEM form"
 
 // announce says in one record for each app what is served, and warns of what is open.
@@ -152,7 +160,8 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 		path := "/" + name
 		endpoint, _ := a.App.TokenURL() // config has made sure that there is one
 		log.Info("serving",
-			"url", fmt.Sprintf("%s://%s%s", scheme, address, path),
+			"url", baseURL(scheme, address)+path,
+			"listen", address.String(),
 			"app", a.App.ClientID,
 			"region", a.Region,
 			"endpoint", endpoint,

@@ -168,3 +168,19 @@ func TestStartUpLine(t *testing.T) {
 		return bytes.Contains(rest, []byte("access is open"))
 	})
 }
+
+// A server on all interfaces is announced by an address at which it can be asked, and by where it listens.
+func TestAnnouncedURL(t *testing.T) {
+	_, environ := startSandboxServer(t)
+	var log logBuffer
+	url := serve(t, &log, append(environ, "LISTEN=:0")...)
+	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Errorf("the URL is %s", url)
+	}
+	if !strings.Contains(log.String(), `"listen":"[::]:`) && !strings.Contains(log.String(), `"listen":"0.0.0.0:`) {
+		t.Errorf("that it listens on all interfaces is not said: %s", log.String())
+	}
+	if _, err := post(context.Background(), url, "user-1"); err != nil {
+		t.Error(err)
+	}
+}

@@ -39,18 +39,21 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Listen opens a TCP listener. Its errors say what to do.
+// Listen opens a TCP listener. Its errors say why it cannot; what to do depends on where the address came from.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s: another program has this port; stop it, or set LISTEN to a free one, such as 127.0.0.1:8788", address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("cannot listen on %s: ports below 1024 need a privilege; set LISTEN to a higher one", address)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen: %w; set LISTEN to host:port, such as 127.0.0.1:8787", err)
+	if err == nil {
+		return l, nil
 	}
-	return l, nil
+	switch op, ok := errors.AsType[*net.OpError](err); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = errors.New("another program has this port")
+	case errors.Is(err, syscall.EACCES):
+		err = errors.New("ports below 1024 need a privilege")
+	case ok:
+		err = op.Err // without the address, which is said already
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
 }
 
 // Certificate reads a certificate chain and its private key from two PEM files. Without names there is none.
