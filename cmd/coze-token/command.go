@@ -43,9 +43,37 @@ func commands() []command {
 
 // run is coze-token without the process around it. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &process{ctx, config.Environ(environ), stdout, stderr}
+	out := &output{w: stdout}
+	p := &process{ctx, config.Environ(environ), out, stderr}
+	code := p.run(args)
+	if out.err != nil {
+		p.errorf("make room where it goes, or send it elsewhere", "standard output cannot be written: %s", cause(out.err))
+		if code == exitOK {
+			code = exitFailed
+		}
+	}
+	return code
+}
+
+// An output remembers the first error of writing to it, and writes nothing after it. So commands may print without looking:
+// none ends well when what was asked of it got lost.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (n int, err error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, o.err = o.w.Write(b)
+	return n, o.err
+}
+
+// run finds the command and starts it.
+func (p *process) run(args []string) int {
 	if len(args) == 0 {
-		io.WriteString(stderr, usage())
+		io.WriteString(p.stderr, usage())
 		return exitUsage
 	}
 	switch args[0] {
@@ -54,7 +82,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			args = []string{args[1], "--help"}
 			break
 		}
-		io.WriteString(stdout, usage())
+		io.WriteString(p.stdout, usage())
 		return exitOK
 	case "-v", "-version", "--version":
 		args = []string{"version"}

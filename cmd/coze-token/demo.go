@@ -85,7 +85,9 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 	if err != nil {
 		return p.failed(err)
 	}
-	p.stdout.Write(body)
+	if _, err := p.stdout.Write(body); err != nil {
+		return exitFailed
+	}
 	if !d.once {
 		fmt.Fprintf(p.stdout, `
 Try it yourself, in another terminal:

@@ -67,7 +67,9 @@ func (p *process) sandbox(address string, faults []sandbox.Fault) int {
 		return exitFailed
 	}
 	url := baseURL("http", l.Addr())
-	io.WriteString(p.stdout, dotenv(sb.Settings(url)))
+	if _, err := io.WriteString(p.stdout, dotenv(sb.Settings(url))); err != nil {
+		return exitFailed // nobody could use it
+	}
 	fmt.Fprintf(p.stderr, "coze-token: the sandbox stands in for Coze at %s; Ctrl-C ends it\n", url)
 	log := native.Logger(p.stderr, slog.LevelInfo, "auto")
 	if err := native.Serve(p.ctx, l, sb, native.Options{Log: log}); err != nil {
