@@ -26,7 +26,7 @@ Flags:
   --offline          ask nobody: look at settings, key and access only
   --app NAME         look at this one of the apps of APPS only
 ` + configHelp + `
-Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line.
+Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line, 130 interrupted.
 `
 
 func checkCommand() command {
@@ -42,10 +42,14 @@ func checkCommand() command {
 		run: func(p *process) int {
 			c := &checkup{process: p}
 			c.check(file, app, offline)
-			if c.wrong {
+			switch {
+			case p.ctx.Err() != nil:
+				return p.interrupted()
+			case c.wrong:
 				return exitFailed
+			default:
+				return exitOK
 			}
-			return exitOK
 		},
 	}
 }
@@ -62,12 +66,16 @@ func (c *checkup) warn(subject, format string, args ...any) { c.line("warn", sub
 func (c *checkup) fail(remedy, subject, format string, args ...any) {
 	c.wrong = true
 	c.line("FAIL", subject, format, args...)
-	if remedy != "" {
+	if remedy != "" && c.ctx.Err() == nil {
 		fmt.Fprintf(c.stdout, "%21s%s\n", "-> ", remedy)
 	}
 }
 
+// line says nothing after an interrupt: what is still looked at fails for that alone.
 func (c *checkup) line(verdict, subject, format string, args ...any) {
+	if c.ctx.Err() != nil {
+		return
+	}
 	fmt.Fprintf(c.stdout, "%-5s %-11s %s\n", verdict, subject, fmt.Sprintf(format, args...))
 }
 

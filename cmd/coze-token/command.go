@@ -17,6 +17,8 @@ const (
 	exitFailed    = 1 // it went wrong, and doing the same again will not help
 	exitUsage     = 2 // the command line or a setting is wrong
 	exitTemporary = 3 // Coze was out of reach, busy or silent: trying again may help
+
+	exitInterrupted = 130 // as shells have it of a program that Ctrl-C ended
 )
 
 // A command is one of coze-token's commands. Its help is the first thing that a reader of its file sees.
@@ -129,6 +131,13 @@ func (p *process) failed(err error) int {
 	return exitFailed
 }
 
+// interrupted ends a command that a signal kept from what was asked of it. What failed then failed for that, so nothing else is
+// said of it.
+func (p *process) interrupted() int {
+	fmt.Fprintln(p.stderr, "coze-token: interrupted")
+	return exitInterrupted
+}
+
 func (p *process) warnf(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "coze-token: warning: "+format+"\n", args...)
 }
@@ -158,9 +167,10 @@ Settings are environment variables. Three are required: CLIENT_ID, KID and PRIVA
 "coze-token check" says what is missing or wrong, and what to do. docs/settings.md describes them all.
 
 Exit codes:
-  0  it worked
-  1  it failed, and will fail again until something is changed
-  2  the command line or a setting is wrong
-  3  Coze was out of reach, busy or silent: trying again may help
+  0    it worked
+  1    it failed, and will fail again until something is changed
+  2    the command line or a setting is wrong
+  3    Coze was out of reach, busy or silent: trying again may help
+  130  it was interrupted (Ctrl-C) before it was done
 `
 }

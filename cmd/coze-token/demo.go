@@ -30,7 +30,7 @@ Flags:
   --listen HOST:PORT where to serve; without it 127.0.0.1:8787, or any free port if that one is taken
   --once             end after the first token
 
-Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line.
+Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line, 130 interrupted before the first token.
 `
 
 func demoCommand() command {
@@ -82,7 +82,10 @@ key were made a moment ago, and the tokens open nothing else.
 $ curl -X POST -H 'X-User-ID: user-1' %s
 `, cozeURL, url)
 	body, err := post(ctx, url, "user-1")
-	if err != nil {
+	switch {
+	case err != nil && p.ctx.Err() != nil:
+		return p.interrupted()
+	case err != nil:
 		return p.failed(err)
 	}
 	if _, err := p.stdout.Write(body); err != nil {

@@ -28,7 +28,7 @@ Flags:
   --json             print the whole answer as JSON: access_token, expires_in (Unix time), token_type, ttl (seconds left)
 ` + appHelp + configHelp + `
 Exit codes: 0 a token was printed, 1 Coze refused, 2 wrong command line or settings,
-3 Coze was out of reach, busy or silent.
+3 Coze was out of reach, busy or silent, 130 interrupted.
 `
 
 func mintCommand() command {
@@ -84,7 +84,10 @@ func (m *mint) run(p *process) int {
 		return exitUsage
 	}
 	token, err := p.token(grant, settings.Timeout, platform(slog.New(slog.DiscardHandler)))
-	if err != nil {
+	switch {
+	case err != nil && p.ctx.Err() != nil:
+		return p.interrupted()
+	case err != nil:
 		p.cozeError(err)
 		return exitCode(err)
 	}
