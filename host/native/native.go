@@ -114,13 +114,16 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 	return nil
 }
 
-// Transport sends requests to Coze. The proxy comes from HTTPS_PROXY and NO_PROXY in the environment.
+// Transport sends requests to Coze, and to whoever else the service asks. The proxy comes from HTTPS_PROXY and NO_PROXY in
+// the environment.
+//
+// It bounds how long a connection may take. How long an answer may take is for the request's context to say, which every
+// caller gives a deadline: a bound here would cut short a longer UPSTREAM_TIMEOUT.
 func Transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
-		ResponseHeaderTimeout:  10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    100, // there is one host

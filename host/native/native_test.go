@@ -59,25 +59,6 @@ func TestHeaderCap(t *testing.T) {
 	}
 }
 
-func TestHalfARequestIsNotWaitedForForever(t *testing.T) {
-	t.Parallel()
-	address := serve(t, hello, native.Options{})
-	for name, half := range map[string]string{
-		"headers": "GET / HTTP/1.1\r\nHost: x\r\n",
-		"nothing": "",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			conn := dial(t, address)
-			io.WriteString(conn, half)
-			// The server's bound is 5 s; the connection's deadline, 15 s.
-			if _, err := io.ReadAll(conn); err != nil {
-				t.Errorf("the server did not close the connection: %v", err)
-			}
-		})
-	}
-}
-
 func TestConnectionCeiling(t *testing.T) {
 	address := serve(t, hello, native.Options{MaxConnections: 1})
 	get := func(conn net.Conn) error {
