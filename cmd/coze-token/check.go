@@ -80,16 +80,13 @@ func (c *checkup) line(verdict, subject, format string, args ...any) {
 }
 
 func (c *checkup) check(file, name string, offline bool) {
-	settings, warnings, err := c.parse(&source{file: file})
+	settings, warnings, err := c.parse(&source{file: file}, machineFaults)
 	for _, w := range warnings {
 		c.warn("settings", "%s", w)
 	}
 	if err != nil {
 		c.faults(err)
 		return
-	}
-	if _, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile); err != nil {
-		c.fail(certificateRemedy, "tls", "%v", err)
 	}
 	c.redis(settings, offline)
 	if name != "" {

@@ -42,7 +42,7 @@ func (p *process) reload(ctx context.Context, hangup <-chan os.Signal, v *servic
 			}
 		}
 		next := &source{file: from.file}
-		settings, warnings, err := p.parse(next)
+		settings, warnings, err := p.parse(next, certificateFaults)
 		for _, w := range warnings {
 			log.Warn("settings: " + w.String())
 		}

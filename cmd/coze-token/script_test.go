@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -65,7 +66,8 @@ func sandboxCmd(ts *testscript.TestScript, neg bool, faults []string) {
 	sandboxes.Store(ts, sb)
 }
 
-// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC.
+// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC; KEY also
+// into the file key.pem, a certificate of it into cert.pem, and one of another key into other.pem.
 func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	block := func(kind string, der []byte, err error) string {
 		ts.Check(err)
@@ -82,6 +84,10 @@ func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	der, err = x509.MarshalPKCS8PrivateKey(ec)
 	ts.Setenv("KEY_EC", block("PRIVATE KEY", der, err))
 	ts.Check(os.WriteFile(ts.MkAbs("key.pem"), []byte(key), 0o600))
+	for name, key := range map[string]crypto.Signer{"cert.pem": scriptKey(), "other.pem": ec} {
+		der, err := certificate(key, 1)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(block("CERTIFICATE", der, err)), 0o600))
+	}
 }
 
 // occupyCmd listens on a port and puts the address into BUSY, and one where nobody listens into FREE.

@@ -57,7 +57,7 @@ func (p *process) serve(file string) int {
 	hangup, stop := hangups()
 	defer stop()
 	from := &source{file: file}
-	settings, warnings, err := p.parse(from)
+	settings, warnings, err := p.parse(from, machineFaults)
 	for _, w := range warnings {
 		p.warnf("%s", w)
 	}
@@ -71,7 +71,7 @@ func (p *process) serve(file string) int {
 	if settings.AuditFile != "" {
 		audit, err := native.OpenAudit(settings.AuditFile)
 		if err != nil {
-			p.errorf("name a file in AUDIT_FILE that this process may write", "AUDIT_FILE: cannot be opened: %s", cause(err))
+			p.settingsError(config.Faults{auditFault(err)})
 			return exitUsage
 		}
 		platform.Audit, reopen = audit.Logger(), audit.Reopen
@@ -79,8 +79,7 @@ func (p *process) serve(file string) int {
 	if url := settings.RedisURL.Reveal(); url != "" {
 		store, err := redis.Open(url)
 		if err != nil {
-			p.errorf("", "REDIS_URL: %v", err)
-			return exitUsage
+			return p.failed(err)
 		}
 		defer store.Close()
 		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
@@ -88,8 +87,8 @@ func (p *process) serve(file string) int {
 	}
 	certificate, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
 	if err != nil {
-		p.errorf(certificateRemedy, "%v", err)
-		return exitUsage
+		p.errorf("start again", "TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %v", err)
+		return exitFailed
 	}
 	handler, err := service.New(settings, platform)
 	if err != nil {
@@ -147,8 +146,6 @@ func baseURL(scheme string, address net.Addr) string {
 	}
 	return scheme + "://" + host
 }
-
-const certificateRemedy = "name the certificate chain and the private key that was made with it, both in PEM form"
 
 // announce says in one record for each app what is served, and warns of what is open.
 func announce(log *slog.Logger, s *config.Settings, address net.Addr) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -98,13 +99,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestServeTLS(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "127.0.0.1"},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, scriptKey().Public(), scriptKey())
+	der, err := certificate(scriptKey(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +138,17 @@ func TestServeTLS(t *testing.T) {
 		response.Body.Close()
 		t.Error("TLS 1.1 is spoken")
 	}
+}
+
+// certificate is a self-signed one for loopback, in DER.
+func certificate(key crypto.Signer, serial int64) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial),
+		Subject:      pkix.Name{CommonName: "127.0.0.1"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
+	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 }
 
 func writePEM(t *testing.T, name, kind string, der []byte) {

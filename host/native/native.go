@@ -62,10 +62,7 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 		return nil, nil
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE cannot be used: %w", err)
-	}
-	return &pair, nil
+	return &pair, err
 }
 
 // Serve answers requests on l until ctx ends. Then it takes no new ones, lets open ones finish for up to 25 s, and
