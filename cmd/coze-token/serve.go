@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"coze-token/config"
@@ -38,8 +39,9 @@ The settings that matter most, all environment variables:
   LISTEN                        host:port, 127.0.0.1:8787 unless set; PORT alone means every interface
   LOG_FORMAT, LOG_LEVEL         auto, text or json; debug, info, warn or error
 
-Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps and callers change
-without a restart. What is wrong then is logged, and the old settings stay. SIGHUP also opens AUDIT_FILE again.
+Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps, callers and the
+certificate of TLS change without a restart. What is wrong then is logged, and everything stays as it was. SIGHUP also
+opens AUDIT_FILE again.
 
 Logs go to standard error. Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong settings.
 `
@@ -85,10 +87,16 @@ func (p *process) serve(file string) int {
 		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
 		pingRedis(p.ctx, store, log)
 	}
-	certificate, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
+	var current atomic.Pointer[tls.Certificate]
+	var certificate func() *tls.Certificate // nil: plain HTTP
+	pair, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
 	if err != nil {
 		p.errorf("start again", "TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %v", err)
 		return exitFailed
+	}
+	if pair != nil {
+		current.Store(pair)
+		certificate = current.Load
 	}
 	handler, err := service.New(settings, platform)
 	if err != nil {
@@ -102,11 +110,14 @@ func (p *process) serve(file string) int {
 	}
 	announce(log, settings, listener.Addr())
 
+	r := &reloader{
+		process: p, hangup: hangup, from: from, service: handler, certificate: &current, reopen: reopen, log: log,
+	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	reloaded := make(chan struct{})
 	go func() {
 		defer close(reloaded)
-		p.reload(ctx, hangup, handler, from, log, reopen)
+		r.run(ctx)
 	}()
 	err = serveOn(p.ctx, listener, settings, handler, certificate, log)
 	cancel()
@@ -117,7 +128,7 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate *tls.Certificate, log *slog.Logger) error {
+func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate func() *tls.Certificate, log *slog.Logger) error {
 	return native.Serve(ctx, l, v, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,

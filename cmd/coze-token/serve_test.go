@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -149,6 +151,64 @@ func certificate(key crypto.Signer, serial int64) ([]byte, error) {
 		NotAfter:     time.Now().Add(time.Hour),
 	}
 	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+}
+
+// A renewed certificate is served without a restart; a pair that does not fit is complained of, and the old one goes on.
+func TestCertificateIsSwappedWithoutARestart(t *testing.T) {
+	pollInterval = 20 * time.Millisecond
+	t.Cleanup(func() { pollInterval = 10 * time.Second })
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(key crypto.Signer, serial int64) {
+		der, err := certificate(key, serial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writePEM(t, certFile, "CERTIFICATE", der)
+	}
+	writeKey := func(key crypto.Signer) {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writePEM(t, keyFile, "PRIVATE KEY", der)
+	}
+	write(scriptKey(), 1)
+	writeKey(scriptKey())
+
+	_, environ := startSandboxServer(t)
+	var log logBuffer
+	url := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile)...)
+	serial := func() int64 {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{InsecureSkipVerify: true}) // any is welcome: it is looked at
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	if serial() != 1 {
+		t.Fatalf("the certificate is %d", serial())
+	}
+
+	write(other, 2)
+	eventually(t, "a certificate without its key is complained of", func() bool {
+		return strings.Contains(log.String(), "the old ones stay in force") && strings.Contains(log.String(), "TLS_CERT_FILE: cannot be used with TLS_KEY_FILE")
+	})
+	if serial() != 1 {
+		t.Errorf("the certificate is %d, whose key is not there", serial())
+	}
+	if strings.Contains(log.String(), "the settings were read again") {
+		t.Errorf("it was said to be in force: %s", log.String())
+	}
+
+	writeKey(other)
+	eventually(t, "the new certificate is served", func() bool { return serial() == 2 })
+	eventually(t, "it is said until when", func() bool { return strings.Contains(log.String(), `"certificate_until":"`) })
 }
 
 func writePEM(t *testing.T, name, kind string, der []byte) {

@@ -33,8 +33,9 @@ type Options struct {
 	// MaxConnections is how many connections may be open at once; further ones wait in the kernel's queue. Zero means
 	// no ceiling.
 	MaxConnections int
-	// Certificate is what TLS is served with. Optional: without one, plain HTTP is served, for a proxy in front.
-	Certificate *tls.Certificate
+	// Certificate is what TLS is served with. It is asked at each handshake, so that a new one needs no restart. Optional:
+	// without it, plain HTTP is served, for a proxy in front.
+	Certificate func() *tls.Certificate
 	// Log takes what the server itself complains of. Optional: slog.Default.
 	Log *slog.Logger
 }
@@ -85,7 +86,10 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	if o.Certificate != nil {
-		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}
+		server.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.Certificate(), nil },
+		}
 	}
 	failed := make(chan error, 1)
 	go func() {
