@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto"
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -248,5 +250,40 @@ func TestAnnouncedURL(t *testing.T) {
 	}
 	if _, err := post(context.Background(), url, "user-1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// "OPTIONS *", which net/http would answer by itself, is a path that does not exist. Whether it gets as far as a Worker
+// is the platform's business, so this is no part of the contract.
+func TestOptionsOfTheServer(t *testing.T) {
+	_, environ := startSandboxServer(t)
+	var log logBuffer
+	conn, err := net.Dial("tcp", strings.TrimPrefix(serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusNotFound || !bytes.Contains(body, []byte(`"code":"not_found"`)) {
+		t.Errorf("status %d: %s", response.StatusCode, body)
+	}
+	for name, want := range map[string]string{"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
+		if got := response.Header.Get(name); got != want {
+			t.Errorf("%s is %q, not %q", name, got, want)
+		}
+	}
+	if len(response.Header.Get("X-Request-ID")) != 26 {
+		t.Errorf("X-Request-ID is %q", response.Header.Get("X-Request-ID"))
 	}
 }

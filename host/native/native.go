@@ -84,6 +84,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered by h, like everything else
 	}
 	if o.Certificate != nil {
 		server.TLSConfig = &tls.Config{
