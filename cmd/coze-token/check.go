@@ -18,15 +18,16 @@ import (
 const checkHelp = `
 Usage: coze-token check [--offline] [--app NAME] [--config FILE]
 
-Looks at everything that a token takes, for each app and each of its keys, and says what it finds, a line for each thing, and under what is wrong, what to
-do: the settings, the private key, who may ask, the way to Coze, this machine's clock, and whether Coze issues a token.
-Asking for that token is the last step; it is not printed.
+Looks at everything that a token takes, for each app and each of its keys, and says what it finds: a line for each thing,
+and under what is wrong, what to do. It looks at the settings, the private key, who may ask, the way to Coze, this
+machine's clock, and whether Coze issues a token. Asking for that token is the last step; it is not printed.
 
 Flags:
   --offline          ask nobody: look at settings, key and access only
   --app NAME         look at this one of the apps of APPS only
 ` + configHelp + `
-Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line, 130 interrupted.
+Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line,
+130 interrupted.
 `
 
 func checkCommand() command {

@@ -78,15 +78,13 @@ func (p *process) run(args []string) int {
 		io.WriteString(p.stderr, usage())
 		return exitUsage
 	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		if len(args) > 1 {
-			args = []string{args[1], "--help"}
-			break
-		}
+	switch first := args[0]; {
+	case isHelp(first) && (len(args) == 1 || isHelp(args[1])):
 		io.WriteString(p.stdout, usage())
 		return exitOK
-	case "-v", "-version", "--version":
+	case isHelp(first):
+		args = []string{args[1], "--help"}
+	case first == "-v" || first == "-version" || first == "--version":
 		args = []string{"version"}
 	}
 	for _, c := range commands() {
@@ -95,6 +93,10 @@ func (p *process) run(args []string) int {
 		}
 	}
 	return p.usageError("there is no command %q", args[0])
+}
+
+func isHelp(word string) bool {
+	return word == "help" || word == "-h" || word == "-help" || word == "--help"
 }
 
 func (p *process) start(c command, args []string) int {

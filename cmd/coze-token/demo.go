@@ -30,7 +30,8 @@ Flags:
   --listen HOST:PORT where to serve; without it 127.0.0.1:8787, or any free port if that one is taken
   --once             end after the first token
 
-Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line, 130 interrupted before the first token.
+Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line,
+130 interrupted before the first token.
 `
 
 func demoCommand() command {
