@@ -28,6 +28,9 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 		if d.rootless && setting.App == own {
 			continue
 		}
+		if options.Partial && setting.Required && setting.unset(env) {
+			continue
+		}
 		d.read(setting, env, misspelt)
 	}
 	if !d.rootless {
@@ -40,6 +43,7 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 	d.settleAccess()
 	d.settleProxies()
 	d.settleApps(env)
+	d.askHost()
 	d.warnings = append(d.warnings, misspelt.warnings()...)
 	if len(d.faults) > 0 {
 		return nil, d.warnings, d.faults

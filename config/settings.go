@@ -125,6 +125,11 @@ type Options struct {
 	ReadFile func(name string) ([]byte, error)
 	// YAML turns the YAML of an APPS_FILE into JSON. Optional: without it, only JSON is read.
 	YAML func(text []byte) ([]byte, error)
+	// Look is what the host itself finds wrong: with a file that cannot be written, for instance. What is faulty already is the
+	// zero value. Its faults are named after settings, and come after all others. Optional.
+	Look func(*Settings) Faults
+	// Partial says that env may lack what is required, because what was to add it could not be read. It is then not missed.
+	Partial bool
 	// Edge says that the host has neither a listener nor files, as on Cloudflare Workers: settings that only a native
 	// server can heed are faults that say so.
 	Edge bool

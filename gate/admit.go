@@ -79,8 +79,7 @@ func introduce(h http.Header, who caller.Caller) {
 // token is the way of a request that was admitted: from who asks and what it sent to a grant, and on to the source.
 func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *App, tightest limit.Decision) answer {
 	h := w.Header()
-	grant := app.Grant
-	want, a, ok := wishes(w, r, grant.Duration)
+	want, a, ok := wishes(w, r, app.Grant.Duration)
 	if !ok {
 		return a
 	}
@@ -92,10 +91,8 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	if err != nil {
 		return g.refuse(h, x, err)
 	}
-	if session != "" {
-		grant.Session = session
-	}
-	if grant.Session, err = app.Sessions.name(grant.Session); err != nil {
+	grant, err := app.GrantFor(session)
+	if err != nil {
 		return invalidSession(err)
 	}
 	x.session = grant.Session

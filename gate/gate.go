@@ -165,7 +165,10 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 	default:
 		name, ok := appName(path)
 		app, served := g.Apps[name]
-		if !ok || !served && (name != "" || g.Misconfigured == nil) {
+		if g.Misconfigured != nil { // and nobody knows what apps there are
+			served = name == "" || r.Method == http.MethodPost
+		}
+		if !ok || !served {
 			return notFound()
 		}
 		x.token, x.app = true, name

@@ -29,8 +29,8 @@ type Sessions struct {
 	Secret []byte
 }
 
-// name is the session for a user. Its parts are hashed with their lengths, so that no two of them can be read as others.
-func (s Sessions) name(user string) (string, error) {
+// Name is the session for a user, "" being none. Its parts are hashed with their lengths, so that no two of them can be read as others.
+func (s Sessions) Name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:
 		return "", errors.New("there is none, and this service gives no token without one")
@@ -49,6 +49,17 @@ func (s Sessions) name(user string) (string, error) {
 		mac.Write([]byte(part))
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
+}
+
+// GrantFor is what the source is asked for on behalf of a user, or, where user is empty, of a caller that names none.
+func (a *App) GrantFor(user string) (coze.Grant, error) {
+	grant := a.Grant
+	if user == "" {
+		user = grant.Session
+	}
+	var err error
+	grant.Session, err = a.Sessions.Name(user)
+	return grant, err
 }
 
 // sessionOf reads the session header. A name that is present must be a good one: what is wrong with it is an error,

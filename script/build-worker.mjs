@@ -1,15 +1,19 @@
 // Builds the Worker's Go program. Wrangler runs this before it bundles, on any system that has Go.
 import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+const cwd = fileURLToPath(new URL("..", import.meta.url));
+const module = "build/coze-token.wasm";
+rmSync(`${cwd}/${module}`, { force: true }); // so that yesterday's is never deployed
 const { error, status } = spawnSync(
   "go",
-  ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", "build/coze-token.wasm", "./cmd/worker"],
+  ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", module, "./cmd/worker"],
   {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    cwd,
     env: { ...process.env, GOOS: "wasip1", GOARCH: "wasm" },
     stdio: "inherit",
   },
 );
 if (error) console.error(`The Worker is built with Go, and go could not be run (${error.message}). Install Go from https://go.dev/dl/ and try again.`);
-process.exit(error ? 1 : status);
+process.exit(status ?? 1); // null: a signal ended it

@@ -6,6 +6,7 @@ import (
 
 	"coze-token/caller"
 	"coze-token/config"
+	"coze-token/coze"
 	"coze-token/gate"
 	"coze-token/limit"
 	"coze-token/origin"
@@ -19,7 +20,7 @@ type provider struct{ issuer, jwks string }
 
 // app builds one app of the gate's. Its logins are added to those known.
 func (v *Service) app(name string, a config.AppSettings, known logins) (gate.App, error) {
-	grant := Grant(a)
+	app := grants(a)
 	signed := *a.App
 	if sign := v.platform.Signer; sign != nil {
 		signed.Keys = slices.Clone(signed.Keys)
@@ -27,24 +28,34 @@ func (v *Service) app(name string, a config.AppSettings, known logins) (gate.App
 			signed.Keys[i].Signer = sign(signed.Keys[i].Signer)
 		}
 	}
-	grant.App = &signed
+	app.Grant.App = &signed
 	callers, err := v.callers(name, a, known)
 	if err != nil {
 		return gate.App{}, err
 	}
+	app.Callers, app.Origins = callers, origins(a)
+	app.CallerRate, app.SessionRate, app.Rate = a.CallerRate, a.SessionRate, a.Rate
+	return app, nil
+}
+
+// grants is the part of an app that says what its tokens are asked for: by the gate, and by who asks without one.
+func grants(a config.AppSettings) gate.App {
 	sessions := gate.Sessions{Required: a.SessionRequired, Prefix: a.SessionPrefix}
 	if secret := a.SessionSecret.Reveal(); secret != "" {
 		sessions.Secret = []byte(secret)
 	}
 	return gate.App{
-		Grant:       grant,
-		Sessions:    sessions,
-		Callers:     callers,
-		Origins:     origins(a),
-		CallerRate:  a.CallerRate,
-		SessionRate: a.SessionRate,
-		Rate:        a.Rate,
-	}, nil
+		Grant:    coze.Grant{App: a.App, Session: a.DefaultSession, Duration: a.Duration},
+		Sessions: sessions,
+	}
+}
+
+// Grant is what an app's token is asked for on behalf of a user, or of nobody in particular, where user is empty. It is what
+// the gate would ask for, so that a token that was made without it opens the same conversations. An error says why the user
+// cannot have a session.
+func Grant(a config.AppSettings, user string) (coze.Grant, error) {
+	app := grants(a)
+	return app.GrantFor(user)
 }
 
 // callers builds who may ask for an app's tokens.

@@ -147,11 +147,6 @@ func RequestHeaders(s *config.Settings) []string {
 // Client asks Coze and remembers nothing.
 func Client(p Platform) coze.Source { return &coze.Client{Transport: p.Transport} }
 
-// Grant is what an app's tokens are asked for, for a caller that names no session.
-func Grant(a config.AppSettings) coze.Grant {
-	return coze.Grant{App: a.App, Session: a.DefaultSession, Duration: a.Duration}
-}
-
 // Misconfigured builds what is served in place of the service while its settings are wrong, on hosts that cannot
 // refuse to start. Callers are told which variables are at fault; what is wrong with each goes to the log, with each
 // request, until it is mended.

@@ -12,20 +12,22 @@ import (
 	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/host/native"
+	"coze-token/service"
 )
 
 const checkHelp = `
 Usage: coze-token check [--offline] [--app NAME] [--config FILE]
 
-Looks at everything that a token takes, for each app and each of its keys, and says what it finds, a line for each thing, and under what is wrong, what to
-do: the settings, the private key, who may ask, the way to Coze, this machine's clock, and whether Coze issues a token.
-Asking for that token is the last step; it is not printed.
+Looks at everything that a token takes, for each app and each of its keys, and says what it finds: a line for each thing,
+and under what is wrong, what to do. It looks at the settings, the private key, who may ask, the way to Coze, this
+machine's clock, and whether Coze issues a token. Asking for that token is the last step; it is not printed.
 
 Flags:
   --offline          ask nobody: look at settings, key and access only
   --app NAME         look at this one of the apps of APPS only
 ` + configHelp + `
-Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line.
+Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line,
+130 interrupted.
 `
 
 func checkCommand() command {
@@ -41,10 +43,14 @@ func checkCommand() command {
 		run: func(p *process) int {
 			c := &checkup{process: p}
 			c.check(file, app, offline)
-			if c.wrong {
+			switch {
+			case p.ctx.Err() != nil:
+				return p.interrupted()
+			case c.wrong:
 				return exitFailed
+			default:
+				return exitOK
 			}
-			return exitOK
 		},
 	}
 }
@@ -61,26 +67,27 @@ func (c *checkup) warn(subject, format string, args ...any) { c.line("warn", sub
 func (c *checkup) fail(remedy, subject, format string, args ...any) {
 	c.wrong = true
 	c.line("FAIL", subject, format, args...)
-	if remedy != "" {
+	if remedy != "" && c.ctx.Err() == nil {
 		fmt.Fprintf(c.stdout, "%21s%s\n", "-> ", remedy)
 	}
 }
 
+// line says nothing after an interrupt: what is still looked at fails for that alone.
 func (c *checkup) line(verdict, subject, format string, args ...any) {
+	if c.ctx.Err() != nil {
+		return
+	}
 	fmt.Fprintf(c.stdout, "%-5s %-11s %s\n", verdict, subject, fmt.Sprintf(format, args...))
 }
 
 func (c *checkup) check(file, name string, offline bool) {
-	settings, warnings, err := c.parse(&source{file: file})
+	settings, warnings, err := c.parse(&source{file: file}, machineFaults)
 	for _, w := range warnings {
 		c.warn("settings", "%s", w)
 	}
 	if err != nil {
 		c.faults(err)
 		return
-	}
-	if _, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile); err != nil {
-		c.fail(certificateRemedy, "tls", "%v", err)
 	}
 	c.redis(settings, offline)
 	if name != "" {
@@ -99,22 +106,40 @@ func (c *checkup) check(file, name string, offline bool) {
 
 // app looks at one app. Each of its keys is tried by itself: one that Coze does not know would otherwise hide behind the next.
 func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration, offline bool) {
-	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, app.App.Endpoint)
+	endpoint, _ := app.App.TokenURL() // config has made sure that there is one
+	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, endpoint)
 	c.access(app, offline)
+	grant, usable := c.session(app)
 	for _, key := range app.App.Keys {
 		c.ok("key", "private key of %s", key)
-		if offline {
+		if offline || !usable {
 			continue
 		}
 		alone := *app.App
 		alone.Keys = []coze.Key{key}
-		app := app
-		app.App = &alone
-		c.askCoze(app, timeout)
+		grant.App = &alone
+		c.askCoze(grant, timeout)
 	}
 	if offline {
 		c.ok("coze", "not asked (--offline)")
 	}
+}
+
+// checkUser is who the token is for where none is given without a session: a user that nobody else is.
+const checkUser = "coze-token-check"
+
+// session is what will be asked for: what a caller gets that names no user, or, where such a one gets nothing, checkUser.
+func (c *checkup) session(app config.AppSettings) (grant coze.Grant, ok bool) {
+	user := ""
+	if app.SessionRequired && app.DefaultSession == "" {
+		user = checkUser
+		c.ok("session", "SESSION_REQUIRED is on: the token is asked for as the user %s", user)
+	}
+	grant, err := service.Grant(app, user)
+	if err != nil {
+		c.fail("use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", "session", "it is refused: %v", err)
+	}
+	return grant, err == nil
 }
 
 func (c *checkup) faults(err error) {
@@ -131,12 +156,12 @@ func (c *checkup) faults(err error) {
 // How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(a config.AppSettings, timeout time.Duration) {
+func (c *checkup) askCoze(grant coze.Grant, timeout time.Duration) {
 	p := platform(slog.New(slog.DiscardHandler))
 	observed := &observer{next: native.Transport()}
 	p.Transport = observed
 	began := time.Now()
-	token, err := c.token(a, timeout, p)
+	token, err := c.token(grant, timeout, p)
 	took := time.Since(began).Round(time.Millisecond)
 
 	var e *coze.Error
@@ -148,7 +173,8 @@ func (c *checkup) askCoze(a config.AppSettings, timeout time.Duration) {
 		c.fail(e.Hint(), "coze", "%v", err)
 		return
 	}
-	c.ok("coze", "%s answered after %v", a.App.Endpoint, took)
+	endpoint, _ := grant.App.TokenURL()
+	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
 		c.fail(e.Hint(), "token", "%v", err)

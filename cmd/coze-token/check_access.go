@@ -56,7 +56,7 @@ func (c *checkup) login(o caller.LoginOptions, offline bool) {
 // redis says whether the shared store can be used. The service does without it, so it is a warning if not.
 func (c *checkup) redis(s *config.Settings, offline bool) {
 	url := s.RedisURL.Reveal()
-	if url == "" {
+	if url == "" || offline {
 		return
 	}
 	store, err := redis.Open(url)
@@ -65,9 +65,6 @@ func (c *checkup) redis(s *config.Settings, offline bool) {
 		return
 	}
 	defer store.Close()
-	if offline {
-		return
-	}
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
 	defer cancel()
 	if err := store.Ping(ctx); err != nil {

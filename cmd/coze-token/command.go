@@ -17,6 +17,8 @@ const (
 	exitFailed    = 1 // it went wrong, and doing the same again will not help
 	exitUsage     = 2 // the command line or a setting is wrong
 	exitTemporary = 3 // Coze was out of reach, busy or silent: trying again may help
+
+	exitInterrupted = 130 // as shells have it of a program that Ctrl-C ended
 )
 
 // A command is one of coze-token's commands. Its help is the first thing that a reader of its file sees.
@@ -43,20 +45,46 @@ func commands() []command {
 
 // run is coze-token without the process around it. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &process{ctx, config.Environ(environ), stdout, stderr}
+	out := &output{w: stdout}
+	p := &process{ctx, config.Environ(environ), out, stderr}
+	code := p.run(args)
+	if out.err != nil {
+		p.errorf("make room where it goes, or send it elsewhere", "standard output cannot be written: %s", cause(out.err))
+		if code == exitOK {
+			code = exitFailed
+		}
+	}
+	return code
+}
+
+// An output remembers the first error of writing to it, and writes nothing after it. So commands may print without looking:
+// none ends well when what was asked of it got lost.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (n int, err error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, o.err = o.w.Write(b)
+	return n, o.err
+}
+
+// run finds the command and starts it.
+func (p *process) run(args []string) int {
 	if len(args) == 0 {
-		io.WriteString(stderr, usage())
+		io.WriteString(p.stderr, usage())
 		return exitUsage
 	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		if len(args) > 1 {
-			args = []string{args[1], "--help"}
-			break
-		}
-		io.WriteString(stdout, usage())
+	switch first := args[0]; {
+	case isHelp(first) && (len(args) == 1 || isHelp(args[1])):
+		io.WriteString(p.stdout, usage())
 		return exitOK
-	case "-v", "-version", "--version":
+	case isHelp(first):
+		args = []string{args[1], "--help"}
+	case first == "-v" || first == "-version" || first == "--version":
 		args = []string{"version"}
 	}
 	for _, c := range commands() {
@@ -65,6 +93,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		}
 	}
 	return p.usageError("there is no command %q", args[0])
+}
+
+func isHelp(word string) bool {
+	return word == "help" || word == "-h" || word == "-help" || word == "--help"
 }
 
 func (p *process) start(c command, args []string) int {
@@ -93,6 +125,19 @@ func (p *process) errorf(hint, format string, args ...any) {
 	if hint != "" {
 		fmt.Fprintf(p.stderr, "coze-token: hint: %s\n", hint)
 	}
+}
+
+// failed reports what no setting or flag could have prevented.
+func (p *process) failed(err error) int {
+	p.errorf("", "%v", err)
+	return exitFailed
+}
+
+// interrupted ends a command that a signal kept from what was asked of it. What failed then failed for that, so nothing else is
+// said of it.
+func (p *process) interrupted() int {
+	fmt.Fprintln(p.stderr, "coze-token: interrupted")
+	return exitInterrupted
 }
 
 func (p *process) warnf(format string, args ...any) {
@@ -124,9 +169,10 @@ Settings are environment variables. Three are required: CLIENT_ID, KID and PRIVA
 "coze-token check" says what is missing or wrong, and what to do. docs/settings.md describes them all.
 
 Exit codes:
-  0  it worked
-  1  it failed, and will fail again until something is changed
-  2  the command line or a setting is wrong
-  3  Coze was out of reach, busy or silent: trying again may help
+  0    it worked
+  1    it failed, and will fail again until something is changed
+  2    the command line or a setting is wrong
+  3    Coze was out of reach, busy or silent: trying again may help
+  130  it was interrupted (Ctrl-C) before it was done
 `
 }

@@ -30,7 +30,8 @@ Flags:
   --listen HOST:PORT where to serve; without it 127.0.0.1:8787, or any free port if that one is taken
   --once             end after the first token
 
-Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line.
+Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong command line,
+130 interrupted before the first token.
 `
 
 func demoCommand() command {
@@ -51,35 +52,28 @@ type demo struct {
 }
 
 func (d *demo) run(p *process) int {
-	if err := d.serve(p); err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
-	}
-	return exitOK
-}
-
-func (d *demo) serve(p *process) error {
 	ctx, stop := context.WithCancel(p.ctx)
 	defer stop()
 
 	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
 	coze, cozeURL, err := startSandbox(ctx)
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	settings, _, err := config.Parse(coze.Settings(cozeURL), config.Options{})
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	handler, err := service.New(settings, platform(log))
 	if err != nil {
-		return err
+		return p.failed(err)
 	}
 	listener, err := d.listener(settings.Listen)
 	if err != nil {
-		return err
+		p.errorf(listenRemedy, "%v", err)
+		return exitFailed
 	}
-	url := "http://" + listener.Addr().String() + "/"
+	url := baseURL("http", listener.Addr()) + "/"
 	served := make(chan error, 1)
 	go func() { served <- serveOn(ctx, listener, settings, handler, nil, log) }()
 
@@ -89,10 +83,15 @@ key were made a moment ago, and the tokens open nothing else.
 $ curl -X POST -H 'X-User-ID: user-1' %s
 `, cozeURL, url)
 	body, err := post(ctx, url, "user-1")
-	if err != nil {
-		return err
+	switch {
+	case err != nil && p.ctx.Err() != nil:
+		return p.interrupted()
+	case err != nil:
+		return p.failed(err)
 	}
-	p.stdout.Write(body)
+	if _, err := p.stdout.Write(body); err != nil {
+		return exitFailed
+	}
 	if !d.once {
 		fmt.Fprintf(p.stdout, `
 Try it yourself, in another terminal:
@@ -108,7 +107,10 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 		<-p.ctx.Done()
 	}
 	stop()
-	return <-served
+	if err := <-served; err != nil {
+		return p.failed(err)
+	}
+	return exitOK
 }
 
 // listener takes the address that was asked for, or the service's usual one, or any.
@@ -133,7 +135,7 @@ func startSandbox(ctx context.Context) (sb *sandbox.Sandbox, url string, err err
 		return nil, "", err
 	}
 	go native.Serve(ctx, l, sb, native.Options{Log: slog.New(slog.DiscardHandler)})
-	return sb, "http://" + l.Addr().String(), nil
+	return sb, baseURL("http", l.Addr()), nil
 }
 
 // post asks the service for a token as any caller would, and returns the answer as it came.

@@ -31,9 +31,16 @@ func keyCommand() command {
 
 func (p *process) key(name string) int {
 	key := caller.NewKey()
-	setting := name + "=" + caller.HashKey(key)
-	if _, err := caller.ParseKeys(setting); err != nil {
-		return p.usageError("key: %v", err)
+	hash := caller.HashKey(key)
+	setting := name + "=" + hash
+	// The key is a good one, so what is wrong can only be the name: by itself, or as the beginning of a line of API_KEYS.
+	_, err := caller.NewKeys([]caller.KeySpec{{Name: name, Key: hash}})
+	if err == nil {
+		_, err = caller.ParseKeys(setting)
+	}
+	if err != nil {
+		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`, "key: --name is not a name that a key can have")
+		return exitUsage
 	}
 	fmt.Fprintf(p.stdout, "key:      %s\nAPI_KEYS: %s\n", key, setting)
 	return exitOK

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"coze-token/config"
 	"coze-token/coze"
 	"coze-token/service"
 )
@@ -23,12 +22,13 @@ Asks Coze for one access token for the configured app and prints it, and nothing
   curl -H "Authorization: Bearer $(coze-token mint)" https://api.coze.cn/v1/workspaces
 
 Flags:
-  --session ID       the end user that the token is for; without it, DEFAULT_SESSION or none
+  --session ID       the end user that the token is for, as X-User-ID names them to the service; SESSION_PREFIX and
+                     SESSION_HASH apply. Without it, DEFAULT_SESSION or none; SESSION_REQUIRED insists on one
   --duration SECONDS how long the token should live, 1 to 86399; without it, TOKEN_DURATION
   --json             print the whole answer as JSON: access_token, expires_in (Unix time), token_type, ttl (seconds left)
 ` + appHelp + configHelp + `
 Exit codes: 0 a token was printed, 1 Coze refused, 2 wrong command line or settings,
-3 Coze was out of reach, busy or silent.
+3 Coze was out of reach, busy or silent, 130 interrupted.
 `
 
 func mintCommand() command {
@@ -38,7 +38,7 @@ func mintCommand() command {
 		flags: func(fs *flag.FlagSet) {
 			configFlag(fs, &m.file)
 			appFlag(fs, &m.app)
-			fs.Func("session", "", func(s string) error { m.session = &s; return coze.CheckSession(s) })
+			fs.Func("session", "", func(s string) error { m.session = s; return coze.CheckSession(s) })
 			fs.Func("duration", "", m.setDuration)
 			fs.BoolVar(&m.json, "json", false, "")
 		},
@@ -49,7 +49,7 @@ func mintCommand() command {
 type mint struct {
 	file     string
 	app      string
-	session  *string
+	session  string        // empty: none is named
 	duration time.Duration // zero: as configured
 	json     bool
 }
@@ -74,11 +74,20 @@ func (m *mint) run(p *process) int {
 	if m.duration != 0 {
 		app.Duration = m.duration
 	}
-	if m.session != nil {
-		app.DefaultSession = *m.session
-	}
-	token, err := p.token(app, settings.Timeout, platform(slog.New(slog.DiscardHandler)))
+	grant, err := service.Grant(app, m.session)
 	if err != nil {
+		hint := "name the end user that the token is for with --session, as SESSION_REQUIRED asks"
+		if m.session != "" || app.DefaultSession != "" {
+			hint = "use a shorter name, or a shorter SESSION_PREFIX"
+		}
+		p.errorf(hint, "the session is refused: %v", err)
+		return exitUsage
+	}
+	token, err := p.token(grant, settings.Timeout, platform(slog.New(slog.DiscardHandler)))
+	switch {
+	case err != nil && p.ctx.Err() != nil:
+		return p.interrupted()
+	case err != nil:
 		p.cozeError(err)
 		return exitCode(err)
 	}
@@ -96,10 +105,10 @@ func (m *mint) run(p *process) int {
 }
 
 // token asks once, within the time that a caller of the service would have.
-func (p *process) token(a config.AppSettings, timeout time.Duration, platform service.Platform) (coze.Token, error) {
+func (p *process) token(grant coze.Grant, timeout time.Duration, platform service.Platform) (coze.Token, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return service.Client(platform).Token(ctx, service.Grant(a))
+	return service.Client(platform).Token(ctx, grant)
 }
 
 func (p *process) cozeError(err error) {

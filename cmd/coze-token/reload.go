@@ -2,60 +2,95 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"coze-token/config"
+	"coze-token/host/native"
 	"coze-token/service"
 )
 
 // pollInterval is how often files are looked at for changes. Kubernetes and secret managers replace files without a signal.
 var pollInterval = 10 * time.Second
 
-// reload puts new settings into force when SIGHUP comes or a file that they were read from changes: a private key above all.
-// What is wrong is said, and the old settings stay.
-func (p *process) reload(ctx context.Context, v *service.Service, from *source, log *slog.Logger, reopen func() error) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+// hangups catches SIGHUP until it is stopped. It begins before anybody can know that there is a server to send it to, since
+// a SIGHUP that is not caught ends the process.
+func hangups() (hangup <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
+// A reloader puts new settings into force when SIGHUP comes or a file that they were read from changes: a private key above
+// all. What is wrong is said, and everything stays as it was.
+type reloader struct {
+	*process
+	hangup      <-chan os.Signal
+	from        *source
+	service     *service.Service
+	certificate *atomic.Pointer[tls.Certificate]
+	reopen      func() error // of the audit file
+	log         *slog.Logger
+}
+
+// run ends with ctx.
+func (r *reloader) run(ctx context.Context) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
-			if err := reopen(); err != nil {
-				log.Error("the audit file could not be opened again; records go on to the old one", "error", err.Error())
+		case <-r.hangup:
+			if err := r.reopen(); err != nil {
+				r.log.Error("the audit file could not be opened again; records go on to the old one", "error", err.Error())
 			}
 		case <-tick.C:
-			if !from.changed() {
+			if !r.from.changed() {
 				continue
 			}
 		}
-		next := &source{file: from.file}
-		settings, warnings, err := p.parse(next)
-		for _, w := range warnings {
-			log.Warn("settings: " + w.String())
-		}
-		if err == nil {
-			err = v.Use(settings)
-		}
-		from.read = next.read // not read again before they change again
-		if err != nil {
-			log.Error("the settings were changed and are wrong; the old ones stay in force", "error", err.Error())
-			continue
-		}
-		log.Info("the settings were read again", "keys", keysOf(settings))
-		for name, a := range settings.All() {
-			if a.IsOpen() {
-				log.Warn(service.OpenAccess, "path", "/"+name)
-			}
+		if err := r.reload(); err != nil {
+			r.log.Error("the settings were changed and are wrong; the old ones stay in force", "error", err.Error())
 		}
 	}
+}
+
+// reload reads everything, and then changes everything or nothing.
+func (r *reloader) reload() error {
+	next := &source{file: r.from.file}
+	settings, warnings, err := r.parse(next, certificateFaults)
+	for _, w := range warnings {
+		r.log.Warn("settings: " + w.String())
+	}
+	r.from.read = next.read // not read again before they change again
+	if err != nil {
+		return err
+	}
+	pair, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
+	if err != nil {
+		return err
+	}
+	if err := r.service.Use(settings); err != nil {
+		return err
+	}
+	news := []any{"keys", keysOf(settings)}
+	if pair != nil {
+		r.certificate.Store(pair)
+		news = append(news, "certificate_until", pair.Leaf.NotAfter)
+	}
+	r.log.Info("the settings were read again", news...)
+	for name, a := range settings.All() {
+		if a.IsOpen() {
+			r.log.Warn(service.OpenAccess, "path", "/"+name)
+		}
+	}
+	return nil
 }
 
 // keysOf names the keys in use, to compare them with what was meant.

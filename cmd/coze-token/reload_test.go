@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,5 +162,58 @@ func writeApps(t *testing.T, file string, apps map[string]any) {
 	}
 	if err := os.Rename(file+".new", file); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// SIGHUP may come as soon as a line of the log says that there is a server. Here it comes in the middle of the announcement:
+// there are more apps to announce than the pipe has room for, so the process waits there until it is read.
+func TestHangupAtTheStart(t *testing.T) {
+	sb, environ := startSandboxServer(t)
+	settings := sb.Settings("http://127.0.0.1:1")
+	apps := map[string]any{}
+	for i := range 400 {
+		apps["app-"+strconv.Itoa(i)] = map[string]string{"client_id": settings["CLIENT_ID"], "kid": settings["KID"], "private_key": settings["PRIVATE_KEY"]}
+	}
+	file := filepath.Join(t.TempDir(), "apps.json")
+	writeApps(t, file, apps)
+
+	cmd := exec.Command("coze-token", "serve")
+	cmd.Env = append(environ, "LISTEN=127.0.0.1:0", "APPS_FILE="+file)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	log := bufio.NewReader(stderr)
+	read := 0
+	next := func(want string) {
+		t.Helper()
+		for {
+			line, err := log.ReadString('\n')
+			if err != nil {
+				t.Fatalf("serve ended: %s%v", line, cmd.Wait())
+			}
+			if read += len(line); strings.Contains(line, want) {
+				return
+			}
+		}
+	}
+	next(`"msg":"serving"`)
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	next("the settings were read again")
+	if read < 128<<10 {
+		t.Errorf("the announcement has %d bytes, which may fit into the pipe: the signal did not come in the middle of it", read)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, log)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -51,27 +51,29 @@ func sandboxCommand() command {
 	}
 }
 
+const listenRemedy = "name another host:port of this machine with --listen"
+
 func (p *process) sandbox(address string, faults []sandbox.Fault) int {
 	sb, err := sandbox.New(sandbox.Options{})
 	if err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
+		return p.failed(err)
 	}
 	if err := sb.SetFaults(faults...); err != nil {
 		return p.usageError("sandbox: %v", err)
 	}
 	l, err := native.Listen(address)
 	if err != nil {
-		p.errorf("use --listen to name another address", "%v", err)
+		p.errorf(listenRemedy, "%v", err)
 		return exitFailed
 	}
-	url := "http://" + l.Addr().String()
-	io.WriteString(p.stdout, dotenv(sb.Settings(url)))
+	url := baseURL("http", l.Addr())
+	if _, err := io.WriteString(p.stdout, dotenv(sb.Settings(url))); err != nil {
+		return exitFailed // nobody could use it
+	}
 	fmt.Fprintf(p.stderr, "coze-token: the sandbox stands in for Coze at %s; Ctrl-C ends it\n", url)
 	log := native.Logger(p.stderr, slog.LevelInfo, "auto")
 	if err := native.Serve(p.ctx, l, sb, native.Options{Log: log}); err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
+		return p.failed(err)
 	}
 	return exitOK
 }

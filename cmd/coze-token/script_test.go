@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +33,7 @@ func TestScripts(t *testing.T) {
 			"sandbox":   sandboxCmd,
 			"keys":      keysCmd,
 			"occupy":    occupyCmd,
+			"session":   sessionCmd,
 			"nosecrets": noSecretsCmd,
 		},
 	})
@@ -63,7 +66,8 @@ func sandboxCmd(ts *testscript.TestScript, neg bool, faults []string) {
 	sandboxes.Store(ts, sb)
 }
 
-// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC.
+// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC; KEY also
+// into the file key.pem, a certificate of it into cert.pem, and one of another key into other.pem.
 func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	block := func(kind string, der []byte, err error) string {
 		ts.Check(err)
@@ -80,6 +84,10 @@ func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	der, err = x509.MarshalPKCS8PrivateKey(ec)
 	ts.Setenv("KEY_EC", block("PRIVATE KEY", der, err))
 	ts.Check(os.WriteFile(ts.MkAbs("key.pem"), []byte(key), 0o600))
+	for name, key := range map[string]crypto.Signer{"cert.pem": scriptKey(), "other.pem": ec} {
+		der, err := certificate(key, 1)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(block("CERTIFICATE", der, err)), 0o600))
+	}
 }
 
 // occupyCmd listens on a port and puts the address into BUSY, and one where nobody listens into FREE.
@@ -92,6 +100,24 @@ func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("FREE", free.Addr().String())
 	ts.Check(free.Close())
+}
+
+// sessionCmd insists on the session of the last token that was asked for; without a name, on none:
+//
+//	session [pattern]
+func sessionCmd(ts *testscript.TestScript, neg bool, args []string) {
+	sb, ok := sandboxes.Load(ts)
+	if !ok || len(args) > 1 {
+		ts.Fatalf("usage: session [pattern], after sandbox")
+	}
+	last, _ := sb.(*sandbox.Sandbox).Last()
+	session, named := last.Claims["session_name"].(string)
+	switch {
+	case named != (len(args) == 1):
+		ts.Fatalf("the session is %q", session)
+	case named && !regexp.MustCompile(args[0]).MatchString(session):
+		ts.Fatalf("the session is %q, not %s", session, args[0])
+	}
 }
 
 // noSecretsCmd looks for the private key and for every assertion in what the last command printed.

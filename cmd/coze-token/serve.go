@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"coze-token/config"
@@ -38,8 +39,9 @@ The settings that matter most, all environment variables:
   LISTEN                        host:port, 127.0.0.1:8787 unless set; PORT alone means every interface
   LOG_FORMAT, LOG_LEVEL         auto, text or json; debug, info, warn or error
 
-Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps and callers change
-without a restart. What is wrong then is logged, and the old settings stay. SIGHUP also opens AUDIT_FILE again.
+Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps, callers and the
+certificate of TLS change without a restart. What is wrong then is logged, and everything stays as it was. SIGHUP also
+opens AUDIT_FILE again.
 
 Logs go to standard error. Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong settings.
 `
@@ -54,8 +56,10 @@ func serveCommand() command {
 }
 
 func (p *process) serve(file string) int {
+	hangup, stop := hangups()
+	defer stop()
 	from := &source{file: file}
-	settings, warnings, err := p.parse(from)
+	settings, warnings, err := p.parse(from, machineFaults)
 	for _, w := range warnings {
 		p.warnf("%s", w)
 	}
@@ -69,7 +73,7 @@ func (p *process) serve(file string) int {
 	if settings.AuditFile != "" {
 		audit, err := native.OpenAudit(settings.AuditFile)
 		if err != nil {
-			p.errorf("name a file in AUDIT_FILE that this process may write", "AUDIT_FILE: cannot be opened: %s", cause(err))
+			p.settingsError(config.Faults{auditFault(err)})
 			return exitUsage
 		}
 		platform.Audit, reopen = audit.Logger(), audit.Reopen
@@ -77,17 +81,22 @@ func (p *process) serve(file string) int {
 	if url := settings.RedisURL.Reveal(); url != "" {
 		store, err := redis.Open(url)
 		if err != nil {
-			p.errorf("", "REDIS_URL: %v", err)
-			return exitUsage
+			return p.failed(err)
 		}
 		defer store.Close()
 		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
 		pingRedis(p.ctx, store, log)
 	}
-	certificate, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
+	var current atomic.Pointer[tls.Certificate]
+	var certificate func() *tls.Certificate // nil: plain HTTP
+	pair, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
 	if err != nil {
-		p.errorf(certificateRemedy, "%v", err)
-		return exitUsage
+		p.errorf("start again", "TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %v", err)
+		return exitFailed
+	}
+	if pair != nil {
+		current.Store(pair)
+		certificate = current.Load
 	}
 	handler, err := service.New(settings, platform)
 	if err != nil {
@@ -96,28 +105,30 @@ func (p *process) serve(file string) int {
 	}
 	listener, err := native.Listen(settings.Listen)
 	if err != nil {
-		p.errorf("", "%v", err)
+		p.errorf("set LISTEN to another host:port of this machine", "%v", err)
 		return exitFailed
 	}
 	announce(log, settings, listener.Addr())
 
-	ctx, stop := context.WithCancel(p.ctx)
+	r := &reloader{
+		process: p, hangup: hangup, from: from, service: handler, certificate: &current, reopen: reopen, log: log,
+	}
+	ctx, cancel := context.WithCancel(p.ctx)
 	reloaded := make(chan struct{})
 	go func() {
 		defer close(reloaded)
-		p.reload(ctx, handler, from, log, reopen)
+		r.run(ctx)
 	}()
 	err = serveOn(p.ctx, listener, settings, handler, certificate, log)
-	stop()
+	cancel()
 	<-reloaded
 	if err != nil {
-		p.errorf("", "%v", err)
-		return exitFailed
+		return p.failed(err)
 	}
 	return exitOK
 }
 
-func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate *tls.Certificate, log *slog.Logger) error {
+func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate func() *tls.Certificate, log *slog.Logger) error {
 	return native.Serve(ctx, l, v, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,
@@ -138,7 +149,14 @@ func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	}
 }
 
-const certificateRemedy = "name the certificate chain and the private key that was made with it, both in PEM form"
+// baseURL is where this machine finds a listener: one that listens on all interfaces, at the loopback address.
+func baseURL(scheme string, address net.Addr) string {
+	host := address.String()
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return scheme + "://" + host
+}
 
 // announce says in one record for each app what is served, and warns of what is open.
 func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
@@ -150,7 +168,8 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 		path := "/" + name
 		endpoint, _ := a.App.TokenURL() // config has made sure that there is one
 		log.Info("serving",
-			"url", fmt.Sprintf("%s://%s%s", scheme, address, path),
+			"url", baseURL(scheme, address)+path,
+			"listen", address.String(),
 			"app", a.App.ClientID,
 			"region", a.Region,
 			"endpoint", endpoint,

@@ -30,7 +30,7 @@ const appHelp = `  --app NAME         one of the apps of APPS, instead of the on
 
 // settings reads the settings, says what is wrong with them, and what merely looks wrong.
 func (p *process) settings(file string) (*config.Settings, bool) {
-	settings, warnings, err := p.parse(&source{file: file})
+	settings, warnings, err := p.parse(&source{file: file}, nil)
 	for _, w := range warnings {
 		p.warnf("%s", w)
 	}
@@ -93,23 +93,38 @@ func (s *source) changed() bool {
 	return false
 }
 
-// parse reads the file, where there is one, and lays the environment over it.
-func (p *process) parse(from *source) (*config.Settings, []config.Warning, error) {
-	env := p.env
-	var warnings []config.Warning
-	if from.file != "" {
-		data, err := from.readFile(from.file)
-		if err != nil {
-			return nil, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
-		}
-		layer, inFile, err := config.FromFile(data)
-		if err != nil {
-			return nil, inFile, err
-		}
-		env, warnings = config.Merge(env, layer), inFile
+// parse reads the file, where there is one, and lays the environment over it. A file that cannot be used does not hide what is
+// wrong with the environment. look, where it is not nil, adds what the command finds out for itself.
+func (p *process) parse(from *source, look func(*config.Settings) config.Faults) (*config.Settings, []config.Warning, error) {
+	layer, warnings, faults := from.layer()
+	settings, inSettings, err := config.Parse(config.Merge(p.env, layer), config.Options{
+		ReadFile: from.readFile,
+		YAML:     yaml.YAMLToJSON,
+		Look:     look,
+		Partial:  len(faults) > 0,
+	})
+	warnings = append(warnings, inSettings...)
+	if inSettings, ok := errors.AsType[config.Faults](err); ok {
+		faults = append(faults, inSettings...)
 	}
-	settings, inSettings, err := config.Parse(env, config.Options{ReadFile: from.readFile, YAML: yaml.YAMLToJSON})
-	return settings, append(warnings, inSettings...), err
+	if len(faults) > 0 {
+		return nil, warnings, faults
+	}
+	return settings, warnings, nil
+}
+
+// layer is what the file of --config sets.
+func (s *source) layer() (map[string]string, []config.Warning, config.Faults) {
+	if s.file == "" {
+		return nil, nil, nil
+	}
+	data, err := s.readFile(s.file)
+	if err != nil {
+		return nil, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
+	}
+	layer, warnings, err := config.FromFile(data)
+	faults, _ := errors.AsType[config.Faults](err)
+	return layer, warnings, faults
 }
 
 // cause is what went wrong with a file, without its name.

@@ -22,7 +22,13 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 	t.Cleanup(coze.Close)
 	seen := map[any]bool{}
 	for range 3 {
-		response, err := http.Post(b.Start(t, sb.Settings(coze.URL))+"/", "", nil)
+		settings := sb.Settings(coze.URL)
+		settings["TOKEN_DURATON"] = "900"
+		url := b.Start(t, settings)
+		if strings.Contains(b.Output(), "TOKEN_DURATON") && len(seen) == 0 {
+			t.Error("a warning was logged while the Worker started, which the platform does not keep")
+		}
+		response, err := http.Post(url+"/", "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,9 +36,11 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 		if response.StatusCode != 200 {
 			t.Fatalf("status %d: %s", response.StatusCode, b.Output())
 		}
-		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.Output(), "access is open"); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("nobody is told that access is open: %s", b.Output())
+		for _, told := range []string{"access is open", "TOKEN_DURATON"} {
+			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.Output(), told); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("nobody is told: %s, in %s", told, b.Output())
+				}
 			}
 		}
 		last, _ := sb.Last()

@@ -37,6 +37,7 @@ func handler(o *worker.Options) http.Handler {
 	if err == nil {
 		level = settings.LogLevel
 	}
+	log := slog.New(worker.NewLogHandler(level))
 	platform := service.Platform{
 		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
 		Signer:    webCrypto,
@@ -44,39 +45,43 @@ func handler(o *worker.Options) http.Handler {
 			worker.Background(context.Background(), func(context.Context) { f() })
 		},
 		LimitSize: 4096, // memory is short here, and clearing it takes part of the start's time
-		Log:       slog.New(worker.NewLogHandler(level)),
+		Log:       log,
 		Remedy:    remedy,
 	}
-	for _, w := range warnings {
-		platform.Log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
+	warn := func() {
+		for _, w := range warnings {
+			log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
+		}
+	}
+	misconfigured := func(faults config.Faults) http.Handler {
+		return atFirst(warn, service.Misconfigured(faults, platform))
 	}
 	var faults config.Faults
 	if errors.As(err, &faults) {
-		return service.Misconfigured(faults, platform)
+		return misconfigured(faults)
 	}
 	share(settings, &platform)
 	v, err := service.New(settings, platform)
 	if err != nil {
-		platform.Log.Error("the service could not be built", "error", err.Error())
-		return service.Misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}}, platform)
+		return misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}})
 	}
 	o.Headers, o.Rehearsal = service.RequestHeaders(settings), rehearsal(*settings, platform)
-	return warning(v, settings, platform.Log)
+	return atFirst(func() {
+		warn()
+		for _, app := range settings.All() {
+			if app.IsOpen() {
+				log.Warn(service.OpenAccess) // security check 8
+				break
+			}
+		}
+	}, v)
 }
 
-// warning says with the first request that access is open, where it is (security check 8): what is logged while the Worker starts is
-// not kept by the platform.
-func warning(h http.Handler, s *config.Settings, log *slog.Logger) http.Handler {
-	open := false
-	for _, app := range s.All() {
-		open = open || app.IsOpen()
-	}
-	if !open {
-		return h
-	}
+// atFirst calls say with the first request: what is logged while the Worker starts is not kept by the platform.
+func atFirst(say func(), h http.Handler) http.Handler {
 	var once sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		once.Do(func() { log.Warn(service.OpenAccess) })
+		once.Do(say)
 		h.ServeHTTP(w, r)
 	})
 }

@@ -1,8 +1,11 @@
 package native
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -18,6 +21,21 @@ type AuditFile struct {
 func OpenAudit(name string) (*AuditFile, error) {
 	a := &AuditFile{name: name}
 	return a, a.Reopen()
+}
+
+// CheckAudit says whether [OpenAudit] would succeed, and leaves nothing behind: whoever checks may be another user than who
+// serves, and a file that they made would be theirs.
+func CheckAudit(name string) error {
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) { // then it takes a directory in which it can be made
+		if file, err = os.CreateTemp(filepath.Dir(name), ".audit-*"); err == nil {
+			defer os.Remove(file.Name())
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // Reopen goes on in the file that now has the name. After an error it goes on in the old one.

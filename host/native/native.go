@@ -33,24 +33,28 @@ type Options struct {
 	// MaxConnections is how many connections may be open at once; further ones wait in the kernel's queue. Zero means
 	// no ceiling.
 	MaxConnections int
-	// Certificate is what TLS is served with. Optional: without one, plain HTTP is served, for a proxy in front.
-	Certificate *tls.Certificate
+	// Certificate is what TLS is served with. It is asked at each handshake, so that a new one needs no restart. Optional:
+	// without it, plain HTTP is served, for a proxy in front.
+	Certificate func() *tls.Certificate
 	// Log takes what the server itself complains of. Optional: slog.Default.
 	Log *slog.Logger
 }
 
-// Listen opens a TCP listener. Its errors say what to do.
+// Listen opens a TCP listener. Its errors say why it cannot; what to do depends on where the address came from.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s: another program has this port; stop it, or set LISTEN to a free one, such as 127.0.0.1:8788", address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("cannot listen on %s: ports below 1024 need a privilege; set LISTEN to a higher one", address)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen: %w; set LISTEN to host:port, such as 127.0.0.1:8787", err)
+	if err == nil {
+		return l, nil
 	}
-	return l, nil
+	switch op, ok := errors.AsType[*net.OpError](err); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = errors.New("another program has this port")
+	case errors.Is(err, syscall.EACCES):
+		err = errors.New("ports below 1024 need a privilege")
+	case ok:
+		err = op.Err // without the address, which is said already
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
 }
 
 // Certificate reads a certificate chain and its private key from two PEM files. Without names there is none.
@@ -59,10 +63,7 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 		return nil, nil
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE cannot be used: %w", err)
-	}
-	return &pair, nil
+	return &pair, err
 }
 
 // Serve answers requests on l until ctx ends. Then it takes no new ones, lets open ones finish for up to 25 s, and
@@ -83,9 +84,14 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered by h, like everything else
 	}
 	if o.Certificate != nil {
-		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}
+		server.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.Certificate(), nil },
+		}
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -111,13 +117,16 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 	return nil
 }
 
-// Transport sends requests to Coze. The proxy comes from HTTPS_PROXY and NO_PROXY in the environment.
+// Transport sends requests to Coze, and to whoever else the service asks. The proxy comes from HTTPS_PROXY and NO_PROXY in
+// the environment.
+//
+// It bounds how long a connection may take. How long an answer may take is for the request's context to say, which every
+// caller gives a deadline: a bound here would cut short a longer UPSTREAM_TIMEOUT.
 func Transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
-		ResponseHeaderTimeout:  10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    100, // there is one host

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -93,6 +94,35 @@ func TestMalformedRequestsAre400(t *testing.T) {
 		b.start(1, []byte(p))
 		wantAnswer(t, next(t, b), 1, 400)
 	}
+}
+
+// A client that sends none of what it announced is not waited for until the platform has had enough.
+func TestABodyThatNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := quiet(func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadAll(r.Body)
+			if !errors.Is(err, context.DeadlineExceeded) || r.Context().Err() != nil {
+				t.Errorf("err = %v, and the request's own %v", err, r.Context().Err())
+			}
+			w.WriteHeader(http.StatusBadRequest)
+		})
+		b.start(1, post(5))
+		synctest.Wait()
+		asked := take(b)
+		if len(asked) != 1 || asked[0].kind != kindBody {
+			t.Fatalf("messages %+v", asked)
+		}
+		time.Sleep(bodyTimeout)
+		synctest.Wait()
+		all := take(b)
+		if len(all) != 2 || all[0].kind != kindAbort || all[0].id != asked[0].id {
+			t.Fatalf("messages %+v", all)
+		}
+		wantAnswer(t, all[1], 1, http.StatusBadRequest)
+		for _, idle := range b.pool {
+			close(idle) // a bubble ends when its goroutines have
+		}
+	})
 }
 
 func TestBodyIsCarriedWhenRead(t *testing.T) {

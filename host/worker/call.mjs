@@ -2,8 +2,12 @@
 
 /** @typedef {import("./instance.mjs").Instance} Instance */
 
-/** How often a request that waits wakes Go, in milliseconds: what Go's timers are late by. */
+/**
+ * How often a request that waits wakes Go, in milliseconds: what Go's timers are late by. Each time costs CPU time, which a
+ * plan may bound, so it becomes rarer the longer a request has waited: a quarter of that, up to the most.
+ */
 const TICK = 20;
+const MOST = 250;
 
 /** How long after its answer a request may keep Go going, in milliseconds: the platform's 30 s, less a margin. */
 const AFTERWARDS = 29000;
@@ -29,6 +33,7 @@ export class Call {
     this.handed = [];
     /** @type {((value?: unknown) => void) | undefined} */
     this.nudge = undefined;
+    this.tick = TICK;
     this.beat = 0;
   }
 
@@ -40,7 +45,7 @@ export class Call {
 
   /** Whether this request's own loop is running, so that it can be handed work. */
   alive() {
-    return Date.now() - this.beat < 10 * TICK;
+    return Date.now() - this.beat < 10 * TICK + this.tick;
   }
 
   /**
@@ -66,16 +71,18 @@ export class Call {
   }
 
   /**
-   * Wakes Go every TICK while this request has no answer, has effects under
+   * Wakes Go now and then while this request has no answer, has effects under
    * way, or has begun work that outlives it. A timer of its own is what
    * lets a request wait for another's promise: without one the platform
    * takes it for hung, and a timer of a request that has ended never fires.
    * @param {Instance} instance
    */
   async keep(instance) {
+    const begun = Date.now();
     let until = 0;
     for (;;) {
       this.beat = Date.now();
+      this.tick = Math.min(Math.max(TICK, (this.beat - begun) / 4), MOST);
       if (this.answer !== undefined) {
         until ||= this.beat + AFTERWARDS;
         if (this.pending === 0 && !(this.background && instance.busy > 0)) break;
@@ -84,12 +91,13 @@ export class Call {
       const nudged = new Promise((resolve) => {
         this.nudge = resolve;
       });
-      if (this.handed.length === 0) await Promise.race([scheduler.wait(TICK), nudged]);
+      if (this.handed.length === 0) await Promise.race([scheduler.wait(this.tick), nudged]);
       if (instance.dead) break;
       const handed = this.handed;
       this.handed = [];
       for (const job of handed) job();
-      if (Date.now() - instance.lastRun >= TICK / 2) instance.tick(this);
+      const since = Date.now() - instance.lastRun;
+      if (since >= TICK / 2 || since < 0) instance.tick(this); // a clock may be set back
     }
     this.beat = 0;
   }

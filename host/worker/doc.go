@@ -22,8 +22,9 @@
 // and hands back the result. ABI.md describes the bridge. A handler that
 // needs no effect is answered within one call.
 //
-// While a request waits, its own JavaScript loop wakes Go every 20 ms, which is how
-// late a timer may be. A client that goes away cancels its request's context, where
+// While a request waits, its own JavaScript loop wakes Go every 20 ms, and less often the
+// longer it has waited, down to every 250 ms, since each time costs CPU time. A timer may be late by as much:
+// a quarter of the wait, but 20 ms at least and 250 ms at most. A client that goes away cancels its request's context, where
 // the platform tells: workerd's own HTTP server does not, so a handler's wait needs a
 // deadline too. Effects under way for a client that has gone go on, up to
 // the 30 seconds that the platform gives; [Background] does so for timers.

@@ -6,6 +6,9 @@ import { decodeFrame, decodeText, encodeFrame, headersOf } from "./codec.mjs";
 
 const NOTHING = new Uint8Array();
 
+/** The effect that only the request's own call can perform. */
+export const READ_BODY = 16;
+
 /** Set in the number of a fetch's result when the body was over its cap. */
 const TRUNCATED = 1 << 16;
 
@@ -29,23 +32,26 @@ export class Task {
   }
 
   /**
-   * Aborted when nobody in Go waits any longer. It is for effects that can be ended, which read it once and at once: making
-   * one takes as long as many an effect.
+   * Resolved when nobody in Go waits any longer. It is for effects that can be ended, which read it once and at once. The end may
+   * come from another request, which must not touch this one's objects: a promise is what may cross.
    */
+  get abandoned() {
+    const { promise, resolve } = Promise.withResolvers();
+    this.stop = resolve;
+    return promise;
+  }
+
+  /** The same as a signal. Making one takes as long as many an effect. */
   get signal() {
     const controller = new AbortController();
-    // The abort may come from another request, which must not touch this
-    // one's controller: a promise is what may cross.
-    const { promise, resolve } = Promise.withResolvers();
-    promise.then(() => controller.abort());
-    this.stop = resolve;
+    this.abandoned.then(() => controller.abort());
     return controller.signal;
   }
 }
 
 /** @type {Record<number, (task: Task) => Promise<Uint8Array>>} */
 export const effects = {
-  16: readBody,
+  [READ_BODY]: readBody,
   17: sendRequest,
   18: importKey,
   19: sign,
@@ -77,11 +83,11 @@ export function reason(error) {
 class Failure extends Error {}
 
 /** @param {Task} task */
-async function readBody({ payload, request, own }) {
+async function readBody({ payload, request, own, abandoned }) {
   if (!own) throw new Failure("the request has ended");
   const cap = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
   if (Number(request.headers.get("content-length")) > cap) return encodeFrame(1, [], NOTHING);
-  const { bytes, whole } = await readUpTo(request.body, cap);
+  const { bytes, whole } = await readUpTo(request.body, cap, abandoned);
   return encodeFrame(whole ? 0 : 1, [], bytes);
 }
 
@@ -114,10 +120,12 @@ async function sendRequest({ payload, signal }) {
  * Reads a body up to a cap and leaves the rest unread.
  * @param {ReadableStream<Uint8Array> | null} stream
  * @param {number} cap in bytes
+ * @param {Promise<unknown>} [abandoned] ends it
  */
-async function readUpTo(stream, cap) {
+async function readUpTo(stream, cap, abandoned) {
   if (!stream) return { bytes: NOTHING, whole: true };
   const reader = stream.getReader();
+  abandoned?.then(() => reader.cancel()).catch(() => {});
   /** @type {Uint8Array[]} */
   const chunks = [];
   let total = 0;
@@ -173,7 +181,7 @@ async function sign({ payload, keys }) {
 function abortable(effect) {
   return (task) =>
     new Promise((resolve, reject) => {
-      task.signal.addEventListener("abort", () => reject(new Failure("nobody waits for it")), { once: true });
+      task.abandoned.then(() => reject(new Failure("nobody waits for it")));
       effect(task).then(resolve, reject);
     });
 }

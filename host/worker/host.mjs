@@ -56,7 +56,9 @@ function respond(answer) {
   if (!answer) return internalError();
   const { number: status, fields, body } = decodeFrame(answer);
   const none = status === 204 || status === 205 || status === 304;
-  return new Response(none ? null : body, { status, headers: headersOf(fields) });
+  // What the handler has encoded must not be encoded again.
+  const encodeBody = fields.includes("Content-Encoding") ? "manual" : "automatic";
+  return new Response(none ? null : body, { status, headers: headersOf(fields), encodeBody });
 }
 
 /** The same as serve.go's failure. */

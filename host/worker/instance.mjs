@@ -1,7 +1,7 @@
 // One running Go program and what is under way between it and the platform.
 
 import { MESSAGE_HEAD, FRAME_HEAD, UNKNOWN_LENGTH, decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
-import { Task, effects, reason } from "./effects.mjs";
+import { READ_BODY, Task, effects, reason } from "./effects.mjs";
 import { Wasi } from "./wasi.mjs";
 
 /** The ABI that this side speaks: mailbox.version on the other. */
@@ -272,9 +272,9 @@ export class Instance {
       }
     }
     // The owner performs its effects itself, if it still can: they count
-    // against its limits, and end with it.
+    // against its limits, and end with it. Its body nobody else can read.
     const by = owner === call.id ? call : this.open.get(owner);
-    if (by && by !== call && by.alive()) by.hand(() => this.perform(by, kind, id, owner, payload));
+    if (by && by !== call && (kind === READ_BODY || by.alive())) by.hand(() => this.perform(by, kind, id, owner, payload));
     else this.perform(call, kind, id, owner, payload);
   }
 

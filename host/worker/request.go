@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // unknownLength is a request frame's number when the client gave no length.
@@ -149,9 +150,15 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// bodyTimeout bounds the wait for a body: a client that sends none of what it announced keeps the request awake,
+// which costs CPU time.
+const bodyTimeout = 10 * time.Second
+
 func (b *body) fetch() ([]byte, error) {
 	limit := b.bridge.options.MaxBody
-	p, err := b.bridge.perform(b.ctx, kindBody, uint32Payload(uint32(limit)))
+	ctx, cancel := context.WithTimeout(b.ctx, bodyTimeout)
+	defer cancel()
+	p, err := b.bridge.perform(ctx, kindBody, uint32Payload(uint32(limit)))
 	if err != nil {
 		return nil, err
 	}

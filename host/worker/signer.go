@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"time"
 )
 
 // A Signer signs with WebCrypto: RSASSA-PKCS1-v1_5 with SHA-256, in a tenth
@@ -84,12 +85,17 @@ func (s *Signer) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([
 	if opts == nil || opts != crypto.SignerOpts(crypto.SHA256) {
 		return nil, errors.New("worker: only PKCS #1 v1.5 with SHA-256")
 	}
-	return s.SignContext(context.Background(), msg)
+	// There is no context to be had, and what takes a millisecond must not be waited for until the platform ends the request.
+	ctx, cancel := context.WithTimeout(context.Background(), signTimeout)
+	defer cancel()
+	return s.sign(ctx, msg)
 }
 
-// SignContext is SignMessage with a context, which ends the wait and tells
-// which request the signature is for.
-func (s *Signer) SignContext(ctx context.Context, msg []byte) ([]byte, error) {
+// signTimeout bounds SignMessage, the import of the key included.
+const signTimeout = 5 * time.Second
+
+// sign signs, unless ctx ends first.
+func (s *Signer) sign(ctx context.Context, msg []byte) ([]byte, error) {
 	handle, err := s.imported(ctx)
 	if err != nil {
 		return nil, err

@@ -39,8 +39,7 @@ export class Wasi {
     this.memory = undefined;
     this.seeds = 0;
     this.output = "";
-    this.millis = 0; // the time last told
-    this.ticks = 0n; // told within that millisecond, in nanoseconds
+    this.told = 0n; // the last time that was told, in nanoseconds
   }
 
   /** The first request has come: time and randomness are there. */
@@ -135,14 +134,9 @@ export class Wasi {
    * @param {number} at
    */
   #clockTimeGet(_clock, _precision, at) {
-    const now = this.starting ? STARTING : Date.now();
-    if (now > this.millis) {
-      this.millis = now;
-      this.ticks = 0n;
-    } else {
-      this.ticks += 1000n;
-    }
-    this.view().setBigUint64(at, BigInt(this.millis) * 1000000n + this.ticks, true);
+    const now = BigInt(this.starting ? STARTING : Date.now()) * 1000000n;
+    this.told = now > this.told ? now : this.told + 1000n;
+    this.view().setBigUint64(at, this.told, true);
     return OK;
   }
 

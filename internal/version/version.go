@@ -3,34 +3,31 @@ package version
 
 import (
 	"runtime/debug"
-	"strings"
 	"sync"
 )
 
 const module = "coze-token"
 
-// String is the version that the Go toolchain stamped into the build: a tag such as v1.2.0, a pseudo-version,
-// or "devel" for a build from a modified or unversioned tree. It holds no spaces or brackets, so it can stand in
-// a User-Agent header.
+// String is the version that the Go toolchain stamped into the build: a tag such as v1.2.0 or a pseudo-version, either with
+// "+dirty" behind it for a build from a modified tree; or "devel" for a build from a tree without versions. It holds no
+// spaces or brackets, so it can stand in a User-Agent header (RFC 9110, section 10.1.5).
 var String = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	if info.Main.Path == module {
-		return clean(info.Main.Version)
-	}
-	for _, dep := range info.Deps {
-		if dep.Path == module {
-			return clean(dep.Version)
-		}
-	}
-	return "devel"
+	info, _ := debug.ReadBuildInfo()
+	return of(info)
 })
 
-func clean(v string) string {
-	if v == "" || v == "(devel)" {
+// of finds the module in a build, be it the program's own or one that the program imports.
+func of(info *debug.BuildInfo) string {
+	version := ""
+	if info != nil {
+		for _, m := range append(info.Deps, &info.Main) {
+			if m.Path == module {
+				version = m.Version
+			}
+		}
+	}
+	if version == "" || version == "(devel)" {
 		return "devel"
 	}
-	return strings.TrimSuffix(v, "+dirty")
+	return version
 }

@@ -65,7 +65,7 @@ var silence = sync.OnceFunc(logging.Disable)
 //	unix://[[user]:password@]/path/to/socket[?db=database]
 //
 // It makes no connection that anybody waits for: a server that is down must not keep a service from starting. [Store.Ping] tells
-// whether it is there. The error says what to do and quotes nothing of the URL, which may hold a password.
+// whether it is there. The error is a [Fault].
 func Open(url string) (*Store, error) {
 	o, err := parse(url)
 	if err != nil {

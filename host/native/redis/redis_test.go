@@ -131,7 +131,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		"":                                      "empty",
 		" ":                                     "empty",
 		"localhost:6379":                        "rediss://",
-		"127.0.0.1:6379":                        "REDIS_URL is not a URL",
+		"127.0.0.1:6379":                        "is not a URL",
 		"http://:hunter2@h":                     "does not begin with",
 		"redis://:hun#hunter2@h:6379":           "%23",
 		"redis://:hunter2/x@h:6379":             "%2F",
@@ -145,7 +145,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		"redis://:hunter2@h?max_retries=9":      "leave them out",
 		"unix://:hunter2@run/redis.sock":        "three slashes",
 		"unix://:hunter2@/run/redis.sock?db=-2": "a database that is not a number",
-		"redis:hunter2":                         "REDIS_URL is not a URL",
+		"redis:hunter2":                         "is not a URL",
 	} {
 		s, err := redis.Open(url)
 		if err == nil {

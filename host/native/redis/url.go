@@ -10,36 +10,48 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const form = "set REDIS_URL to redis://:password@host:6379, rediss://:password@host:6379 for TLS, or unix:///path/to/socket"
+// A Fault is what is wrong with a URL, and what to do about it. It quotes nothing of the URL, which may hold a password.
+type Fault struct{ Problem, Remedy string }
+
+// Error is the fault on one line.
+func (f Fault) Error() string { return "the store's address " + f.Problem + "; " + f.Remedy }
+
+// CheckURL says what is wrong with the form of a URL, if anything is: what [Open] would say. The error is a [Fault].
+func CheckURL(url string) error {
+	_, err := parse(url)
+	return err
+}
+
+const form = "use redis://:password@host:6379, rediss://:password@host:6379 for TLS, or unix:///path/to/socket"
 
 // parse reads a URL. The library's own errors quote what they stumble on, so they are not passed on.
 func parse(text string) (*redis.Options, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {
 	case strings.TrimSpace(text) == "":
-		return nil, errors.New("REDIS_URL is empty; " + form)
+		return nil, Fault{"is empty", form}
 	case err != nil, u.Fragment != "", u.Opaque != "":
-		return nil, errors.New("REDIS_URL is not a URL; " + form +
-			", and write characters of the password that mean something in a URL as %XX: / is %2F, # is %23, ? is %3F, @ is %40, % is %25")
+		return nil, Fault{"is not a URL", form +
+			", and write characters of the password that mean something in a URL as %XX: / is %2F, # is %23, ? is %3F, @ is %40, % is %25"}
 	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
-		return nil, errors.New("REDIS_URL does not begin with redis://, rediss:// or unix://; " + form)
+		return nil, Fault{"does not begin with redis://, rediss:// or unix://", form}
 	case u.Scheme == "unix" && (u.Host != "" || u.Path == ""):
-		return nil, errors.New("REDIS_URL names no socket; write three slashes: unix:///path/to/socket")
+		return nil, Fault{"names no socket", "write three slashes: unix:///path/to/socket"}
 	case u.Scheme != "unix" && u.Hostname() == "":
-		return nil, errors.New("REDIS_URL names no host; " + form)
+		return nil, Fault{"names no host", form}
 	}
 	if _, given := u.User.Password(); u.User != nil && !given {
-		return nil, errors.New("REDIS_URL has a user and no password; a password stands behind a colon: redis://:password@host")
+		return nil, Fault{"has a user and no password", "a password stands behind a colon: redis://:password@host"}
 	}
 	for option := range u.Query() {
 		if option != "db" || u.Scheme != "unix" {
-			return nil, errors.New("REDIS_URL has options behind a question mark; leave them out: " +
-				"timeouts and connections are this program's business, certificates are always verified, and the database stands behind a slash: redis://host/1")
+			return nil, Fault{"has options behind a question mark", "leave them out: " +
+				"timeouts and connections are this program's business, certificates are always verified, and the database stands behind a slash: redis://host/1"}
 		}
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil || o.DB < 0 {
-		return nil, errors.New("REDIS_URL has a database that is not a number; leave it out, or write redis://host:6379/0")
+		return nil, Fault{"has a database that is not a number", "leave it out, or write redis://host:6379/0"}
 	}
 	return o, nil
 }

@@ -107,6 +107,12 @@ test("a body over the cap is an *http.MaxBytesError, with and without a length",
   }
 });
 
+test("what the handler has encoded is encoded once", async () => {
+  const response = await fetch(`${worker.url}/packed`);
+  assert.equal(response.headers.get("content-encoding"), "gzip");
+  assert.equal(await response.text(), "plain");
+});
+
 test("a body nobody reads is not carried, and the connection goes on", async () => {
   for (let i = 0; i < 3; i++) {
     const response = await fetch(`${worker.url}/hello`, { method: "POST", body: new Uint8Array(100_000) });
@@ -237,6 +243,10 @@ test("slog's records are objects in the Worker's logs", async () => {
   assert.equal(find("warned").level, "warn");
   assert.match(find("warned").message, /in: \{ list: \[ 1, 2 \] \}/);
   assert.equal(find("failed").level, "error");
+});
+
+test("Go's clock never goes back", async () => {
+  assert.equal(await (await fetch(`${worker.url}/clock`)).text(), "0");
 });
 
 test("only the named headers are carried", async () => {

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeFrame, encodeFrame } from "../codec.mjs";
-import { effects } from "../effects.mjs";
+import { Task, effects } from "../effects.mjs";
 
 const never = () => new Promise(() => {});
 
-/** @param {Partial<import("../effects.mjs").Task>} task */
-const task = (task) => /** @type {any} */ ({ payload: new Uint8Array(), signal: new AbortController().signal, ...task });
+/** @param {{payload?: Uint8Array, request?: unknown, env?: unknown}} given */
+const task = ({ payload = new Uint8Array(), request, env }) => new Task(payload, /** @type {any} */ (request), true, env, []);
 
 test("an effect that the platform never ends is over when nobody waits for it", { timeout: 5000 }, async () => {
   const env = { KV: { get: never, put: never }, LIMIT: { limit: never } };
@@ -21,11 +21,21 @@ test("an effect that the platform never ends is over when nobody waits for it", 
     [23, encodeFrame(100, ["KV", "a"], value)],
     [24, encodeFrame(0, ["LIMIT", "a"], new Uint8Array())],
   ])) {
-    const controller = new AbortController();
-    const end = assert.rejects(effects[kind](task({ payload, env, signal: controller.signal })), /nobody waits/);
-    setTimeout(() => controller.abort(), 10);
+    const never = task({ payload, env });
+    const end = assert.rejects(effects[kind](never), /nobody waits/);
+    never.stop?.();
     await end;
   }
+});
+
+test("a body that never comes is let go when nobody waits for it", { timeout: 5000 }, async () => {
+  let cancelled = false;
+  const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+  const read = task({ payload: new Uint8Array(4), request: new Request("http://h/", { method: "POST", body, duplex: "half" }) });
+  const end = effects[16](read);
+  read.stop?.();
+  await end;
+  assert.ok(cancelled);
 });
 
 test("a value is kept for as long as was asked, as bytes that nothing rewrites", async () => {

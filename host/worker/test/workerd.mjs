@@ -1,7 +1,7 @@
 // Runs a Worker in the real runtime: workerd itself, nothing in between.
 
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,8 +9,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 const require = createRequire(import.meta.url);
 const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
 
+const config = readFileSync(new URL("../../../wrangler.jsonc", import.meta.url), "utf8");
 /** The date that the tests' Workers are compatible with: wrangler.jsonc's. */
-export const COMPATIBILITY_DATE = "2026-10-20";
+export const COMPATIBILITY_DATE = /"compatibility_date": "(.+)"/.exec(config)?.[1] ?? "";
+/** Its flags, in the form of workerd's configuration, which is that of JSON. */
+export const COMPATIBILITY_FLAGS = /"compatibility_flags": (\[.*\])/.exec(config)?.[1] ?? "[]";
 
 const here = import.meta.dirname;
 /** The folder of the JavaScript side. */
@@ -118,7 +121,7 @@ const main :Workerd.Worker = (
   bindings = [ ${bindings.join(", ")} ],${cache ? `
   cacheApiOutbound = "cache",` : ""}
   compatibilityDate = "${COMPATIBILITY_DATE}",
-  compatibilityFlags = ["enable_request_signal"]
+  compatibilityFlags = ${COMPATIBILITY_FLAGS}
 );
 `,
   );

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -41,6 +43,10 @@ func handler() http.Handler {
 		"/exit":       func(http.ResponseWriter, *http.Request) { os.Exit(3) },
 		"/deep":       func(http.ResponseWriter, *http.Request) { fmt.Println(deep(0)) },
 		"/sleep":      sleep,
+		"/late":       late,
+		"/release":    release,
+		"/clock":      clock,
+		"/packed":     packed,
 		"/flight":     flight,
 		"/fetch":      fetch,
 		"/sign":       sign,
@@ -154,6 +160,57 @@ func sleep(w http.ResponseWriter, r *http.Request) {
 	case <-ctx.Done():
 		http.Error(w, ctx.Err().Error(), http.StatusGatewayTimeout)
 	}
+}
+
+var (
+	lateMu  sync.Mutex
+	waiting []chan struct{}
+)
+
+// late reads its body after a release.
+func late(w http.ResponseWriter, r *http.Request) {
+	released := make(chan struct{})
+	lateMu.Lock()
+	waiting = append(waiting, released)
+	lateMu.Unlock()
+	<-released
+	p, err := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "%d %v", len(p), err)
+}
+
+// release keeps the thread for as many megabytes' hashes, and then releases.
+func release(w http.ResponseWriter, r *http.Request) {
+	h := sha256.New()
+	megabyte := make([]byte, 1<<20)
+	for range must(strconv.Atoi(r.URL.Query().Get("mb"))) {
+		h.Write(megabyte)
+	}
+	lateMu.Lock()
+	defer lateMu.Unlock()
+	for _, released := range waiting {
+		close(released)
+	}
+	fmt.Fprintf(w, "%d %x", len(waiting), h.Sum(nil)[:4])
+	waiting = nil
+}
+
+// clock tells by how much time goes back at most.
+func clock(w http.ResponseWriter, r *http.Request) {
+	worst, last := int64(0), time.Now().UnixNano()
+	for range 300_000 {
+		now := time.Now().UnixNano()
+		worst, last = max(worst, last-now), now
+	}
+	fmt.Fprint(w, worst)
+}
+
+// packed is an answer that the handler itself has encoded.
+func packed(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Content-Type", "text/plain")
+	z := gzip.NewWriter(w)
+	io.WriteString(z, "plain")
+	z.Close()
 }
 
 var transport = &worker.Transport{UserAgent: "testworker"}

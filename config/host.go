@@ -1,0 +1,21 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+)
+
+// askHost adds what only the host can tell is wrong.
+func (d *draft) askHost() {
+	if d.options.Look == nil {
+		return
+	}
+	for _, f := range d.options.Look(&d.settings) {
+		d.fault(cmp.Or(d.from[f.Name], f.Name), f.Problem, f.Remedy)
+	}
+}
+
+// unset says whether no variable sets s.
+func (s *Setting) unset(env map[string]string) bool {
+	return !slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(env[name]) })
+}
