@@ -232,13 +232,15 @@ func TestRefusalsAndNonsense(t *testing.T) {
 		{"429", says(429, `{"code":4013,"msg":"slow down"}`), coze.Busy, "slow down", "4013", "", "less often", 3},
 		{"429 without a body", says(429, ""), coze.Busy, "empty", "", "", "less often", 3},
 		{"no network", breaks(errors.New("connection refused")), coze.Unavailable, "could not be reached", "", "", "network", 3},
+		{"a zero beside an error", says(401, `{"error_code":0,"error":"invalid_client","error_message":"no"}`), coze.Rejected, "no", "invalid_client", "", "", 1},
+		{"a zero without a token", says(200, `{"error_code":0,"error_message":"success"}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"no access_token", says(200, `{"expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"empty access_token", says(200, `{"access_token":"","expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"access_token of a wrong type", says(200, `{"access_token":["x"],"expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"access_token with a line end", says(200, fmt.Sprintf(`{"access_token":"a\nb","expires_in":%d}`, soon)), coze.Unavailable, "characters", "", "", "", 1},
-		{"no expires_in", says(200, `{"access_token":"x"}`), coze.Unavailable, "no expires_in", "", "", "", 1},
-		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "", "", 1},
-		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)), coze.Unavailable, "over a day ahead", "", "", "", 1},
+		{"no expires_in", says(200, `{"access_token":"x"}`), coze.Unavailable, "no expires_in", "", "", "TOKEN_ENDPOINT", 1},
+		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "", "clock", 1},
+		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)), coze.Unavailable, "over a day ahead", "", "", "clock", 1},
 		{"expires_in as text", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":"%d"}`, soon)), coze.Unavailable, "not a whole number", "", "", "", 1},
 		{"expires_in with a fraction", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d.5}`, soon)), coze.Unavailable, "not a whole number", "", "", "", 1},
 		{"expires_in beyond int64", says(200, `{"access_token":"x","expires_in":99999999999999999999}`), coze.Unavailable, "not a whole number", "", "", "", 1},
@@ -273,6 +275,31 @@ func TestRefusalsAndNonsense(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestACodeOfZeroIsSuccess(t *testing.T) {
+	for _, zero := range []string{`"code":0,"msg":"success"`, `"error_code":0,"error_message":"success"`, `"error_code":"0"`, `"error_code":0,"error":""`, `"error":0`} {
+		body := fmt.Sprintf(`{"access_token":"x","expires_in":%d,%s}`, time.Now().Add(time.Hour).Unix(), zero)
+		s := &script{answers: []func(*http.Request) (*http.Response, error){says(200, body)}}
+		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil || token.AccessToken != "x" {
+			t.Errorf("%s: %v", zero, err)
+		}
+	}
+}
+
+func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for ahead, believed := range map[time.Duration]bool{
+		-time.Second: false, 0: false, time.Second: true, 24 * time.Hour: true, 25 * time.Hour: true, 25*time.Hour + time.Second: false,
+	} {
+		s := &script{answers: []func(*http.Request) (*http.Response, error){
+			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
+		}}
+		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.Grant{App: app()})
+		if (err == nil) != believed || believed && !token.Expiry.Equal(now.Add(ahead)) {
+			t.Errorf("%v ahead: %v, %v", ahead, token.Expiry, err)
+		}
 	}
 }
 
