@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -308,12 +309,8 @@ func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			breaks(io.ErrUnexpectedEOF), says(503, ""), good(),
 		}}
-		began := time.Now()
 		if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil {
 			t.Fatal(err)
-		}
-		if waited := time.Since(began); waited < 300*time.Millisecond || waited > 900*time.Millisecond {
-			t.Errorf("waited %v in all; the pauses are 200 and 400 ms, give or take half", waited)
 		}
 		seen := map[any]bool{}
 		for _, r := range s.sent {
@@ -322,6 +319,39 @@ func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 				t.Error("an assertion was used twice")
 			}
 			seen[claims["jti"]], seen[assertion] = true, true
+		}
+	})
+}
+
+// The pauses are 200 and 400 ms, give or take half: what a single one tells of that, chance decides, so there are many.
+func TestPausesAreDoubledAndJittered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := app()
+		a.Keys[0].Signer = stamp{rsaKey()}
+		var pauses [2][]time.Duration
+		for range 100 {
+			var at []time.Time
+			fails := func(r *http.Request) (*http.Response, error) {
+				at = append(at, time.Now())
+				return says(503, "")(r)
+			}
+			s := &script{answers: []func(*http.Request) (*http.Response, error){fails, fails, fails}}
+			if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err == nil || len(at) != 3 {
+				t.Fatalf("%d attempts: %v", len(at), err)
+			}
+			for i := range pauses {
+				pauses[i] = append(pauses[i], at[i+1].Sub(at[i]))
+			}
+		}
+		for i, middle := range []time.Duration{200 * time.Millisecond, 400 * time.Millisecond} {
+			least, most := slices.Min(pauses[i]), slices.Max(pauses[i])
+			if least < middle/2 || most > middle*3/2 {
+				t.Errorf("pause %d is from %v to %v, and should be %v, give or take half", i+1, least, most, middle)
+			}
+			// One in four is in the lowest quarter and one in four in the highest; that none of 100 is does not happen.
+			if least > middle*3/4 || most < middle*5/4 {
+				t.Errorf("pause %d is from %v to %v: it does not use its room", i+1, least, most)
+			}
 		}
 	})
 }
@@ -448,6 +478,13 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 			t.Errorf("%s: %v after %d attempts", name, err, len(s.sent))
 		}
 	}
+}
+
+// stamp signs in no time, and wrongly.
+type stamp struct{ crypto.Signer }
+
+func (stamp) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return []byte("signature"), nil
 }
 
 // messageSigner signs whole messages only, as WebCrypto does.
