@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -466,16 +469,31 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	bothIDs.AccountID, bothIDs.EnterpriseID = "1", "2"
 	hasty := app()
 	hasty.AssertionLifetime = time.Millisecond
+	unsigned := app()
+	unsigned.Keys[0].Signer = nil
+	unparsed := app() // as where the error of ParseKey was passed over
+	unparsed.Keys[0].Signer = (*rsa.PrivateKey)(nil)
+	ecdsaKey := app()
+	ecdsaKey.Keys[0].Signer, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	device := app()
+	device.SessionContext.DeviceID = "a\xff"
 	for name, grant := range map[string]coze.Grant{
 		"locked": {App: locked}, "no key": {App: noKey}, "bad scope": {App: badScope}, "both ids": {App: bothIDs},
 		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour}, "part of a second": {App: app(), Duration: 1900 * time.Millisecond},
-		"no app": {}, "no lifetime": {App: hasty},
+		"no app": {}, "no lifetime": {App: hasty}, "no signer": {App: unsigned}, "no private key": {App: unparsed}, "an EC key": {App: ecdsaKey},
+		// JSON has no bytes that are not UTF-8: all of them would become U+FFFD, and two users one session.
+		"a session that is not UTF-8": {App: app(), Session: "a\xff"}, "another": {App: app(), Session: "a\xfe"}, "half a character": {App: app(), Session: "用户"[:4]},
+		"a session with a control character": {App: app(), Session: "a\nb"}, "a long session": {App: app(), Session: strings.Repeat("a", coze.MaxSession+1)},
+		"a device that is not UTF-8": {App: device},
 	} {
 		s := &script{}
 		_, err := (&coze.Client{Transport: s}).Token(t.Context(), grant)
 		var e *coze.Error
 		if !errors.As(err, &e) || e.Kind != coze.Unsigned || e.Temporary() || e.Attempts != 0 || len(s.sent) != 0 {
 			t.Errorf("%s: %v after %d attempts", name, err, len(s.sent))
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\n\xff\xfe") {
+			t.Errorf("%s: the message is not fit for a log: %q", name, err)
 		}
 	}
 }

@@ -23,12 +23,21 @@ type Key struct {
 	Signer crypto.Signer
 }
 
+// public is the public half, and nil where there is no key: of a nil *rsa.PrivateKey, Public would panic.
+func (k Key) public() crypto.PublicKey {
+	if private, ok := k.Signer.(*rsa.PrivateKey); k.Signer == nil || ok && private == nil {
+		return nil
+	}
+	return k.Signer.Public()
+}
+
 // String names the key without giving it away.
 func (k Key) String() string {
-	if k.Signer == nil {
+	public := k.public()
+	if public == nil {
 		return k.ID
 	}
-	return k.ID + " " + Fingerprint(k.Signer.Public())
+	return k.ID + " " + Fingerprint(public)
 }
 
 // GoString, LogValue and MarshalText keep the private half out of %#v, logs and JSON.

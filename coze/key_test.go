@@ -195,6 +195,14 @@ func TestAKeyNeverPrintsItself(t *testing.T) {
 	}
 }
 
+func TestAKeyWithoutAPrivateHalfPrintsToo(t *testing.T) {
+	for _, signer := range []crypto.Signer{nil, (*rsa.PrivateKey)(nil)} {
+		if got := (coze.Key{ID: "my-kid", Signer: signer}).String(); got != "my-kid" {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 func TestFingerprintIsOpenSSLs(t *testing.T) {
 	der := openssl(t, pkcs8(t, rsaKey()), "pkey", "-pubout", "-outform", "DER")
 	digest := openssl(t, der, "dgst", "-sha256", "-binary")
