@@ -8,7 +8,7 @@
 // # Where a setting comes from
 //
 // A setting's own name wins over its fallback names, and the environment wins over a configuration file (see
-// [FromFile] and [Merge]). A variable that is empty or blank counts as not set, because that is how compose files and
+// [FromFile]). A variable that is empty or blank counts as not set, because that is how compose files and
 // deployment forms write "nothing".
 //
 // # How a value is read

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"slices"
 	"strings"
@@ -9,10 +10,11 @@ import (
 	"coze-token/coze"
 )
 
-// Parse reads the settings in env. The error, if there is one, is [Faults] and holds every fault; the settings are
-// then nil. Warnings come in either case.
+// Parse reads the settings in env, and under them those of the file in options. The error, if there is one, is [Faults]
+// and holds every fault; the settings are then nil. Warnings come in either case.
 func Parse(env map[string]string, options Options) (*Settings, []Warning, error) {
 	d := newDraft(options)
+	env, d.called = options.File.under(env)
 	misspelt := nearMisses(env)
 	rootless := onlyApps(env)
 	for i := range Table {
@@ -88,6 +90,7 @@ type draft struct {
 	apps            map[string]map[string]string // :: name → what is set for it
 	region          *coze.Region                 // as COZE_REGION says
 	from            map[string]string            // :: setting → variable that sets it; defaults are absent
+	called          map[string]string            // :: variable → what messages call it, where that is not its name
 	faults          Faults
 	warnings        []Warning
 }
@@ -104,12 +107,15 @@ type value struct {
 }
 
 func (d *draft) fault(name, problem, remedy string) {
-	d.faults = append(d.faults, Fault{name, problem, remedy})
+	d.faults = append(d.faults, Fault{d.call(name), problem, remedy})
 }
 
 func (d *draft) warn(name, problem, remedy string) {
-	d.warnings = append(d.warnings, Warning{name, problem, remedy})
+	d.warnings = append(d.warnings, Warning{d.call(name), problem, remedy})
 }
+
+// call is what messages call a variable: one that nobody set is called by the member of the file that did.
+func (d *draft) call(name string) string { return cmp.Or(d.called[name], name) }
 
 // isSet says whether any variable sets the setting, rightly or wrongly.
 func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }

@@ -200,7 +200,7 @@ func (d *draft) settleRegion() {
 		case first.region == nil:
 			first = c
 		case c.region != first.region:
-			d.fault(c.name, "is of coze."+c.region.Name+", and "+first.name+" is of coze."+first.region.Name+": the two share neither apps nor keys",
+			d.fault(c.name, "is of coze."+c.region.Name+", and "+d.call(first.name)+" is of coze."+first.region.Name+": the two share neither apps nor keys",
 				"keep COZE_REGION, set to the one in which the app was made, and remove AUDIENCE and TOKEN_ENDPOINT")
 		}
 	}

@@ -118,7 +118,7 @@ var Table = []Setting{
 		Name: "PRIVATE_KEY_2", App: own, Group: groupApps, Secret: true,
 		English: "The private key that `KID_2` names.",
 		Chinese: "与 `KID_2` 对应的私钥。",
-		read:    func(d *draft, v value) { d.spare[0].key = d.keyOf(v) },
+		read:    func(d *draft, v value) { d.spare[0].key = d.keyOf("PRIVATE_KEY_2", v) },
 	},
 	{
 		Name: "KID_3", App: own, Group: groupApps,
@@ -130,7 +130,7 @@ var Table = []Setting{
 		Name: "PRIVATE_KEY_3", App: own, Group: groupApps, Secret: true,
 		English: "The private key that `KID_3` names.",
 		Chinese: "与 `KID_3` 对应的私钥。",
-		read:    func(d *draft, v value) { d.spare[1].key = d.keyOf(v) },
+		read:    func(d *draft, v value) { d.spare[1].key = d.keyOf("PRIVATE_KEY_3", v) },
 	},
 	{
 		Name: "BOTS", App: own, Group: groupApps,
