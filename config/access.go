@@ -108,9 +108,10 @@ func (d *draft) rate(v value) limit.Rate {
 
 // settleAccess completes the logins, and looks at what is between the settings.
 func (d *draft) settleAccess() {
-	if d.isSet("JWT_ISSUER") {
-		d.addLogin(d.from["JWT_ISSUER"], d.login)
-	} else {
+	if d.login.Issuer != "" {
+		d.addLogin("JWT_ISSUER", d.login)
+	}
+	if !d.isSet("JWT_ISSUER") {
 		for _, name := range []string{"JWT_AUDIENCE", "JWKS_URL", "JWT_SESSION_CLAIM"} {
 			if d.isSet(name) {
 				d.fault(name, "is set without JWT_ISSUER", "set JWT_ISSUER to the iss of the tokens, or remove it")

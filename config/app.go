@@ -11,13 +11,14 @@ import (
 	"unicode/utf8"
 
 	"coze-token/coze"
+	"coze-token/internal/quote"
 )
 
 func readClientID(d *draft, v value) {
 	id := d.word(v)
 	d.app.ClientID = id
 	if id != "" && strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > '9' }) {
-		d.warn(v.name, "is "+quoted(id)+"; the ids of OAuth apps seen so far are all digits", "compare it with the app's id in Coze's console")
+		d.warn(v.name, "is "+quote.Text(id)+"; the ids of OAuth apps seen so far are all digits", "compare it with the app's id in Coze's console")
 	}
 }
 

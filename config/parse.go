@@ -165,6 +165,10 @@ func (d *draft) lookUp(s *Setting, env map[string]string) (v value, found state)
 // load takes the text of one variable, or of the file that it names.
 func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
 	if !source.File {
+		if !s.key && holdsKey(text) {
+			d.fault(source.Name, "holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")
+			return value{}, ambiguous
+		}
 		if s.Secret { // its parser knows better what belongs to it
 			return value{source.Name, NewSecret(strings.TrimSpace(text))}, present
 		}
@@ -174,8 +178,12 @@ func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
 	if !ok {
 		return value{}, ambiguous
 	}
-	if content = strings.TrimSpace(content); content == "" {
+	switch content = strings.TrimSpace(content); {
+	case content == "":
 		d.fault(source.Name, "the file it names is empty", "write the value of "+s.Name+" into it")
+		return value{}, ambiguous
+	case !s.key && holdsKey(content):
+		d.fault(source.Name, "the file it names holds what looks like a private key", "name it in PRIVATE_KEY_FILE, and here the file with "+s.Name)
 		return value{}, ambiguous
 	}
 	return value{source.Name, NewSecret(content)}, present

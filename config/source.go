@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"coze-token/internal/quote"
 )
 
 // Environ turns what os.Environ returns into a map. Of a variable that stands there twice the first counts, as for
@@ -98,7 +99,7 @@ func FromFile(name string, data []byte) (File, []Warning, error) {
 		case !known:
 			warnings = append(warnings, unknownMember(m, name))
 		case m == "client_type" && (!isText || text != "jwt"):
-			faults = append(faults, Fault{where, "is " + quoted(text) + ", and only an OAuth app of the type JWT can mint tokens by itself",
+			faults = append(faults, Fault{where, "is " + quote.Text(text) + ", and only an OAuth app of the type JWT can mint tokens by itself",
 				`create an OAuth app of the type JWT (服务类应用) in Coze's console and use its file, with "client_type": "jwt"`})
 		case variable == "":
 		case !isText:
@@ -127,7 +128,7 @@ func memberText(raw json.RawMessage) (text string, ok bool) {
 
 func unknownMember(name, file string) Warning {
 	shown := name + " in " + file
-	if strconv.Quote(name) != `"`+name+`"` || len(name) > 60 || strings.Contains(name, "-----") {
+	if quote.Text(name) != `"`+name+`"` || len(name) > 60 {
 		shown = "a member of " + file
 	}
 	remedy := "remove it; settings beyond the app are environment variables"
