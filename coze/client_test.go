@@ -548,6 +548,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`[]`))
 	f.Add(200, []byte(`null`))
 	a := app()
+	a.Keys[0].Signer = stamp{rsaKey()} // a signature takes longer than all that is looked at here
 	now := time.Unix(4102444800-900, 0)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if status < 200 || status > 599 {
