@@ -11,7 +11,8 @@ import (
 
 const (
 	maxShown = 100 // bytes
-	// maxWord is the length from which on a word may be a secret, or a line of a key, which parsers of lists see one at a time.
+	// maxWord is the length in bytes beyond which a word may be a secret, or a line of a key: parsers of lists see one line at
+	// a time.
 	maxWord = 16
 )
 
