@@ -176,7 +176,7 @@ func (d *draft) settleAccess() {
 	d.settleKeys()
 	if d.isSet("JWT_ISSUER") {
 		const remedy = "set JWT_AUDIENCE to the client id (or API identifier) that the provider writes into aud, so that no token for another service is taken"
-		if d.together("JWT_ISSUER", "JWT_AUDIENCE", remedy) && d.login.Audiences != nil {
+		if d.together("JWT_ISSUER", "JWT_AUDIENCE", remedy) && d.login.Issuer != "" && d.login.Audiences != nil {
 			d.addLogin(d.from["JWT_ISSUER"], d.login)
 		}
 	} else {

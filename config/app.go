@@ -11,13 +11,14 @@ import (
 	"unicode/utf8"
 
 	"coze-token/coze"
+	"coze-token/internal/quote"
 )
 
 func readClientID(d *draft, v value) {
 	id := d.word(v)
 	d.app.ClientID = id
 	if id != "" && strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > '9' }) {
-		d.warn(v.name, "is "+quoted(id)+"; the ids of OAuth apps seen so far are all digits", "compare it with the app's id in Coze's console")
+		d.warn(v.name, "is "+quote.Text(id)+"; the ids of OAuth apps seen so far are all digits", "compare it with the app's id in Coze's console")
 	}
 }
 
@@ -39,24 +40,24 @@ func (d *draft) keyIDOf(v value) string {
 	return id
 }
 
-func readPrivateKey(d *draft, v value) { d.key = d.keyOf(v) }
+func readPrivateKey(d *draft, v value) { d.key = d.keyOf("PRIVATE_KEY", v) }
 
-// keyOf reads a private key. It returns nil after a fault.
-func (d *draft) keyOf(v value) *rsa.PrivateKey {
+// keyOf reads the private key of a setting. It returns nil after a fault.
+func (d *draft) keyOf(setting string, v value) *rsa.PrivateKey {
 	text := v.text.Reveal()
 	if looksLikePath(text) {
-		d.fault(v.name, "holds the name of a file, not a key", "put that name into "+v.name+"_FILE, or the file's content here")
+		d.fault(v.name, "holds the name of a file, not a key", "put that name into "+setting+"_FILE, or the file's content here")
 		return nil
 	}
 	key, err := coze.ParseKey(text)
 	if err == nil {
 		return key
 	}
-	fault := Fault{v.name, "this is not a usable private key", "use the private_key.pem that Coze's console let you download"}
-	if problem, ok := errors.AsType[*coze.KeyError](err); ok {
-		fault.Problem, fault.Remedy = problem.Problem, problem.Remedy
+	problem, ok := errors.AsType[*coze.KeyError](err)
+	if !ok {
+		problem = &coze.KeyError{Problem: "this is not a usable private key", Remedy: "use the private_key.pem that Coze's console let you download"}
 	}
-	d.faults = append(d.faults, fault)
+	d.fault(v.name, problem.Problem, problem.Remedy)
 	return nil
 }
 

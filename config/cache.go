@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"coze-token/internal/quote"
 )
 
 // The words of settings that are switches.
@@ -30,7 +32,7 @@ func readSharedStore(d *draft, v value) {
 	case text == "cache" || text == off || named && bindingName.MatchString(kv):
 		d.settings.SharedStore = text
 	default:
-		d.fault(v.name, "is "+quoted(text)+", none of what it can be", "use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS")
+		d.fault(v.name, "is "+quote.Text(text)+", none of what it can be", "use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS")
 	}
 }
 

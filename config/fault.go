@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strconv"
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // A Fault is one thing that is wrong with the settings.
 type Fault struct {
@@ -51,18 +47,23 @@ type Warning struct {
 // String is the warning on one line.
 func (w Warning) String() string { return w.Name + ": " + w.Problem + "; " + w.Remedy }
 
-// maxQuoted is the length in bytes up to which a value is quoted in a message.
-const maxQuoted = 100
-
-// quoted is a value as messages show it: on one line, and not at all when it is long or looks like a key, because it
-// may be a secret that was put into the wrong variable.
-func quoted(text string) string {
-	switch {
-	case strings.Contains(text, "-----"):
-		return "what looks like a key"
-	case len(text) > maxQuoted:
-		return "a text of " + strconv.Itoa(utf8.RuneCountInString(text)) + " characters"
-	default:
-		return strconv.Quote(text)
+// holdsKey says whether a text holds a private key: in PEM, as it is or in base64, or the base64 of its DER without the lines
+// around it, as it is when a form or a shell took them for something else. Of bare DER it knows what RSA keys begin with,
+// and certificates and public keys as well, which belong into no setting either.
+func holdsKey(text string) bool {
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		return true
 	}
+	if len(text) < leastKey {
+		return false
+	}
+	text = strings.ReplaceAll(strings.ReplaceAll(text, `\n`, ""), `\r`, "")
+	text = strings.Trim(strings.Join(strings.Fields(text), ""), "\"'`=")
+	bare := strings.HasPrefix(text, "MII") || strings.HasPrefix(text, "LS0tLS1CRUdJTi") // 30 82, -----BEGIN
+	return bare && !strings.ContainsFunc(text, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '+' || r == '/')
+	})
 }
+
+// leastKey is fewer bytes than the base64 of any RSA key has.
+const leastKey = 200

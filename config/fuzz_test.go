@@ -155,10 +155,10 @@ func FuzzFromFile(f *testing.F) {
 		if strings.Contains(text, marker) {
 			return
 		}
-		env, warnings, err := config.FromFile([]byte(strings.Replace(text, `"private_key":"@`, `"private_key":"`+marker, 1)))
+		file, warnings, err := config.FromFile("c.json", []byte(strings.Replace(text, `"private_key":"@`, `"private_key":"`+marker, 1)))
 		check(t, nil, warnings, err)
 		if err == nil {
-			s, warnings, err := config.Parse(config.Merge(nil, env), config.Options{ReadFile: files(nil)})
+			s, warnings, err := config.Parse(nil, config.Options{File: file, ReadFile: files(nil)})
 			check(t, s, warnings, err)
 		}
 	})

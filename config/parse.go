@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"slices"
 	"strings"
@@ -9,10 +10,11 @@ import (
 	"coze-token/coze"
 )
 
-// Parse reads the settings in env. The error, if there is one, is [Faults] and holds every fault; the settings are
-// then nil. Warnings come in either case.
+// Parse reads the settings in env, and under them those of the file in options. The error, if there is one, is [Faults]
+// and holds every fault; the settings are then nil. Warnings come in either case.
 func Parse(env map[string]string, options Options) (*Settings, []Warning, error) {
 	d := newDraft(options)
+	env, d.called = options.File.under(env)
 	misspelt := nearMisses(env)
 	d.rootless = onlyApps(env)
 	for i := range Table {
@@ -93,6 +95,7 @@ type draft struct {
 	inherited       map[string]bool              // variables that this app has from the service
 	region          *coze.Region                 // as COZE_REGION says
 	from            map[string]string            // :: setting → variable that sets it; defaults are absent
+	called          map[string]string            // :: variable → what messages call it, where that is not its name
 	faults          Faults
 	warnings        []Warning
 }
@@ -109,12 +112,15 @@ type value struct {
 }
 
 func (d *draft) fault(name, problem, remedy string) {
-	d.faults = append(d.faults, Fault{name, problem, remedy})
+	d.faults = append(d.faults, Fault{d.call(name), problem, remedy})
 }
 
 func (d *draft) warn(name, problem, remedy string) {
-	d.warnings = append(d.warnings, Warning{name, problem, remedy})
+	d.warnings = append(d.warnings, Warning{d.call(name), problem, remedy})
 }
+
+// call is what messages call a variable: one that nobody set is called by the member of the file that did.
+func (d *draft) call(name string) string { return cmp.Or(d.called[name], name) }
 
 // isSet says whether any variable sets the setting, rightly or wrongly.
 func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }
@@ -169,6 +175,10 @@ func (d *draft) lookUp(s *Setting, env map[string]string) (v value, found state)
 // load takes the text of one variable, or of the file that it names.
 func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
 	if !source.File {
+		if !s.key && holdsKey(text) {
+			d.fault(source.Name, "holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")
+			return value{}, ambiguous
+		}
 		if s.Secret { // its parser knows better what belongs to it
 			return value{source.Name, NewSecret(strings.TrimSpace(text))}, present
 		}
@@ -178,8 +188,12 @@ func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
 	if !ok {
 		return value{}, ambiguous
 	}
-	if content = strings.TrimSpace(content); content == "" {
+	switch content = strings.TrimSpace(content); {
+	case content == "":
 		d.fault(source.Name, "the file it names is empty", "write the value of "+s.Name+" into it")
+		return value{}, ambiguous
+	case !s.key && holdsKey(content):
+		d.fault(source.Name, "the file it names holds what looks like a private key", "name it in PRIVATE_KEY_FILE, and here the file with "+s.Name)
 		return value{}, ambiguous
 	}
 	return value{source.Name, NewSecret(content)}, present

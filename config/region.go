@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"coze-token/coze"
+	"coze-token/internal/quote"
 )
 
 // Coze's two installations share nothing, and an app of one used at the other is the first cause of "kid not been
@@ -48,9 +49,9 @@ func readAudience(d *draft, v value) {
 	case hasPort:
 		d.fault(v.name, "has a port, and the audience is a bare host", remedy)
 	case !hostName(host):
-		d.fault(v.name, "is "+quoted(text)+", which is not a host name", remedy)
+		d.fault(v.name, "is "+quote.Text(text)+", which is not a host name", remedy)
 	case host != strings.ToLower(text):
-		d.fault(v.name, "is "+quoted(text)+", Coze's website rather than its API", remedy)
+		d.fault(v.name, "is "+quote.Text(text)+", Coze's website rather than its API", remedy)
 	default:
 		d.app.Audience = host
 	}
@@ -108,7 +109,7 @@ func readEndpoint(d *draft, v value) {
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		d.fault(v.name, "is http to another machine, so anyone on the way could read the tokens", "use https; http is for a sandbox on this machine only")
 	case u.Scheme != "http":
-		d.fault(v.name, "has the scheme "+quoted(u.Scheme), "use https")
+		d.fault(v.name, "has the scheme "+quote.Text(u.Scheme), "use https")
 	}
 	if u.User != nil {
 		d.fault(v.name, "has a user name or password in it", "remove what stands before the @: Coze is shown the signed JWT and nothing else")
@@ -200,7 +201,7 @@ func (d *draft) settleRegion() {
 		case first.region == nil:
 			first = c
 		case c.region != first.region:
-			d.fault(c.name, "is of coze."+c.region.Name+", and "+first.name+" is of coze."+first.region.Name+": the two share neither apps nor keys",
+			d.fault(c.name, "is of coze."+c.region.Name+", and "+d.call(first.name)+" is of coze."+first.region.Name+": the two share neither apps nor keys",
 				"keep COZE_REGION, set to the one in which the app was made, and remove AUDIENCE and TOKEN_ENDPOINT")
 		}
 	}
@@ -225,7 +226,7 @@ func (d *draft) warnOfCustom() {
 		return
 	}
 	if d.isSet("AUDIENCE") && d.app.Audience != "" && regionOf(d.app.Audience) == nil {
-		d.warn("AUDIENCE", "is "+quoted(d.app.Audience)+"; Coze documents api.coze.cn and api.coze.com only", "behind a proxy, AUDIENCE stays that of Coze")
+		d.warn("AUDIENCE", "is "+quote.Text(d.app.Audience)+"; Coze documents api.coze.cn and api.coze.com only", "behind a proxy, AUDIENCE stays that of Coze")
 	}
 	if regionOf(host) == nil && siteOf(host) == nil && !d.isSet("AUDIENCE") && !d.isSet("COZE_REGION") {
 		d.warn(d.from["TOKEN_ENDPOINT"], "is no host of Coze's, so the region is taken to be cn", "set COZE_REGION to the region of the app, cn or com")

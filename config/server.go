@@ -4,13 +4,15 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+
+	"coze-token/internal/quote"
 )
 
 func readListen(d *draft, v value) {
 	text := v.text.Reveal()
 	if v.name == portName {
 		if !validPort(text) {
-			d.fault(v.name, "is "+quoted(text)+", which is not a port", "use a number from 0 to 65535, or set LISTEN, which wins over it")
+			d.fault(v.name, "is "+quote.Text(text)+", which is not a port", "use a number from 0 to 65535, or set LISTEN, which wins over it")
 			return
 		}
 		d.settings.Listen = net.JoinHostPort("", text)
@@ -24,11 +26,11 @@ func readListen(d *draft, v value) {
 	case err != nil && validPort(text):
 		d.fault(v.name, "is a port without a host", "use 127.0.0.1:"+text+" for this machine only, or :"+text+" for all interfaces")
 	case err != nil:
-		d.fault(v.name, "is "+quoted(text)+", not an address with a port", remedy+"; an IPv6 address stands in brackets, [::1]:8787")
+		d.fault(v.name, "is "+quote.Text(text)+", not an address with a port", remedy+"; an IPv6 address stands in brackets, [::1]:8787")
 	case port == "" || !validPort(port):
-		d.fault(v.name, "has the port "+quoted(port)+", which is not a number from 0 to 65535", remedy)
+		d.fault(v.name, "has the port "+quote.Text(port)+", which is not a number from 0 to 65535", remedy)
 	case strings.ContainsAny(host, " \t@#?\"'*"):
-		d.fault(v.name, "has the host "+quoted(host)+", which is neither an address nor a name", remedy)
+		d.fault(v.name, "has the host "+quote.Text(host)+", which is neither an address nor a name", remedy)
 	default:
 		d.settings.Listen = net.JoinHostPort(host, port)
 	}

@@ -121,6 +121,8 @@ func (s *Settings) All() iter.Seq2[string, AppSettings] {
 
 // Options say what the host can do.
 type Options struct {
+	// File is read where the environment says nothing. Optional.
+	File File
 	// ReadFile reads a file that a setting names. Optional: without it this host has no files.
 	ReadFile func(name string) ([]byte, error)
 	// YAML turns the YAML of an APPS_FILE into JSON. Optional: without it, only JSON is read.

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"coze-token/internal/quote"
 )
 
 // Environ turns what os.Environ returns into a map. Of a variable that stands there twice the first counts, as for
@@ -25,31 +26,40 @@ func Environ(environ []string) map[string]string {
 	return env
 }
 
-// Merge lays the environment over a configuration file's variables: a setting that the environment sets, by any of its
-// names, is not taken from the file. COZE_REGION and TOKEN_ENDPOINT in the environment replace the file's
-// coze_api_base, since each says where Coze is.
-func Merge(env, file map[string]string) map[string]string {
-	merged := maps.Clone(file)
-	if merged == nil {
-		merged = map[string]string{}
+// A File is what a configuration file says, the lower layer under the environment. The zero value says nothing.
+type File struct {
+	name    string
+	members map[string]member // :: the variable that says the same → the member
+}
+
+type member struct {
+	name string
+	text Secret
+}
+
+// under is env laid over the file, and what messages call the variables that the file has set, which the user never did:
+// a setting that the environment sets, by any of its names, is not taken from the file. COZE_REGION and TOKEN_ENDPOINT in
+// the environment replace the file's coze_api_base, since each says where Coze is.
+func (f File) under(env map[string]string) (merged, called map[string]string) {
+	if len(f.members) == 0 {
+		return env, nil
 	}
+	merged, called = map[string]string{}, map[string]string{}
+	maps.Copy(merged, env)
+	set := func(name string) bool { return !blank(env[name]) }
 	for i := range Table {
 		names := Table[i].Names()
-		if slices.ContainsFunc(names, func(name string) bool { return !blank(env[name]) }) {
-			for _, name := range names {
-				delete(merged, name)
+		if slices.ContainsFunc(names, set) || slices.Contains(names, baseName) && set("COZE_REGION") {
+			continue
+		}
+		for _, name := range names {
+			if m, ok := f.members[name]; ok {
+				merged[name] = m.text.Reveal()
+				called[name] = m.name + " in " + f.name
 			}
 		}
 	}
-	if !blank(env["COZE_REGION"]) {
-		delete(merged, baseName)
-	}
-	for name, text := range env {
-		if !blank(text) || merged[name] == "" {
-			merged[name] = text
-		}
-	}
-	return merged
+	return merged, called
 }
 
 // The members of coze_oauth_config.json and the variables that say the same. An empty variable: read by Coze's
@@ -63,46 +73,45 @@ var fileMembers = map[string]string{
 	"coze_www_base": "",
 }
 
-// FromFile reads coze_oauth_config.json, the file of Coze's own samples, as the variables that say the same. It is the
-// lower layer: what the environment sets wins over the file (see [Merge]).
+// FromFile reads coze_oauth_config.json, the file of Coze's own samples, for [Options]. name is what messages call it.
 //
 // The error is [Faults], each named after the member. It never quotes the file, only line and column. Members that are
 // not known are warnings.
-func FromFile(data []byte) (map[string]string, []Warning, error) {
-	const itself = "the configuration file"
+func FromFile(name string, data []byte) (File, []Warning, error) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, nil, Faults{{itself, "is empty", "use the coze_oauth_config.json of Coze's console or samples"}}
+		return File{}, nil, Faults{{name, "is empty", "use the coze_oauth_config.json of Coze's console or samples"}}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil || members == nil {
-		return nil, nil, Faults{badFile(itself, data, err)}
+		return File{}, nil, Faults{badFile(name, data, err)}
 	}
 	var (
-		env      = map[string]string{}
+		file     = File{name, map[string]member{}}
 		warnings []Warning
 		faults   Faults
 	)
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		variable, known := fileMembers[name]
-		text, isText := memberText(members[name])
+	for _, m := range slices.Sorted(maps.Keys(members)) {
+		variable, known := fileMembers[m]
+		text, isText := memberText(members[m])
+		where := m + " in " + name
 		switch {
 		case !known:
-			warnings = append(warnings, unknownMember(name))
-		case name == "client_type" && (!isText || text != "jwt"):
-			faults = append(faults, Fault{name, "is " + quoted(text) + ", and only an OAuth app of the type JWT can mint tokens by itself",
+			warnings = append(warnings, unknownMember(m, name))
+		case m == "client_type" && (!isText || text != "jwt"):
+			faults = append(faults, Fault{where, "is " + quote.Text(text) + ", and only an OAuth app of the type JWT can mint tokens by itself",
 				`create an OAuth app of the type JWT (服务类应用) in Coze's console and use its file, with "client_type": "jwt"`})
 		case variable == "":
 		case !isText:
-			faults = append(faults, Fault{name, "is not a text", "write it in double quotes"})
+			faults = append(faults, Fault{where, "is not a text", "write it in double quotes"})
 		case !blank(text):
-			env[variable] = text
+			file.members[variable] = member{m, NewSecret(text)}
 		}
 	}
 	if len(faults) > 0 {
-		return nil, warnings, faults
+		return File{}, warnings, faults
 	}
-	return env, warnings, nil
+	return file, warnings, nil
 }
 
 // memberText is a member that is a string, or a number as an id might be written. Null counts as an empty text.
@@ -117,10 +126,10 @@ func memberText(raw json.RawMessage) (text string, ok bool) {
 	return "", false
 }
 
-func unknownMember(name string) Warning {
-	shown := name
-	if strconv.Quote(name) != `"`+name+`"` || len(name) > 60 || strings.Contains(name, "-----") {
-		shown = "a member of the configuration file"
+func unknownMember(name, file string) Warning {
+	shown := name + " in " + file
+	if quote.Text(name) != `"`+name+`"` || len(name) > 60 {
+		shown = "a member of " + file
 	}
 	remedy := "remove it; settings beyond the app are environment variables"
 	var read []string

@@ -32,6 +32,7 @@ type Setting struct {
 	// English and Chinese say what it does, its bounds and its unit, in Markdown, whole sentences.
 	English, Chinese string
 
+	key     bool                // may hold a private key: read says what is wrong with one
 	missing string              // the remedy when a required setting is not set
 	read    func(*draft, value) // puts a value into the draft, or reports what is wrong with it
 }
@@ -98,7 +99,7 @@ var Table = []Setting{
 		read:      readClientID,
 	},
 	{
-		Name: "PRIVATE_KEY", App: own, Group: groupApp, Required: true, Secret: true,
+		Name: "PRIVATE_KEY", App: own, Group: groupApp, Required: true, Secret: true, key: true,
 		Fallbacks: []Fallback{{Name: "COZE_JWT_OAUTH_PRIVATE_KEY"}, {Name: "COZE_JWT_OAUTH_PRIVATE_KEY_FILE_PATH", File: true}},
 		English:   "The private key that Coze's console let you download (`private_key.pem`): RSA, 2048 to 8192 bits, not encrypted.",
 		Chinese:   "在扣子控制台创建密钥时下载的私钥（`private_key.pem`）：RSA，2048～8192 位，不能带密码。",
@@ -120,10 +121,10 @@ var Table = []Setting{
 		read:    func(d *draft, v value) { d.spare[0].id = d.keyIDOf(v) },
 	},
 	{
-		Name: "PRIVATE_KEY_2", App: own, Group: groupApps, Secret: true,
+		Name: "PRIVATE_KEY_2", App: own, Group: groupApps, Secret: true, key: true,
 		English: "The private key that `KID_2` names.",
 		Chinese: "与 `KID_2` 对应的私钥。",
-		read:    func(d *draft, v value) { d.spare[0].key = d.keyOf(v) },
+		read:    func(d *draft, v value) { d.spare[0].key = d.keyOf("PRIVATE_KEY_2", v) },
 	},
 	{
 		Name: "KID_3", App: own, Group: groupApps,
@@ -132,10 +133,10 @@ var Table = []Setting{
 		read:    func(d *draft, v value) { d.spare[1].id = d.keyIDOf(v) },
 	},
 	{
-		Name: "PRIVATE_KEY_3", App: own, Group: groupApps, Secret: true,
+		Name: "PRIVATE_KEY_3", App: own, Group: groupApps, Secret: true, key: true,
 		English: "The private key that `KID_3` names.",
 		Chinese: "与 `KID_3` 对应的私钥。",
-		read:    func(d *draft, v value) { d.spare[1].key = d.keyOf(v) },
+		read:    func(d *draft, v value) { d.spare[1].key = d.keyOf("PRIVATE_KEY_3", v) },
 	},
 	{
 		Name: "BOTS", App: own, Group: groupApps,
@@ -144,7 +145,7 @@ var Table = []Setting{
 		read:    readBots,
 	},
 	{
-		Name: "APPS", Group: groupApps, Secret: true,
+		Name: "APPS", Group: groupApps, Secret: true, key: true,
 		English: "Further apps, each served at `/NAME`: a JSON object of names and settings, see [Several apps](#several-apps). The file may be YAML.",
 		Chinese: "更多应用，每个应用的地址为 `/名称`：一个 JSON 对象，见[多个应用](#多个应用)。文件也可以用 YAML 编写。",
 		read:    readApps,
@@ -418,13 +419,13 @@ var Table = []Setting{
 		read:    readMaxConnections,
 	},
 	{
-		Name: "TLS_CERT_FILE", Group: groupServer, Native: true,
+		Name: "TLS_CERT_FILE", Group: groupServer, Native: true, key: true,
 		English: "The certificate chain as a PEM file, for HTTPS without a proxy in front. Needs `TLS_KEY_FILE`.",
 		Chinese: "证书链的 PEM 文件，用于不经反向代理直接提供 HTTPS。须与 `TLS_KEY_FILE` 一起设置。",
 		read:    readTLSCert,
 	},
 	{
-		Name: "TLS_KEY_FILE", Group: groupServer, Native: true,
+		Name: "TLS_KEY_FILE", Group: groupServer, Native: true, key: true,
 		English: "The certificate's private key as a PEM file. Needs `TLS_CERT_FILE`.",
 		Chinese: "证书私钥的 PEM 文件。须与 `TLS_CERT_FILE` 一起设置。",
 		read:    readTLSKey,

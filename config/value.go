@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"coze-token/coze"
+	"coze-token/internal/quote"
 	"coze-token/internal/strictjson"
 )
 
@@ -40,7 +41,7 @@ func (d *draft) word(v value) string {
 	case len(text) > maxText:
 		d.fault(v.name, fmt.Sprintf("is %d bytes long, more than any id", len(text)), "copy the id alone from Coze's console")
 	case strings.ContainsFunc(text, strange), strings.Trim(text, ".") == "": // dots alone would walk about in a path
-		d.fault(v.name, "is "+quoted(text)+", which has characters that no id has", "copy the id alone from Coze's console, without quotes, brackets or spaces")
+		d.fault(v.name, "is "+quote.Text(text)+", which has characters that no id has", "copy the id alone from Coze's console, without quotes, brackets or spaces")
 	default:
 		return text
 	}
@@ -71,12 +72,12 @@ func (d *draft) whole(v value, least, most int64, unit string) int64 {
 	digits := text != "" && !strings.ContainsFunc(strings.TrimPrefix(text, "-"), func(r rune) bool { return r < '0' || r > '9' })
 	switch {
 	case digits && err != nil: // as a number it is out of int64's range
-		d.fault(v.name, "is "+quoted(text)+", out of range", remedy)
+		d.fault(v.name, "is "+quote.Text(text)+", out of range", remedy)
 	case !digits:
 		if duration, err := time.ParseDuration(text); err == nil && unit != "" && duration%time.Second == 0 {
 			remedy += ": " + text + " is " + seconds(duration)
 		}
-		d.fault(v.name, "is "+quoted(text)+", not a whole number"+unit, remedy)
+		d.fault(v.name, "is "+quote.Text(text)+", not a whole number"+unit, remedy)
 	case number < least:
 		d.fault(v.name, fmt.Sprintf("is %d, below the minimum of %d", number, least), remedy)
 	case number > most:
@@ -96,14 +97,14 @@ func (d *draft) choice(v value, words ...string) string {
 		}
 	}
 	last := len(words) - 1
-	d.fault(v.name, "is "+quoted(text)+", which is not one of its values", "use "+strings.Join(words[:last], ", ")+" or "+words[last])
+	d.fault(v.name, "is "+quote.Text(text)+", which is not one of its values", "use "+strings.Join(words[:last], ", ")+" or "+words[last])
 	return ""
 }
 
 // noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over.
 func (d *draft) noDuplicates(v value, text []byte) {
 	if name, twice, _ := strictjson.Duplicate(text); twice {
-		d.fault(v.name, "has "+quoted(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
+		d.fault(v.name, "has "+quote.Text(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
 	}
 }
 
@@ -113,8 +114,12 @@ func (d *draft) readFile(name, setting, path string) (content string, ok bool) {
 		d.fault(name, "names a file, and this host has no files", "put the value itself into "+setting)
 		return "", false
 	}
-	if strings.Contains(path, "-----") || strings.ContainsAny(path, "\r\n\x00") {
-		d.fault(name, "holds the content of a file, not its name", "put the content into "+setting+", or name the file here")
+	if strings.Contains(path, "-----") || strings.ContainsAny(path, "\r\n\x00") || holdsKey(path) {
+		remedy := "put the content into " + setting + ", or name the file here"
+		if setting == name {
+			remedy = "write the content into a file, and name that here"
+		}
+		d.fault(name, "holds the content of a file, not its name", remedy)
 		return "", false
 	}
 	data, err := d.options.ReadFile(path)
@@ -126,7 +131,7 @@ func (d *draft) readFile(name, setting, path string) (content string, ok bool) {
 		remedy = "write the whole path: nothing replaces ~ here"
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		d.fault(name, "there is no file "+quoted(path), remedy)
+		d.fault(name, "there is no file "+quote.Path(path), remedy)
 		return "", false
 	}
 	// The operating system's reason, without the path that it repeats.
@@ -135,6 +140,6 @@ func (d *draft) readFile(name, setting, path string) (content string, ok bool) {
 	} else {
 		err = errors.New("it could not be read")
 	}
-	d.fault(name, "the file "+quoted(path)+" cannot be read: "+err.Error(), remedy)
+	d.fault(name, "the file "+quote.Path(path)+" cannot be read: "+err.Error(), remedy)
 	return "", false
 }

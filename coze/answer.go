@@ -40,16 +40,19 @@ func (a answer) text(name string) string {
 	return ""
 }
 
-// refusal is the error in the answer, in whichever of Coze's two shapes. The code 0 means success in the second.
+// refusal is the error in the answer, in whichever of Coze's two shapes. A code of 0 means success, as does the message
+// that comes with it.
 func (a answer) refusal() (code, message string) {
-	code, message = a.text("error_code"), a.text("error_message")
-	if code == "" {
-		code = a.text("error")
+	for _, name := range []string{"error_code", "error", "code"} {
+		if code = a.text(name); code != "" && code != "0" {
+			break
+		}
+		code = ""
 	}
-	if code == "" && a.text("code") != "0" {
-		code = a.text("code")
-	}
-	if message == "" && code != "" {
+	switch message = a.text("error_message"); {
+	case code == "" && a.text("error_code") == "0":
+		message = ""
+	case code != "" && message == "":
 		message = a.text("msg")
 	}
 	return printable(code, 60), printable(message, 300)
@@ -139,15 +142,17 @@ func readExpiry(raw json.RawMessage, now time.Time) (expiry time.Time, problem s
 		return expiry, "expires_in is not a whole number"
 	}
 	expiry = time.Unix(seconds, 0)
-	const clock = "; if this machine's clock is wrong, set it"
 	switch {
 	case !expiry.After(now):
-		return expiry, fmt.Sprintf("expires_in (%d) is in the past%s", seconds, clock)
+		return expiry, fmt.Sprintf("expires_in (%d) is in the past; %s", seconds, clockDoubt)
 	case seconds > now.Add(maxAhead).Unix():
-		return expiry, fmt.Sprintf("expires_in (%d) is over a day ahead, longer than any token lives%s", seconds, clock)
+		return expiry, fmt.Sprintf("expires_in (%d) is over a day ahead, longer than any token lives; %s", seconds, clockDoubt)
 	}
 	return expiry, ""
 }
+
+// clockDoubt ends the message about an expiry that cannot be, by which the hint is chosen.
+const clockDoubt = "if this machine's clock is wrong, set it"
 
 // describe says what an answer is that could not be read as JSON. It does not quote it.
 func describe(body []byte, response *http.Response) string {

@@ -96,8 +96,8 @@ func (a *App) TokenURL() (string, error) {
 // A Grant is what a token is asked for.
 type Grant struct {
 	App *App
-	// Session is the end user, the assertion's session_name. Empty means that no session is named: the token then
-	// sees the conversations of every such token of the app.
+	// Session is the end user, the assertion's session_name, which has to pass [CheckSession]. Empty means that no session
+	// is named: the token then sees the conversations of every such token of the app.
 	Session string
 	// Duration is how long the token should live, in whole seconds from MinDuration to MaxDuration. Zero means DefaultDuration.
 	Duration time.Duration

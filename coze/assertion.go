@@ -6,8 +6,10 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // The assertion is the one JWT this project makes. Its header and claims are fixed by Coze, and signing goes through
@@ -67,6 +69,12 @@ func sign(app *App, key Key, session string, now time.Time) (string, error) {
 	if lifetime < time.Second {
 		return "", fmt.Errorf("an assertion lives a second at least, not %v", lifetime)
 	}
+	if err := checkClaims(app, key, session); err != nil {
+		return "", err
+	}
+	if _, ok := key.public().(*rsa.PublicKey); !ok {
+		return "", fmt.Errorf("key %s has no RSA key: give it the private key that ParseKey returned, or another signer that has one", key.ID)
+	}
 	id := make([]byte, 32) // "more than 32 bytes advised"; 43 characters once encoded
 	rand.Read(id)
 	header, err := json.Marshal(assertionHeader{"RS256", "JWT", key.ID})
@@ -85,9 +93,6 @@ func sign(app *App, key Key, session string, now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, ok := key.Signer.Public().(*rsa.PublicKey); !ok {
-		return "", fmt.Errorf("key %s is not an RSA key", key.ID)
-	}
 	b := base64.RawURLEncoding.AppendEncode(nil, header)
 	b = append(b, '.')
 	b = base64.RawURLEncoding.AppendEncode(b, claims)
@@ -97,4 +102,21 @@ func sign(app *App, key Key, session string, now time.Time) (string, error) {
 	}
 	b = append(b, '.')
 	return string(base64.RawURLEncoding.AppendEncode(b, signature)), nil
+}
+
+// checkClaims refuses what JSON would change: it has no bytes that are not UTF-8, and encoding/json makes U+FFFD of each.
+// Two users would become one.
+func checkClaims(app *App, key Key, session string) error {
+	if session != "" {
+		if err := CheckSession(session); err != nil {
+			return fmt.Errorf("the session cannot be sent: %w; name it with 1 to %d bytes of UTF-8 without control characters", err, MaxSession)
+		}
+	}
+	context := app.SessionContext
+	for _, text := range []string{key.ID, app.ClientID, app.Audience, context.DeviceID, context.CustomConsumer, context.ConnectorID} {
+		if !utf8.ValidString(text) {
+			return errors.New("an id of the app is not UTF-8; copy it again from Coze's console")
+		}
+	}
+	return nil
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -13,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -232,13 +236,15 @@ func TestRefusalsAndNonsense(t *testing.T) {
 		{"429", says(429, `{"code":4013,"msg":"slow down"}`), coze.Busy, "slow down", "4013", "", "less often", 3},
 		{"429 without a body", says(429, ""), coze.Busy, "empty", "", "", "less often", 3},
 		{"no network", breaks(errors.New("connection refused")), coze.Unavailable, "could not be reached", "", "", "network", 3},
+		{"a zero beside an error", says(401, `{"error_code":0,"error":"invalid_client","error_message":"no"}`), coze.Rejected, "no", "invalid_client", "", "", 1},
+		{"a zero without a token", says(200, `{"error_code":0,"error_message":"success"}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"no access_token", says(200, `{"expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"empty access_token", says(200, `{"access_token":"","expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"access_token of a wrong type", says(200, `{"access_token":["x"],"expires_in":1}`), coze.Unavailable, "no access_token", "", "", "", 1},
 		{"access_token with a line end", says(200, fmt.Sprintf(`{"access_token":"a\nb","expires_in":%d}`, soon)), coze.Unavailable, "characters", "", "", "", 1},
-		{"no expires_in", says(200, `{"access_token":"x"}`), coze.Unavailable, "no expires_in", "", "", "", 1},
-		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "", "", 1},
-		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)), coze.Unavailable, "over a day ahead", "", "", "", 1},
+		{"no expires_in", says(200, `{"access_token":"x"}`), coze.Unavailable, "no expires_in", "", "", "TOKEN_ENDPOINT", 1},
+		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "", "clock", 1},
+		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)), coze.Unavailable, "over a day ahead", "", "", "clock", 1},
 		{"expires_in as text", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":"%d"}`, soon)), coze.Unavailable, "not a whole number", "", "", "", 1},
 		{"expires_in with a fraction", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d.5}`, soon)), coze.Unavailable, "not a whole number", "", "", "", 1},
 		{"expires_in beyond int64", says(200, `{"access_token":"x","expires_in":99999999999999999999}`), coze.Unavailable, "not a whole number", "", "", "", 1},
@@ -276,17 +282,38 @@ func TestRefusalsAndNonsense(t *testing.T) {
 	}
 }
 
+func TestACodeOfZeroIsSuccess(t *testing.T) {
+	for _, zero := range []string{`"code":0,"msg":"success"`, `"error_code":0,"error_message":"success"`, `"error_code":"0"`, `"error_code":0,"error":""`, `"error":0`} {
+		body := fmt.Sprintf(`{"access_token":"x","expires_in":%d,%s}`, time.Now().Add(time.Hour).Unix(), zero)
+		s := &script{answers: []func(*http.Request) (*http.Response, error){says(200, body)}}
+		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil || token.AccessToken != "x" {
+			t.Errorf("%s: %v", zero, err)
+		}
+	}
+}
+
+func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for ahead, believed := range map[time.Duration]bool{
+		-time.Second: false, 0: false, time.Second: true, 24 * time.Hour: true, 25 * time.Hour: true, 25*time.Hour + time.Second: false,
+	} {
+		s := &script{answers: []func(*http.Request) (*http.Response, error){
+			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
+		}}
+		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.Grant{App: app()})
+		if (err == nil) != believed || believed && !token.Expiry.Equal(now.Add(ahead)) {
+			t.Errorf("%v ahead: %v, %v", ahead, token.Expiry, err)
+		}
+	}
+}
+
 func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			breaks(io.ErrUnexpectedEOF), says(503, ""), good(),
 		}}
-		began := time.Now()
 		if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil {
 			t.Fatal(err)
-		}
-		if waited := time.Since(began); waited < 300*time.Millisecond || waited > 900*time.Millisecond {
-			t.Errorf("waited %v in all; the pauses are 200 and 400 ms, give or take half", waited)
 		}
 		seen := map[any]bool{}
 		for _, r := range s.sent {
@@ -295,6 +322,39 @@ func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 				t.Error("an assertion was used twice")
 			}
 			seen[claims["jti"]], seen[assertion] = true, true
+		}
+	})
+}
+
+// The pauses are 200 and 400 ms, give or take half: what a single one tells of that, chance decides, so there are many.
+func TestPausesAreDoubledAndJittered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := app()
+		a.Keys[0].Signer = stamp{rsaKey()}
+		var pauses [2][]time.Duration
+		for range 100 {
+			var at []time.Time
+			fails := func(r *http.Request) (*http.Response, error) {
+				at = append(at, time.Now())
+				return says(503, "")(r)
+			}
+			s := &script{answers: []func(*http.Request) (*http.Response, error){fails, fails, fails}}
+			if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err == nil || len(at) != 3 {
+				t.Fatalf("%d attempts: %v", len(at), err)
+			}
+			for i := range pauses {
+				pauses[i] = append(pauses[i], at[i+1].Sub(at[i]))
+			}
+		}
+		for i, middle := range []time.Duration{200 * time.Millisecond, 400 * time.Millisecond} {
+			least, most := slices.Min(pauses[i]), slices.Max(pauses[i])
+			if least < middle/2 || most > middle*3/2 {
+				t.Errorf("pause %d is from %v to %v, and should be %v, give or take half", i+1, least, most, middle)
+			}
+			// One in four is in the lowest quarter and one in four in the highest; that none of 100 is does not happen.
+			if least > middle*3/4 || most < middle*5/4 {
+				t.Errorf("pause %d is from %v to %v: it does not use its room", i+1, least, most)
+			}
 		}
 	})
 }
@@ -409,10 +469,22 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	bothIDs.AccountID, bothIDs.EnterpriseID = "1", "2"
 	hasty := app()
 	hasty.AssertionLifetime = time.Millisecond
+	unsigned := app()
+	unsigned.Keys[0].Signer = nil
+	unparsed := app() // as where the error of ParseKey was passed over
+	unparsed.Keys[0].Signer = (*rsa.PrivateKey)(nil)
+	ecdsaKey := app()
+	ecdsaKey.Keys[0].Signer, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	device := app()
+	device.SessionContext.DeviceID = "a\xff"
 	for name, grant := range map[string]coze.Grant{
 		"locked": {App: locked}, "no key": {App: noKey}, "bad scope": {App: badScope}, "both ids": {App: bothIDs},
 		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour}, "part of a second": {App: app(), Duration: 1900 * time.Millisecond},
-		"no app": {}, "no lifetime": {App: hasty},
+		"no app": {}, "no lifetime": {App: hasty}, "no signer": {App: unsigned}, "no private key": {App: unparsed}, "an EC key": {App: ecdsaKey},
+		// JSON has no bytes that are not UTF-8: all of them would become U+FFFD, and two users one session.
+		"a session that is not UTF-8": {App: app(), Session: "a\xff"}, "another": {App: app(), Session: "a\xfe"}, "half a character": {App: app(), Session: "用户"[:4]},
+		"a session with a control character": {App: app(), Session: "a\nb"}, "a long session": {App: app(), Session: strings.Repeat("a", coze.MaxSession+1)},
+		"a device that is not UTF-8": {App: device},
 	} {
 		s := &script{}
 		_, err := (&coze.Client{Transport: s}).Token(t.Context(), grant)
@@ -420,7 +492,17 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != coze.Unsigned || e.Temporary() || e.Attempts != 0 || len(s.sent) != 0 {
 			t.Errorf("%s: %v after %d attempts", name, err, len(s.sent))
 		}
+		if err != nil && strings.ContainsAny(err.Error(), "\n\xff\xfe") {
+			t.Errorf("%s: the message is not fit for a log: %q", name, err)
+		}
 	}
+}
+
+// stamp signs in no time, and wrongly.
+type stamp struct{ crypto.Signer }
+
+func (stamp) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return []byte("signature"), nil
 }
 
 // messageSigner signs whole messages only, as WebCrypto does.
@@ -466,6 +548,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`[]`))
 	f.Add(200, []byte(`null`))
 	a := app()
+	a.Keys[0].Signer = stamp{rsaKey()} // a signature takes longer than all that is looked at here
 	now := time.Unix(4102444800-900, 0)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if status < 200 || status > 599 {

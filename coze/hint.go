@@ -36,8 +36,11 @@ func (e *Error) Hint() string {
 	case Unsigned:
 		return "Check KID, PRIVATE_KEY and the other settings of the app."
 	case Unavailable:
-		if e.Temporary() {
+		switch {
+		case e.Temporary():
 			return "Try again shortly. If it goes on, check TOKEN_ENDPOINT and the network or proxy between this service and Coze."
+		case strings.HasSuffix(e.Message, clockDoubt):
+			return "This machine's clock is wrong, most likely: set it (NTP). If it is right, the clock at TOKEN_ENDPOINT is wrong, or that is not Coze's token endpoint."
 		}
 		return "Check that TOKEN_ENDPOINT is the address of Coze's token endpoint and that no proxy answers in its place."
 	}

@@ -3,11 +3,11 @@ package coze
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
@@ -23,12 +23,21 @@ type Key struct {
 	Signer crypto.Signer
 }
 
+// public is the public half, and nil where there is no key: of a nil *rsa.PrivateKey, Public would panic.
+func (k Key) public() crypto.PublicKey {
+	if private, ok := k.Signer.(*rsa.PrivateKey); k.Signer == nil || ok && private == nil {
+		return nil
+	}
+	return k.Signer.Public()
+}
+
 // String names the key without giving it away.
 func (k Key) String() string {
-	if k.Signer == nil {
+	public := k.public()
+	if public == nil {
 		return k.ID
 	}
-	return k.ID + " " + Fingerprint(k.Signer.Public())
+	return k.ID + " " + Fingerprint(public)
 }
 
 // GoString, LogValue and MarshalText keep the private half out of %#v, logs and JSON.
@@ -71,7 +80,7 @@ const (
 
 // ParseKey reads an RSA private key from what people paste into a setting: PEM in PKCS#8 (what Coze's console makes)
 // or PKCS#1 (what older openssl makes), with real line ends, CRLF, literal \n, on a single line, in quotes, or as the
-// base64 of all that. The error is a [*KeyError].
+// base64 of all that. Where it stands among other PEM blocks, such as certificates, it is found. The error is a [*KeyError].
 func ParseKey(text string) (*rsa.PrivateKey, error) {
 	if len(text) > maxKeyBytes {
 		return nil, &KeyError{fmt.Sprintf("the value is %d bytes long, far more than an RSA key", len(text)), pasteWhole}
@@ -113,42 +122,74 @@ func unquote(text string) string {
 	return text
 }
 
-// decodePEM finds the first PEM block, or, where there is none, base64 of a PEM text or of bare DER.
+const pemBegin, pemEnd, pemDashes = "-----BEGIN", "-----END", "-----"
+
+// decodePEM finds the private key's PEM block, or, where there is no PEM, base64 of a PEM text or of bare DER, which has
+// no kind.
 func decodePEM(text string) (kind string, der []byte, err error) {
-	if strings.Contains(text, "-----BEGIN") {
-		return decodeBlock(text)
+	if strings.Contains(text, pemBegin) {
+		return decodeBlock(findBlock(text))
 	}
 	raw, err := decodeBase64(text)
 	switch {
 	case err != nil:
-		return "", nil, &KeyError{"this is not a PEM private key: there is no -----BEGIN line, and it is not base64 either", pasteWhole}
-	case bytes.Contains(raw, []byte("-----BEGIN")):
-		return decodeBlock(unquote(string(raw)))
+		return "", nil, notAKey()
+	case bytes.Contains(raw, []byte(pemBegin)):
+		return decodeBlock(findBlock(unquote(string(raw))))
 	default:
-		return "PRIVATE KEY", raw, nil
+		return "", raw, nil
 	}
 }
 
-// decodeBlock reads the PEM block by its markers rather than its lines, because the lines are what gets lost.
-func decodeBlock(text string) (kind string, der []byte, err error) {
-	_, rest, _ := strings.Cut(text, "-----BEGIN")
-	kind, rest, ok := strings.Cut(rest, "-----")
-	kind = strings.TrimSpace(kind)
-	if !ok {
+// A block is a PEM block as far as it is there.
+type block struct {
+	kind  string // "" where the BEGIN line is incomplete
+	body  string
+	ended bool
+}
+
+// findBlock finds the first block of a private key, and where there is none the first block: certificates, the public half
+// and the parameters of a curve often stand before it. Blocks are read by their markers rather than their lines, because
+// the lines are what gets lost.
+func findBlock(text string) (first block) {
+	for number := 0; ; number++ {
+		_, rest, found := strings.Cut(text, pemBegin)
+		if !found {
+			return first
+		}
+		var b block
+		if kind, body, ok := strings.Cut(rest, pemDashes); ok && strings.Trim(kind, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ") == "" {
+			b.kind, rest = strings.TrimSpace(kind), body
+		}
+		end := strings.Index(rest, pemDashes)
+		if end < 0 {
+			end = len(rest)
+		}
+		b.body, text = rest[:end], rest[end:]
+		b.ended = strings.HasPrefix(text, pemEnd)
+		if strings.HasSuffix(b.kind, "PRIVATE KEY") {
+			return b
+		}
+		if number == 0 {
+			first = b
+		}
+	}
+}
+
+func decodeBlock(b block) (kind string, der []byte, err error) {
+	switch {
+	case b.kind == "":
 		return "", nil, &KeyError{"the -----BEGIN line is incomplete", pasteWhole}
-	}
-	body, _, ok := strings.Cut(rest, "-----END")
-	if !ok {
+	case !b.ended:
 		return "", nil, &KeyError{"the key is cut off: it begins but has no -----END line", pasteWhole + " (in a dotenv file, put it in double quotes)"}
-	}
-	if kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(body, "ENCRYPTED") {
+	case b.kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.body, "ENCRYPTED"):
 		return "", nil, &KeyError{"the private key is encrypted with a passphrase", "decrypt it first: openssl pkey -in encrypted.pem -out private_key.pem"}
 	}
-	der, decodeErr := decodeBase64(body)
-	if decodeErr != nil {
+	der, err = decodeBase64(b.body)
+	if err != nil {
 		return "", nil, &KeyError{"the text between the BEGIN and END lines is not base64", pasteWhole}
 	}
-	return kind, der, nil
+	return b.kind, der, nil
 }
 
 func decodeBase64(text string) ([]byte, error) {
@@ -159,9 +200,11 @@ func decodeBase64(text string) ([]byte, error) {
 
 func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	switch kind {
-	case "PRIVATE KEY", "RSA PRIVATE KEY":
+	case "", "PRIVATE KEY", "RSA PRIVATE KEY":
 	case "EC PRIVATE KEY":
-		return nil, wrongAlgorithm("an EC")
+		return nil, wrongAlgorithm("an EC key")
+	case "DSA PRIVATE KEY":
+		return nil, wrongAlgorithm("a DSA key")
 	case "OPENSSH PRIVATE KEY":
 		return nil, &KeyError{"this is an OpenSSH key", makeAnother}
 	case "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE":
@@ -170,33 +213,68 @@ func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 		return nil, &KeyError{"this is a PEM block of another kind than a private key", pasteWhole}
 	}
 	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		switch key := key.(type) {
-		case *rsa.PrivateKey:
+		if key, ok := key.(*rsa.PrivateKey); ok {
 			return key, nil
-		case *ecdsa.PrivateKey:
-			return nil, wrongAlgorithm("an EC")
-		case ed25519.PrivateKey:
-			return nil, wrongAlgorithm("an Ed25519")
-		default:
-			return nil, wrongAlgorithm("another")
 		}
 	}
-	key, err := x509.ParsePKCS1PrivateKey(der)
-	if err == nil {
+	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}
+	if other := otherAlgorithm(der); other != "" {
+		return nil, wrongAlgorithm(other)
+	}
 	if _, err := x509.ParseECPrivateKey(der); err == nil {
-		return nil, wrongAlgorithm("an EC")
+		return nil, wrongAlgorithm("an EC key")
 	}
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, publicHalf("PUBLIC KEY")
+	}
+	if kind == "" && !bytes.HasPrefix(der, []byte{0x30, 0x82}) { // as a sequence of more than 255 bytes begins
+		return nil, notAKey()
 	}
 	// x509's own words are kept out: some of them describe the key's numbers.
 	return nil, &KeyError{"the key is damaged: it is base64, but not an RSA private key", pasteWhole}
 }
 
-func wrongAlgorithm(article string) error {
-	return &KeyError{"this is " + article + " key, and Coze takes RSA keys only (RS256)", makeAnother}
+// otherAlgorithm says for which algorithm a key in PKCS#8 is, if it is one and not for RSA. x509 can read few of them, but
+// each says what it is.
+func otherAlgorithm(der []byte) string {
+	var info struct { // RFC 5208, section 5
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	if _, err := asn1.Unmarshal(der, &info); err != nil {
+		return ""
+	}
+	switch info.Algorithm.Algorithm.String() {
+	case "1.2.840.113549.1.1.1":
+		return ""
+	case "1.2.840.113549.1.1.10":
+		return "an RSA-PSS key"
+	case "1.2.840.10045.2.1": // of any curve, SM2's as well
+		return "an EC key"
+	case "1.2.840.10040.4.1":
+		return "a DSA key"
+	case "1.3.101.110":
+		return "an X25519 key"
+	case "1.3.101.111":
+		return "an X448 key"
+	case "1.3.101.112":
+		return "an Ed25519 key"
+	case "1.3.101.113":
+		return "an Ed448 key"
+	default:
+		return "a key of another algorithm"
+	}
+}
+
+func wrongAlgorithm(what string) error {
+	return &KeyError{"this is " + what + ", and Coze takes plain RSA keys only (RS256)", makeAnother}
+}
+
+func notAKey() error {
+	return &KeyError{"this is not a private key: there is no -----BEGIN line, and it is not the base64 of one either", pasteWhole}
 }
 
 func publicHalf(kind string) error {

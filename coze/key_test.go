@@ -9,6 +9,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -50,6 +52,10 @@ func TestParseKeyReadsWhatPeoplePaste(t *testing.T) {
 	plain := pkcs8(t, key)
 	pkcs1 := pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
 	der, _ := pem.Decode([]byte(plain))
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	forms := map[string]string{
 		"PKCS#8":                    plain,
 		"PKCS#1":                    pkcs1,
@@ -70,6 +76,12 @@ func TestParseKeyReadsWhatPeoplePaste(t *testing.T) {
 		"base64 of PEM, unpadded":   base64.RawStdEncoding.EncodeToString([]byte(plain)),
 		"base64 of PKCS#1 PEM":      base64.StdEncoding.EncodeToString([]byte(pkcs1)),
 		"base64 of DER":             base64.StdEncoding.EncodeToString(der.Bytes),
+		"after its public half":     pemOf("PUBLIC KEY", public) + plain,
+		"before its public half":    plain + pemOf("PUBLIC KEY", public),
+		"after a certificate":       pemOf("CERTIFICATE", public) + pemOf("CERTIFICATE", public) + pkcs1,
+		"with all on one line":      strings.ReplaceAll(pemOf("PUBLIC KEY", public)+plain, "\n", ""),
+		"base64 of both halves":     base64.StdEncoding.EncodeToString([]byte(pemOf("PUBLIC KEY", public) + plain)),
+		"after half of another":     pemOf("PUBLIC KEY", public)[:100] + plain,
 		"PKCS#1 labelled as PKCS#8": pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
 		"PKCS#8 labelled as PKCS#1": pemOf("RSA PRIVATE KEY", der.Bytes),
 	}
@@ -113,6 +125,7 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	private, _ := pem.Decode([]byte(plain))
 	damaged := []byte(plain)
 	damaged[200], damaged[201], damaged[202], damaged[203] = 'A', 'A', 'A', 'A'
 	cases := []struct{ name, text, want string }{
@@ -120,19 +133,38 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 		{"only spaces", "  \n", "is empty"},
 		{"empty quotes", `""`, "is empty"},
 		{"no key at all", "my-secret-key!", "no -----BEGIN line"},
+		{"a word", "nonsense", "no -----BEGIN line"},
+		{"a kid", "q7Zk3vJ0fV5m2LrXwT9bYcN1eHsD8uPaGiKoR6tEyMQ", "no -----BEGIN line"},
+		{"base64 of something else", base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("not a key "), 100)), "no -----BEGIN line"},
+		{"base64 of damaged DER", base64.StdEncoding.EncodeToString(private.Bytes[:500]), "damaged"},
 		{"a public key", pemOf("PUBLIC KEY", public), "public half"},
 		{"a PKCS#1 public key", pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&key.PublicKey)), "public half"},
 		{"a public key labelled private", pemOf("PRIVATE KEY", public), "public half"},
 		{"a certificate", pemOf("CERTIFICATE", public), "public half"},
 		{"an EC key", pkcs8(t, p256), "an EC key"},
 		{"an EC key in SEC 1", pemOf("EC PRIVATE KEY", sec1), "an EC key"},
+		{"an EC key, as openssl ecparam makes it", openssl(t, "", "ecparam", "-name", "prime256v1", "-genkey"), "an EC key"},
+		{"an EC key of another curve", openssl(t, "", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"), "an EC key"},
+		{"an EC key of another curve in SEC 1", openssl(t, "", "ecparam", "-name", "secp256k1", "-genkey", "-noout"), "an EC key"},
+		{"the parameters of an EC key", openssl(t, "", "ecparam", "-name", "prime256v1"), "another kind"},
+		{"base64 of an EC key's DER", base64.StdEncoding.EncodeToString(sec1), "an EC key"},
+		{"an SM2 key", openssl(t, "", "genpkey", "-algorithm", "SM2"), "an EC key"},
 		{"an Ed25519 key", pkcs8(t, ed), "an Ed25519 key"},
+		{"an Ed25519 key after its public half", openssl(t, pkcs8(t, ed), "pkey", "-pubout") + pkcs8(t, ed), "an Ed25519 key"},
+		{"an Ed448 key", openssl(t, "", "genpkey", "-algorithm", "ED448"), "an Ed448 key"},
+		{"an X25519 key", openssl(t, "", "genpkey", "-algorithm", "X25519"), "an X25519 key"},
+		{"an X448 key", openssl(t, "", "genpkey", "-algorithm", "X448"), "an X448 key"},
+		{"an RSA-PSS key", openssl(t, "", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"), "an RSA-PSS key"},
+		{"a DSA key", pemOf("DSA PRIVATE KEY", []byte("p, q, g, y, x")), "a DSA key"},
+		{"a key of an algorithm to come", pemOf("PRIVATE KEY", mustDER(t, pkcs8Info{Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}}, Key: []byte("x")})), "a key of another algorithm"},
 		{"an OpenSSH key", pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},
 		{"an encrypted PKCS#8 key", openssl(t, plain, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"), "encrypted"},
 		{"an encrypted PKCS#1 key", openssl(t, plain, "rsa", "-traditional", "-aes128", "-passout", "pass:x"), "encrypted"},
 		{"1024 bits", openssl(t, "", "genrsa", "1024"), "1024 bits"},
 		{"512 bits", openssl(t, "", "genrsa", "512"), "512 bits"},
 		{"cut off", plain[:len(plain)/2], "cut off"},
+		{"cut off after its public half", pemOf("PUBLIC KEY", public) + plain[:len(plain)/2], "cut off"},
+		{"cut off, and its public half", plain[:len(plain)/2] + "\n" + pemOf("PUBLIC KEY", public), "cut off"},
 		{"only the first line", "-----BEGIN PRIVATE KEY-----", "cut off"},
 		{"half of the first line", "-----BEGIN PRIVATE", "incomplete"},
 		{"not base64", "-----BEGIN PRIVATE KEY-----\n<your key here>\n-----END PRIVATE KEY-----", "not base64"},
@@ -153,6 +185,22 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pkcs8Info is PKCS#8's PrivateKeyInfo (RFC 5208, section 5).
+type pkcs8Info struct {
+	Version   int
+	Algorithm pkix.AlgorithmIdentifier
+	Key       []byte
+}
+
+func mustDER(t testing.TB, value any) []byte {
+	t.Helper()
+	der, err := asn1.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // openssl runs the command on text: what it makes is what users have.
@@ -191,6 +239,14 @@ func TestAKeyNeverPrintsItself(t *testing.T) {
 		}
 		if !strings.Contains(printed, "my-kid") {
 			t.Errorf("the key's id is not in %q", printed)
+		}
+	}
+}
+
+func TestAKeyWithoutAPrivateHalfPrintsToo(t *testing.T) {
+	for _, signer := range []crypto.Signer{nil, (*rsa.PrivateKey)(nil)} {
+		if got := (coze.Key{ID: "my-kid", Signer: signer}).String(); got != "my-kid" {
+			t.Errorf("got %s", got)
 		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"coze-token/broker"
@@ -45,9 +47,17 @@ func wishes(w http.ResponseWriter, r *http.Request, duration time.Duration) (wan
 	return want, a, true
 }
 
-// minTTL reads ?min_ttl=, in whole seconds. Other members of the query are not heeded, as the original heeded none.
+// minTTL reads ?min_ttl=, in whole seconds. Other members of the query are not heeded, malformed or not, as the original
+// heeded none. URL.Query would drop a malformed min_ttl like any other, and its caller would not be told.
 func minTTL(r *http.Request, duration time.Duration) (time.Duration, error) {
-	values := r.URL.Query()["min_ttl"]
+	var values []string
+	for member := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, value, _ := strings.Cut(member, "=")
+		if name, _ = url.QueryUnescape(name); name == "min_ttl" {
+			value, _ = url.QueryUnescape(value) // of what it cannot read it makes "", which is no number
+			values = append(values, value)
+		}
+	}
 	if len(values) == 0 {
 		return 0, nil
 	}

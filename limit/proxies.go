@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"unicode"
+
+	"coze-token/internal/quote"
 )
 
 // Proxies are the reverse proxies whose word is taken for whom they forward, and the header in which they give it.
@@ -48,7 +50,7 @@ func ParseProxies(list, header string) (*Proxies, []Fault) {
 	case strings.EqualFold(header, Forwarded):
 		p.rfc7239 = true
 	default:
-		fault("names the header "+quoted(header), "use the one that your proxy sets, X-Forwarded-For or Forwarded; no other can be walked from proxy to proxy")
+		fault("names the header "+quote.Text(header), "use the one that your proxy sets, X-Forwarded-For or Forwarded; no other can be walked from proxy to proxy")
 	}
 	entries := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(entries) > maxProxies {
@@ -78,7 +80,7 @@ func ParseProxies(list, header string) (*Proxies, []Fault) {
 // parsePrefix reads one entry, and says what is wrong with it as precisely as it can.
 func parsePrefix(text string) (prefix netip.Prefix, f *Fault) {
 	fault := func(problem, remedy string) (netip.Prefix, *Fault) {
-		return prefix, &Fault{"has " + quoted(text) + ", " + problem, remedy}
+		return prefix, &Fault{"has " + quote.Text(text) + ", " + problem, remedy}
 	}
 	address, _, ranged := strings.Cut(text, "/")
 	a, err := netip.ParseAddr(address)

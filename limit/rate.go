@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"coze-token/internal/quote"
 )
 
 // A Rate is how many requests a key may make in a span of time. The zero value, as any without requests or time, is
@@ -46,8 +48,8 @@ func (r Rate) cost() int64 {
 // quota is how far ahead a key's moment may be, in nanoseconds: exactly Requests of cost.
 func (r Rate) quota() int64 { return r.cost() * int64(r.Requests) }
 
-// A Fault is what is wrong with a setting's text, and what to do about it. It has the text only in quotes and only if
-// it is short.
+// A Fault is what is wrong with a setting's text, and what to do about it. It has the text only in quotes, and not if it may
+// be a secret.
 type Fault struct {
 	Problem string
 	Remedy  string
@@ -73,7 +75,7 @@ func ParseRate(text string) (Rate, error) {
 	requests, ok := digits(number, 10)
 	switch {
 	case !ok:
-		return Rate{}, Fault{"is " + quoted(text) + ", not a rate", rateRemedy}
+		return Rate{}, Fault{"is " + quote.Text(text) + ", not a rate", rateRemedy}
 	case requests == 0:
 		return Rate{}, Fault{"is 0 requests, which would refuse everybody", "use off for no limit, or at least 1"}
 	case requests > MaxRequests:
@@ -84,9 +86,9 @@ func ParseRate(text string) (Rate, error) {
 	per, ok := parseSpan(span)
 	switch {
 	case !ok:
-		return Rate{}, Fault{"has the span " + quoted(span) + ", which is none", "use whole seconds, minutes or hours: 10s, 5m, 1h"}
+		return Rate{}, Fault{"has the span " + quote.Text(span) + ", which is none", "use whole seconds, minutes or hours: 10s, 5m, 1h"}
 	case per == 0:
-		return Rate{}, Fault{"has the span " + quoted(span) + ", out of range", "use 1s to 24h"}
+		return Rate{}, Fault{"has the span " + quote.Text(span) + ", out of range", "use 1s to 24h"}
 	}
 	return Rate{requests, per}, nil
 }
@@ -130,15 +132,4 @@ func digits(text string, most int) (n int, ok bool) {
 	// An int of 32 bits, as WebAssembly's is not but other platforms' are, may be too small for ten digits.
 	n, err := strconv.Atoi(text)
 	return n, err == nil
-}
-
-// maxQuoted is the length in bytes up to which a text is quoted.
-const maxQuoted = 100
-
-// quoted is a text as messages show it. What is long, or looks like a key, may be a secret in the wrong setting.
-func quoted(text string) string {
-	if len(text) > maxQuoted || strings.Contains(text, "-----") {
-		return "a text of " + strconv.Itoa(len(text)) + " bytes"
-	}
-	return strconv.Quote(text)
 }

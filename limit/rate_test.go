@@ -25,7 +25,7 @@ func TestParseRate(t *testing.T) {
 		"0": "refuse everybody", "000": "refuse everybody", "0/10s": "refuse everybody", "1000001": "above the maximum",
 		"1/": "span", "1/10": "span", "1/10ms": "span", "1/1d": "span", "1/1.5s": "span", "1/-1s": "span", "1/1s/1s": "span", "1/µs": "span",
 		"1/0s": "out of range", "1/25h": "out of range", "1/999999999h": "out of range",
-		strings.Repeat("9", 200): "200 bytes", "-----BEGIN": "10 bytes",
+		strings.Repeat("9", 200): "200 characters", "-----BEGIN": "10 characters",
 	} {
 		got, err := limit.ParseRate(text)
 		fault, ok := errors.AsType[limit.Fault](err)

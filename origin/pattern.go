@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
+
+	"coze-token/internal/quote"
 )
 
 // A Fault is what is wrong with one of the listed origins, or a warning of what works and is probably not meant; and
@@ -44,7 +46,7 @@ const (
 // addresses of pages, and an origin that is a slash too long would match nothing, silently.
 func parsePattern(text string) (p pattern, fault *Fault) {
 	bad := func(problem, remedy string) (pattern, *Fault) {
-		return pattern{}, &Fault{"has " + quoted(text) + ", " + problem, remedy}
+		return pattern{}, &Fault{"has " + quote.Text(text) + ", " + problem, remedy}
 	}
 	if len(text) > maxPattern {
 		return bad("longer than any origin", "use origins such as "+example)
@@ -83,7 +85,7 @@ func parsePattern(text string) (p pattern, fault *Fault) {
 		case port == "*":
 			return bad("with a port that is any", "list an origin for each port that you use")
 		case err != nil || port[0] == '0':
-			return bad("with the port "+strconv.Quote(port)+", which is none", "use a number from 1 to 65535, or leave the port out")
+			return bad("with the port "+quote.Text(port)+", which is none", "use a number from 1 to 65535, or leave the port out")
 		case scheme == "https" && number == 443, scheme == "http" && number == 80: // browsers leave it out
 		default:
 			p.port = ":" + port
@@ -201,23 +203,8 @@ func isLabel(text string) bool {
 
 // suggest is the remedy that shows what was probably meant, or another where that would not do either.
 func suggest(text, right, otherwise string) string {
-	if p, fault := parsePattern(right); fault == nil && !hidden(text) {
+	if p, fault := parsePattern(right); fault == nil && !quote.Hidden(text) {
 		return "use " + p.String()
 	}
 	return otherwise
-}
-
-// maxQuoted is the length in bytes up to which a text is quoted.
-const maxQuoted = 100
-
-// hidden says whether messages must not show a text: what is long, or looks like a key, may be a secret in the wrong
-// setting.
-func hidden(text string) bool { return len(text) > maxQuoted || strings.Contains(text, "-----") }
-
-// quoted is a text as messages show it.
-func quoted(text string) string {
-	if hidden(text) {
-		return "a text of " + strconv.Itoa(len(text)) + " bytes"
-	}
-	return strconv.Quote(text)
 }

@@ -3,6 +3,8 @@ package origin
 import (
 	"strings"
 	"unicode"
+
+	"coze-token/internal/quote"
 )
 
 // MaxOrigin is the length in bytes from which on an Origin header is not looked at. A host of 253 bytes with a port
@@ -42,7 +44,7 @@ func Parse(list string) (set *Set, warnings, faults []Fault) {
 			continue
 		}
 		if p.scheme == "http://" && !p.loopback() {
-			warnings = append(warnings, Fault{"has " + quoted(p.String()) + ", whose pages can be changed by whoever is on the way to them, tokens and all", "serve them over https, and list that"})
+			warnings = append(warnings, Fault{"has " + quote.Text(p.String()) + ", whose pages can be changed by whoever is on the way to them, tokens and all", "serve them over https, and list that"})
 		}
 		if p.wildcard {
 			set.below[below{p.scheme, p.host + p.port}] = struct{}{}

@@ -189,7 +189,7 @@ func TestParseFaults(t *testing.T) {
 		"9https://example.com":                             {"scheme is none", "such as"},
 		"://example.com":                                   {"scheme is none", "such as"},
 		"\"https://example.com\"":                          {"scheme is none", "such as"},
-		"-----BEGIN-KEY-----":                              {"a text of 19 bytes", "such as"},
+		"-----BEGIN-KEY-----":                              {"a text of 19 characters", "such as"},
 	} {
 		set, _, faults := origin.Parse("https://good.example," + list)
 		if set != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem, c.problem) || !strings.Contains(faults[0].Remedy, c.remedy) {

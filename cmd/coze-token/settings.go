@@ -96,8 +96,9 @@ func (s *source) changed() bool {
 // parse reads the file, where there is one, and lays the environment over it. A file that cannot be used does not hide what is
 // wrong with the environment. look, where it is not nil, adds what the command finds out for itself.
 func (p *process) parse(from *source, look func(*config.Settings) config.Faults) (*config.Settings, []config.Warning, error) {
-	layer, warnings, faults := from.layer()
-	settings, inSettings, err := config.Parse(config.Merge(p.env, layer), config.Options{
+	file, warnings, faults := from.layer()
+	settings, inSettings, err := config.Parse(p.env, config.Options{
+		File:     file,
 		ReadFile: from.readFile,
 		YAML:     yaml.YAMLToJSON,
 		Look:     look,
@@ -114,17 +115,17 @@ func (p *process) parse(from *source, look func(*config.Settings) config.Faults)
 }
 
 // layer is what the file of --config sets.
-func (s *source) layer() (map[string]string, []config.Warning, config.Faults) {
+func (s *source) layer() (config.File, []config.Warning, config.Faults) {
 	if s.file == "" {
-		return nil, nil, nil
+		return config.File{}, nil, nil
 	}
 	data, err := s.readFile(s.file)
 	if err != nil {
-		return nil, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
+		return config.File{}, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
 	}
-	layer, warnings, err := config.FromFile(data)
+	file, warnings, err := config.FromFile(s.file, data)
 	faults, _ := errors.AsType[config.Faults](err)
-	return layer, warnings, faults
+	return file, warnings, faults
 }
 
 // cause is what went wrong with a file, without its name.

@@ -1,0 +1,63 @@
+// Package quote shows the values of settings in messages. People put secrets into the wrong variable, and messages end up
+// in logs: what may be one is not shown.
+package quote
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxShown = 100 // bytes
+	// maxWord is the length in bytes beyond which a word may be a secret, or a line of a key: parsers of lists see one line at
+	// a time.
+	maxWord = 16
+)
+
+// Text is a text in quotes and on one line, or, where it may be a secret, how long it is.
+func Text(text string) string {
+	if Hidden(text) {
+		return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
+	}
+	return strconv.Quote(text)
+}
+
+// Path is the same for the name of a file, whose words are often long.
+func Path(name string) string {
+	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~") {
+		if !long(name) {
+			return strconv.Quote(name)
+		}
+	}
+	return Text(name)
+}
+
+// Hidden says whether messages must not show a text.
+func Hidden(text string) bool { return long(text) || random(text) }
+
+// long says whether a text is longer than what people type, or has the marks of PEM.
+func long(text string) bool { return len(text) > maxShown || strings.Contains(text, "-----") }
+
+// random says whether a text is one long word in the letters of base64 or hexadecimal, with capitals, small letters and
+// digits mixed, as hardly any name is.
+func random(text string) bool {
+	if len(text) <= maxWord {
+		return false
+	}
+	var capital, small, digit int
+	for _, r := range text {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			capital = 1
+		case 'a' <= r && r <= 'z':
+			small = 1
+		case '0' <= r && r <= '9':
+			digit = 1
+		case !strings.ContainsRune("+/=-_", r):
+			return false
+		}
+	}
+	return capital+small+digit > 1
+}

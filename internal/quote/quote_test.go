@@ -1,0 +1,43 @@
+package quote_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"coze-token/internal/quote"
+)
+
+func TestText(t *testing.T) {
+	for _, shown := range []string{
+		"", "loud", "15m", "99999999999999999999", "https://www.example.com/Path/Of2", "api.coze.cn", "<id>", "my secret", "a\nb", "小明",
+		"a-long-name-of-small-letters", strings.Repeat("x ", 50),
+	} {
+		if got := quote.Text(shown); got != strconv.Quote(shown) {
+			t.Errorf("%q: %s", shown, got)
+		}
+	}
+	for _, hidden := range []string{
+		strings.Repeat("x ", 51), "-----BEGIN", "a\n-----END",
+		"wHt9Z+q/3Jb0dKcXa", "wHt9Z-q_3Jb0dKcXa", "abcdefghijklmnoP=", // 17 of a key's base64
+		"0123456789abcdef0123456789abcdef", "0123456789ABCDEF0",
+	} {
+		if got := quote.Text(hidden); strings.Contains(got, hidden) || !strings.HasPrefix(got, "a text of ") {
+			t.Errorf("%q: %s", hidden, got)
+		}
+	}
+	if got := quote.Text(strings.Repeat("小", 40)); got != "a text of 40 characters" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPath(t *testing.T) {
+	for name, shown := range map[string]bool{
+		"/run/secrets/CozePrivateKey2": true, "./CozePrivateKeyOfMine": true, "~/CozePrivateKeyOfMine": true, "keys/coze.pem": true, `C:\Keys\CozePrivateKey`: true,
+		"CozePrivateKeyOfMine": false, "/" + strings.Repeat("x", 100): false, "/-----BEGIN": false,
+	} {
+		if got := quote.Path(name); (got == strconv.Quote(name)) != shown {
+			t.Errorf("%q: %s", name, got)
+		}
+	}
+}
