@@ -11,16 +11,20 @@ import (
 	"coze-token/coze"
 )
 
-// dated is a transport whose server's clock is off by some time.
+// dated is a transport to Coze, whose clock is off by some time, or to a proxy that answers in its place.
 type dated struct {
 	off     time.Duration
 	latency time.Duration
 	header  func(time.Time) string
+	proxy   bool
 }
 
 func (d *dated) RoundTrip(*http.Request) (*http.Response, error) {
 	time.Sleep(d.latency)
 	header := http.Header{}
+	if !d.proxy {
+		header.Set("X-Tt-Logid", "2026")
+	}
 	if d.header != nil {
 		header.Set("Date", d.header(time.Now().Add(d.off)))
 	} else {
@@ -82,6 +86,70 @@ func TestClockIgnoresNonsense(t *testing.T) {
 type broken struct{}
 
 func (broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }
+
+// answers lets a clock see answers of Coze's, each from a server whose clock is off by that much.
+func answers(clock *broker.Clock, offs ...time.Duration) {
+	for _, off := range offs {
+		clock.Watch(&dated{off: off}).RoundTrip(nil)
+	}
+}
+
+func TestClockBelievesNoSingleAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		offs []time.Duration
+		want time.Duration
+	}{
+		"the first":                 {[]time.Duration{time.Hour}, time.Hour},
+		"one against one":           {[]time.Duration{0, -2 * time.Hour}, 0},
+		"one against many":          {[]time.Duration{0, 0, 0, -2 * time.Hour, 0}, 0},
+		"now and then":              {[]time.Duration{0, time.Hour, 0, time.Hour, 0, time.Hour}, 0},
+		"two that do not agree":     {[]time.Duration{0, time.Hour, -2 * time.Hour}, 0},
+		"two that agree":            {[]time.Duration{0, time.Hour, time.Hour + time.Second}, time.Hour},
+		"the first was wrong":       {[]time.Duration{-2 * time.Hour, 0, 0}, 0},
+		"the machine's is slewed":   {[]time.Duration{10 * time.Second, 7 * time.Second, 7 * time.Second, 0, 0}, 0},
+		"two that agree with a lie": {[]time.Duration{time.Minute, time.Hour, time.Minute, time.Hour}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &broker.Clock{}
+				answers(clock, test.offs...)
+				if d := clock.Now().Sub(time.Now()) - test.want; d.Abs() > 1500*time.Millisecond {
+					t.Errorf("wrong by %v", d)
+				}
+			})
+		})
+	}
+}
+
+// A proxy's clock is anyone's.
+func TestClockBelievesOnlyCoze(t *testing.T) {
+	clock := &broker.Clock{}
+	for range 5 {
+		clock.Watch(&dated{off: -2 * time.Hour, proxy: true}).RoundTrip(nil)
+	}
+	if d := time.Until(clock.Now()); d.Abs() > time.Second {
+		t.Error(d)
+	}
+}
+
+// However wrong the clock, a token is not handed out for longer than it was asked for.
+func TestWrongClockDoesNotMakeTokensLiveLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &broker.Clock{}
+		answers(clock, -2*time.Hour) // the first, so it is believed
+		source := &fake{}
+		b := broker.New(source, broker.Options{Now: clock.Now})
+		for range 3600 {
+			if got := must(t, b, coze.Grant{App: testApp()}, broker.Want{}); time.Until(got.Token.Expiry) < 290*time.Second {
+				t.Fatalf("%v left", time.Until(got.Token.Expiry))
+			}
+			time.Sleep(time.Second)
+		}
+		if n := source.calls.Load(); n > 12 {
+			t.Errorf("%d exchanges in an hour", n)
+		}
+	})
+}
 
 // A machine whose clock is an hour fast: tokens last as long as Coze says, no more and no less.
 func TestClockAndTokens(t *testing.T) {

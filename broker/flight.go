@@ -72,7 +72,7 @@ func (b *Broker) fly(s *shard, f *flight) {
 func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 	if b.store != nil {
 		if h, ok := b.store.find(ctx, f, b.now); ok {
-			h.refresh = f.terms.refreshAt(h.minted, h.expiry)
+			h.refresh = f.terms.refreshAt(h)
 			return outcome{held: h, origin: Shared}
 		}
 	}
@@ -88,7 +88,7 @@ func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 	}
 	f.app.succeeded()
 	h := held{token: token.AccessToken, kind: token.Type, expiry: token.Expiry.UnixNano(), minted: now.UnixNano()}
-	h.refresh = f.terms.refreshAt(h.minted, h.expiry)
+	h.refresh = f.terms.refreshAt(h)
 	return outcome{held: h, origin: Minted}
 }
 
@@ -124,11 +124,11 @@ func (b *Broker) land(s *shard, f *flight, got outcome) {
 			e.held = got.held
 		}
 		e.failure = nil
-		s.settle(e, e.held.expiry-f.terms.base, now)
+		s.settle(e, f.terms.end(e.held)-f.terms.base, now)
 	case memorable(got.err):
 		e := s.entry(f.key, now)
 		e.failure = e.failure.after(f.app, got.err, now)
-		s.settle(e, max(e.held.expiry-f.terms.base, e.failure.until+int64(keepStreak)), now)
+		s.settle(e, max(f.terms.end(e.held)-f.terms.base, e.failure.until+int64(keepStreak)), now)
 		got.err = e.failure.answer(now)
 		got.err.Attempts = e.failure.err.Attempts
 	}

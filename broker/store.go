@@ -120,7 +120,7 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 // others may be waiting for the one that came first: they would wait until its claim is over.
 func (sh *sharing) keep(f *flight, h held, now time.Time) {
 	box := f.app.box
-	ttl := time.Duration(h.expiry - f.terms.base - now.UnixNano())
+	ttl := time.Duration(f.terms.end(h) - f.terms.base - now.UnixNano())
 	if box == nil || ttl <= 0 || sh.resting(now) && !f.claimed {
 		return
 	}
