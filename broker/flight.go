@@ -19,10 +19,11 @@ type flight struct {
 	app     *app
 	key     key
 	grant   coze.Grant
-	terms   terms // the first caller's
-	newer   int64 // a token from the store must expire after this: set where the remembered one is being replaced
-	claimed bool  // the store may hold a claim of this flight, and others wait for it
-	overdue int64 // from when on nobody joins it, because its goroutine must have been lost with its host's request
+	terms   terms  // the first caller's
+	newer   int64  // a token from the store must expire after this: set where the remembered one is being replaced
+	owner   string // of this flight's claims
+	claimed bool   // the store may hold one, and others wait for it
+	overdue int64  // from when on nobody joins it, because its goroutine must have been lost with its host's request
 	done    chan struct{}
 	outcome outcome // to be read once done is closed
 }
@@ -60,12 +61,12 @@ func (b *Broker) fly(s *shard, f *flight) {
 				got = outcome{err: &coze.Error{Kind: coze.Unavailable, Err: errors.New("the exchange panicked")}}
 			}
 			b.land(s, f, got)
+			if b.store != nil {
+				b.store.finish(f, got, b.now()) // no caller of this broker's waits any more
+			}
 		}()
 		got = b.obtain(ctx, f)
 	}()
-	if got.err == nil && got.origin == Minted && b.store != nil {
-		b.store.keep(f, got.held, b.now()) // nobody waits for this any more
-	}
 }
 
 // obtain finds a token in the store, or exchanges one.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -26,8 +27,10 @@ type Store interface {
 // exchanges; without, each may make one.
 type Claimer interface {
 	Store
-	// Claim takes the name for ttl and returns true, or false if somebody has it. Redis: SET name 1 NX PX ttl.
-	Claim(ctx context.Context, name string, ttl time.Duration) (bool, error)
+	// Claim takes the name for ttl and returns true, or false if another owner has it. Who has it may take it again, to have it longer.
+	Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error)
+	// Release gives the name up, unless another owner has it.
+	Release(ctx context.Context, name, owner string) error
 }
 
 const (
@@ -106,8 +109,11 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	if sh.claimer == nil {
 		return held{}, false, true
 	}
-	f.claimed = true // also if no answer comes: the store may have done it
-	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, name+".claim", claimFor) })
+	if f.owner == "" {
+		f.owner = rand.Text()
+	}
+	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, claimOf(name), f.owner, claimFor) })
+	f.claimed = mine || err != nil // an answer that does not come may be a yes
 	if err != nil {
 		sh.fault("claim", err, now())
 		sh.rest(now())
@@ -116,22 +122,40 @@ func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, n
 	return held{}, false, mine
 }
 
-// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
-// others may be waiting for the one that came first: they would wait until its claim is over.
-func (sh *sharing) keep(f *flight, h held, now time.Time) {
-	box := f.app.box
-	ttl := time.Duration(f.terms.end(h) - f.terms.base - now.UnixNano())
-	if box == nil || ttl <= 0 || sh.resting(now) && !f.claimed {
+func claimOf(name string) string { return name + ".claim" }
+
+// finish tells the others what came of a flight. They have the token, or the claim is free: who waits for it need not wait until
+// its time is over. With the token there the claim is left to its time, for those who looked before and claim only now.
+func (sh *sharing) finish(f *flight, got outcome, now time.Time) {
+	if f.app.box == nil {
 		return
 	}
-	name := box.name(f.key)
+	name := f.app.box.name(f.key)
+	if got.err == nil && got.origin == Minted && sh.keep(f, name, got.held, now) || !f.claimed {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), sh.timeout)
 	defer cancel()
-	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, box.seal(name, h), ttl) })
+	if _, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.claimer.Release(ctx, claimOf(name), f.owner) }); err != nil {
+		sh.fault("release", err, now)
+	}
+}
+
+// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
+// others may be waiting for the one that came first.
+func (sh *sharing) keep(f *flight, name string, h held, now time.Time) (kept bool) {
+	ttl := time.Duration(f.terms.end(h) - f.terms.base - now.UnixNano())
+	if ttl <= 0 || sh.resting(now) && !f.claimed {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), sh.timeout)
+	defer cancel()
+	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, f.app.box.seal(name, h), ttl) })
 	if err != nil {
 		sh.fault("put", err, now)
 		sh.rest(now)
 	}
+	return err == nil
 }
 
 // resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,6 +138,98 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 		fail.Store(true)
 		must(t, all[0], coze.Grant{App: app, Session: "b"}, broker.Want{}) // now the first replica leaves the store alone
 		wg.Wait()
+	})
+}
+
+// A replica that came first and has no token to show for it does not keep the others waiting.
+func TestClaimIsReleased(t *testing.T) {
+	const latency = 300 * time.Millisecond
+	for name, first := range map[string]struct {
+		source coze.Source
+		budget int
+		fault  func(context.Context, string) error
+	}{
+		"refused":     {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }}},
+		"panics":      {source: sourceFunc(func() (coze.Token, error) { panic("the source's own trouble") })},
+		"exits":       {source: sourceFunc(func() (coze.Token, error) { runtime.Goexit(); return coze.Token{}, nil })},
+		"over budget": {source: &fake{}, budget: 1},
+		"failed put": {source: &fake{latency: latency}, fault: func(ctx context.Context, operation string) error {
+			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
+		}},
+		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }},
+			fault: func(ctx context.Context, operation string) error {
+				return only("claimed", operation, ctx, func(context.Context, string) error { return errors.New("connection reset") })
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &storetest.Memory{}
+				options := broker.Options{Store: faulty{store, first.fault}, Secret: secret, Budget: first.budget}
+				unlucky := broker.New(first.source, options)
+				healthy := broker.New(&fake{latency: latency}, broker.Options{Store: store, Secret: secret})
+				ask := func(grant coze.Grant, wait time.Duration) {
+					t.Helper()
+					began := time.Now()
+					must(t, healthy, grant, broker.Want{})
+					if d := time.Since(began); d > wait {
+						t.Errorf("waited %v, at most %v are needed", d, wait)
+					}
+				}
+				grant := coze.Grant{App: testApp(), Session: "before"}
+				unlucky.Get(t.Context(), grant, broker.Want{})
+				synctest.Wait()
+				ask(grant, latency)
+				grant.Session = "meanwhile"
+				go unlucky.Get(t.Context(), grant, broker.Want{})
+				synctest.Wait()
+				ask(grant, 2*latency+lastLook)
+			})
+		})
+	}
+}
+
+// lastLook is how long after the others somebody who waits for a claim may notice that it is free.
+const lastLook = 250 * time.Millisecond
+
+// faulty lets some operations fail: those that the fault says by their names, and "claimed" after it was done.
+type faulty struct {
+	broker.Claimer
+	fault func(context.Context, string) error
+}
+
+func (f faulty) Put(ctx context.Context, name string, value []byte, ttl time.Duration) error {
+	if f.fault != nil {
+		if err := f.fault(ctx, "put"); err != nil {
+			return err
+		}
+	}
+	return f.Claimer.Put(ctx, name, value, ttl)
+}
+
+func (f faulty) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
+	ok, err := f.Claimer.Claim(ctx, name, owner, ttl)
+	if f.fault != nil {
+		if err := f.fault(ctx, "claimed"); err != nil {
+			return false, err
+		}
+	}
+	return ok, err
+}
+
+// Who is over its budget and comes back when told to does not wait for its own claim.
+func TestOverBudgetDoesNotBlockItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{}, broker.Options{Store: &storetest.Memory{}, Secret: secret, Budget: 60})
+		for i := range 60 {
+			must(t, b, coze.Grant{App: testApp(), Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		grant := coze.Grant{App: testApp(), Session: "one too many"}
+		time.Sleep(fails(t, b, grant, coze.Busy).RetryAfter)
+		began := time.Now()
+		must(t, b, grant, broker.Want{})
+		if d := time.Since(began); d > 0 {
+			t.Errorf("waited %v", d)
+		}
 	})
 }
 
@@ -364,7 +457,9 @@ func TestRefreshThroughTheStore(t *testing.T) {
 // neverFirst is a store whose claims are never won.
 type neverFirst struct{ storetest.Memory }
 
-func (*neverFirst) Claim(context.Context, string, time.Duration) (bool, error) { return false, nil }
+func (*neverFirst) Claim(context.Context, string, string, time.Duration) (bool, error) {
+	return false, nil
+}
 
 func TestPatienceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
