@@ -64,7 +64,7 @@ func New(next coze.Source, o Options) *Broker {
 	b.table = newTable(size, seed)
 	b.apps = register{byText: make(map[string]*identity), seed: seed, newBox: func(*coze.App, *identity) *box { return nil }}
 	if o.Store != nil && o.Secret != nil && !o.Off {
-		b.store = newSharing(o.Store, o.StoreTimeout, b.log)
+		b.store = newSharing(o.Store, o.StoreTimeout, b.now, b.log)
 		b.apps.newBox = func(of *coze.App, id *identity) *box { return newBox(o.Secret(of), id.text) }
 	}
 	return b

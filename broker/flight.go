@@ -15,17 +15,17 @@ import (
 // and the table must change under one lock (a caller that saw no token, and then no flight, would start a second one), and because
 // the host, not the go statement, starts it.
 type flight struct {
-	ctx     context.Context // its values are the first caller's; its end is not the flight's
-	app     *app
-	key     key
-	grant   coze.Grant
-	terms   terms  // the first caller's
-	newer   int64  // a token from the store must expire after this: set where the remembered one is being replaced
-	owner   string // of this flight's claims
-	claimed bool   // the store may hold one, and others wait for it
-	overdue int64  // from when on nobody joins it, because its goroutine must have been lost with its host's request
-	done    chan struct{}
-	outcome outcome // to be read once done is closed
+	ctx      context.Context // its values are the first caller's; its end is not the flight's
+	app      *app
+	key      key
+	grant    coze.Grant
+	terms    terms         // the first caller's
+	newer    int64         // a token from the store must expire after this: set where the remembered one is being replaced
+	patience time.Duration // how long it waits for another broker's exchange
+	claim    *claim        // nil if none was tried
+	overdue  int64         // from when on nobody joins it, because its goroutine must have been lost with its host's request
+	done     chan struct{}
+	outcome  outcome // to be read once done is closed
 }
 
 // An outcome is what a flight brings back: a token or a failure.
@@ -42,6 +42,10 @@ const overdueAfter = time.Second
 func (b *Broker) launch(ctx context.Context, s *shard, f *flight, now int64) *flight {
 	f.ctx = context.WithoutCancel(ctx)
 	f.grant.Duration = time.Duration(f.key.seconds) * time.Second
+	f.patience = b.timeout / 2
+	if deadline, ok := ctx.Deadline(); ok { // by when the caller must have had an exchange of its own, should the other come to nothing
+		f.patience = min(f.patience, time.Until(deadline)/2)
+	}
 	f.overdue = now + int64(b.timeout+overdueAfter)
 	f.done = make(chan struct{})
 	s.flights[f.key] = f
@@ -62,7 +66,7 @@ func (b *Broker) fly(s *shard, f *flight) {
 			}
 			b.land(s, f, got)
 			if b.store != nil {
-				b.store.finish(f, got, b.now()) // no caller of this broker's waits any more
+				b.store.finish(f, got) // no caller of this broker's waits any more
 			}
 		}()
 		got = b.obtain(ctx, f)
@@ -72,7 +76,7 @@ func (b *Broker) fly(s *shard, f *flight) {
 // obtain finds a token in the store, or exchanges one.
 func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 	if b.store != nil {
-		if h, ok := b.store.find(ctx, f, b.now); ok {
+		if h, ok := b.store.find(ctx, f); ok {
 			h.refresh = f.terms.refreshAt(h)
 			return outcome{held: h, origin: Shared}
 		}

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -36,10 +35,6 @@ type Claimer interface {
 const (
 	// restStore is how long a store that failed is left alone, so that not every flight pays for it.
 	restStore = 3 * time.Second
-	// claimFor is how long the one that came first has for its exchange before another tries. Coze's Chat SDK waits 3 s.
-	claimFor = 2 * time.Second
-	// patience is how long the others wait for it in all. Then each goes itself: the store is a help, never a condition.
-	patience = 2500 * time.Millisecond
 	// Pauses between two looks.
 	firstLook = 25 * time.Millisecond
 	lastLook  = 200 * time.Millisecond
@@ -50,32 +45,34 @@ type sharing struct {
 	store   Store
 	claimer Claimer // nil if the store is none
 	timeout time.Duration
+	now     func() time.Time
 	log     *slog.Logger
 	hush    hush
 	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again
 	faults  atomic.Int64
 }
 
-func newSharing(store Store, timeout time.Duration, log *slog.Logger) *sharing {
+func newSharing(store Store, timeout time.Duration, now func() time.Time, log *slog.Logger) *sharing {
 	if timeout <= 0 {
 		timeout = DefaultStoreTimeout
 	}
-	sh := &sharing{store: store, timeout: timeout, log: log}
+	sh := &sharing{store: store, timeout: timeout, now: now, log: log}
 	sh.claimer, _ = store.(Claimer)
 	return sh
 }
 
-// find looks for a token that serves the flight. Not finding one, it returns when this broker is the one to exchange it.
-func (sh *sharing) find(ctx context.Context, f *flight, now func() time.Time) (h held, ok bool) {
+// find looks for a token that serves the flight. Not finding one, it returns when this broker is the one to exchange it, or has waited
+// long enough for the one that is: the store is a help, never a condition.
+func (sh *sharing) find(ctx context.Context, f *flight) (h held, ok bool) {
 	box := f.app.box
-	started := now()
-	if box == nil || sh.resting(started) {
+	if box == nil || sh.resting() {
 		return h, false
 	}
+	began := time.Now()
 	name := box.name(f.key)
 	for pause := firstLook; ; pause = min(pause*2, lastLook) {
-		h, ok, mine := sh.look(ctx, box, name, f, now)
-		if ok || mine || now().Sub(started) >= patience {
+		h, ok, mine := sh.look(ctx, name, f)
+		if ok || mine || time.Since(began) >= f.patience {
 			return h, ok
 		}
 		timer := time.NewTimer(pause - pause/4 + time.Duration(spread(int64(pause/2))))
@@ -89,88 +86,84 @@ func (sh *sharing) find(ctx context.Context, f *flight, now func() time.Time) (h
 }
 
 // look asks the store once, within its timeout. mine says that it is this broker's turn to exchange.
-func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, now func() time.Time) (h held, ok, mine bool) {
-	ctx, cancel := context.WithTimeout(ctx, sh.timeout)
+func (sh *sharing) look(flying context.Context, name string, f *flight) (h held, ok, mine bool) {
+	ctx, cancel := context.WithTimeout(flying, sh.timeout)
 	defer cancel()
 	value, err := ask(ctx, func() ([]byte, error) { return sh.store.Get(ctx, name) })
 	if err != nil {
-		sh.fault("get", err, now())
-		sh.rest(now())
+		sh.fault("get", err)
+		sh.rest()
 		return h, false, true
 	}
 	if len(value) > 0 {
-		h, err = box.open(name, value)
+		h, err = f.app.box.open(name, value)
 		if err != nil {
-			sh.fault("open", err, now())
-		} else if f.terms.meet(h, now().UnixNano()) && h.expiry > f.newer {
+			sh.fault("open", err)
+		} else if f.terms.meet(h, sh.now().UnixNano()) && h.expiry > f.newer {
 			return h, true, false
 		}
 	}
 	if sh.claimer == nil {
 		return held{}, false, true
 	}
-	if f.owner == "" {
-		f.owner = rand.Text()
+	if f.claim == nil {
+		f.claim = sh.newClaim(name)
 	}
-	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, claimOf(name), f.owner, claimFor) })
-	f.claimed = mine || err != nil // an answer that does not come may be a yes
+	mine, err = f.claim.take(ctx)
 	if err != nil {
-		sh.fault("claim", err, now())
-		sh.rest(now())
+		sh.rest()
 		return held{}, false, true
+	}
+	if mine {
+		f.claim.renew(flying)
 	}
 	return held{}, false, mine
 }
 
-func claimOf(name string) string { return name + ".claim" }
-
-// finish tells the others what came of a flight. They have the token, or the claim is free: who waits for it need not wait until
-// its time is over. With the token there the claim is left to its time, for those who looked before and claim only now.
-func (sh *sharing) finish(f *flight, got outcome, now time.Time) {
-	if f.app.box == nil {
-		return
+// finish tells the others what came of a flight: they find its token, or its claim is free. With a token there the claim is left to
+// its time, for those who looked before it was and claim only now.
+func (sh *sharing) finish(f *flight, got outcome) {
+	if f.claim != nil {
+		f.claim.end()
 	}
-	name := f.app.box.name(f.key)
-	if got.err == nil && got.origin == Minted && sh.keep(f, name, got.held, now) || !f.claimed {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), sh.timeout)
-	defer cancel()
-	if _, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.claimer.Release(ctx, claimOf(name), f.owner) }); err != nil {
-		sh.fault("release", err, now)
+	kept := got.err == nil && got.origin == Minted && sh.keep(f, got.held)
+	if f.claim != nil && !kept {
+		f.claim.release(f.ctx)
 	}
 }
 
 // keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
 // others may be waiting for the one that came first.
-func (sh *sharing) keep(f *flight, name string, h held, now time.Time) (kept bool) {
-	ttl := time.Duration(f.terms.end(h) - f.terms.base - now.UnixNano())
-	if ttl <= 0 || sh.resting(now) && !f.claimed {
+func (sh *sharing) keep(f *flight, h held) (kept bool) {
+	box := f.app.box
+	ttl := time.Duration(f.terms.end(h) - f.terms.base - sh.now().UnixNano())
+	if box == nil || ttl <= 0 || sh.resting() && !f.claim.held() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), sh.timeout)
+	name := box.name(f.key)
+	ctx, cancel := context.WithTimeout(f.ctx, sh.timeout)
 	defer cancel()
-	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, f.app.box.seal(name, h), ttl) })
+	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, box.seal(name, h), ttl) })
 	if err != nil {
-		sh.fault("put", err, now)
-		sh.rest(now)
+		sh.fault("put", err)
+		sh.rest()
 	}
 	return err == nil
 }
 
 // resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as
-// now may be a moment older than what rest was given.
-func (sh *sharing) resting(now time.Time) bool {
-	left := sh.rested.Load() - now.UnixNano()
+// another may have read the clock a moment later.
+func (sh *sharing) resting() bool {
+	left := sh.rested.Load() - sh.now().UnixNano()
 	return 0 < left && left <= int64(2*restStore)
 }
 
-func (sh *sharing) rest(now time.Time) { sh.rested.Store(now.Add(restStore).UnixNano()) }
+func (sh *sharing) rest() { sh.rested.Store(sh.now().Add(restStore).UnixNano()) }
 
 // fault counts what went wrong, and writes one line a minute.
-func (sh *sharing) fault(operation string, err error, now time.Time) {
+func (sh *sharing) fault(operation string, err error) {
 	sh.faults.Add(1)
-	if more, ok := sh.hush.speak(now); ok {
+	if more, ok := sh.hush.speak(sh.now()); ok {
 		sh.log.Warn("the shared store does not work; tokens are exchanged without it",
 			slog.String("operation", operation), slog.String("error", err.Error()), slog.Int64("more_since_the_last_line", more))
 	}

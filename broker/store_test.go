@@ -189,7 +189,7 @@ func TestClaimIsReleased(t *testing.T) {
 }
 
 // lastLook is how long after the others somebody who waits for a claim may notice that it is free.
-const lastLook = 250 * time.Millisecond
+const lastLook = 300 * time.Millisecond
 
 // faulty lets some operations fail: those that the fault says by their names, and "claimed" after it was done.
 type faulty struct {
@@ -233,15 +233,83 @@ func TestOverBudgetDoesNotBlockItself(t *testing.T) {
 	})
 }
 
+// However long Coze takes, the others wait for the one that came first, and not longer.
+func TestSlowExchangesAreSharedToo(t *testing.T) {
+	for _, latency := range []time.Duration{1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second, 7 * time.Second} {
+		t.Run(latency.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &fake{latency: latency}
+				store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+					time.Sleep(5 * time.Millisecond)
+					return nil
+				}}
+				var log logs
+				began := time.Now()
+				var wg sync.WaitGroup
+				for _, b := range replicas(50, source, store, &log) {
+					wg.Go(func() { must(t, b, coze.Grant{App: testApp()}, broker.Want{}) })
+				}
+				wg.Wait()
+				source.expect(t, 1)
+				if d := time.Since(began); d > latency+lastLook {
+					t.Errorf("the last waited %v for an exchange of %v", d, latency)
+				}
+				claims := store.Calls("claim")
+				time.Sleep(time.Minute)
+				if n := store.Calls("claim") - claims; n > 0 {
+					t.Errorf("%d renewals after the exchange", n)
+				}
+			})
+		})
+	}
+}
+
+// A renewal that is late must not take the claim again after it was released.
+func TestRenewalDoesNotOvertakeTheRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+			if operation == "claim" {
+				time.Sleep(100 * time.Millisecond)
+			}
+			return nil
+		}}
+		var log logs
+		// The exchange fails while the first renewal is under way.
+		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.Grant) error { return refused() }}, store, &log)[0]
+		fails(t, unlucky, coze.Grant{App: testApp()}, coze.Rejected)
+		time.Sleep(time.Second)
+		began := time.Now()
+		must(t, replicas(1, &fake{}, store, &log)[0], coze.Grant{App: testApp()}, broker.Want{})
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Errorf("waited %v for nobody", d)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// mortal is the store as a replica sees it that dies: nothing more comes of it.
+type mortal struct {
+	broker.Claimer
+	dead *atomic.Bool
+}
+
+func (m mortal) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
+	if m.dead.Load() {
+		return false, errors.New("dead")
+	}
+	return m.Claimer.Claim(ctx, name, owner, ttl)
+}
+
 // The replica that came first may die with its claim.
 func TestAbandonedClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
-		dead := &fake{latency: time.Hour}
+		var dead atomic.Bool
 		var log logs
-		first := broker.New(dead, broker.Options{Store: store, Secret: secret})
+		first := broker.New(&fake{latency: time.Hour}, broker.Options{Store: mortal{store, &dead}, Secret: secret})
 		go first.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
 		synctest.Wait()
+		dead.Store(true)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for _, b := range replicas(50, source, store, &log) {
@@ -461,14 +529,21 @@ func (*neverFirst) Claim(context.Context, string, string, time.Duration) (bool, 
 	return false, nil
 }
 
+// Whoever has waited in vain for another still has the time for an exchange.
 func TestPatienceEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log logs
-		b := replicas(1, &fake{}, &neverFirst{}, &log)[0]
-		began := time.Now()
-		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
-		if d := time.Since(began); d > 2800*time.Millisecond {
-			t.Errorf("waited %v for nobody", d)
-		}
-	})
+	for _, wait := range []time.Duration{0, 10 * time.Second, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var log logs
+			b := replicas(1, &fake{latency: 500 * time.Millisecond}, &neverFirst{}, &log)[0]
+			began := time.Now()
+			must(t, b, coze.Grant{App: testApp()}, broker.Want{Wait: wait})
+			most := broker.DefaultTimeout
+			if wait > 0 {
+				most = wait
+			}
+			if d := time.Since(began); d > most/2+500*time.Millisecond+lastLook {
+				t.Errorf("of %v, waited %v for nobody", most, d)
+			}
+		})
+	}
 }

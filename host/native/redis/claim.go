@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// claim is SET NX PX, or PEXPIRE for who has the name already, that comes in time or not at all.
+// claim is SET NX PX, or without NX for who has the name already, that comes in time or not at all.
 //
 // A server that hangs and then goes on carries out what was sent to it meanwhile. A plain SET would then take the name
 // for a replica that gave up long ago, and the others would wait for it. So the script knows until when there is
@@ -23,7 +23,7 @@ if last > 0 and now > last then
 elseif redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[1]) then
 	got = 1
 elseif redis.call('GET', KEYS[1]) == ARGV[3] then
-	redis.call('PEXPIRE', KEYS[1], ARGV[1])
+	redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[1])
 	got = 1
 end
 return {got, now}
