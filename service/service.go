@@ -57,11 +57,15 @@ const OpenAccess = "access is open: whoever reaches this address gets a token fo
 // flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
 const flightMargin = 5 * time.Second
 
+// maxRetryAfter is what callers wait when Coze asks for a pause. They have little time (Coze's Chat SDK 3 s), and an exchange that
+// sleeps keeps what Coze said from the others: the broker, once told, makes no more exchanges of the app's meanwhile.
+const maxRetryAfter = time.Second
+
 // New builds the service. The settings are those that package config has found good; an error says that it was mistaken.
 func New(s *config.Settings, p Platform) (*Service, error) {
 	clock := &broker.Clock{Log: p.Log}
 	v := &Service{platform: p, clock: clock}
-	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now}
+	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now, MaxRetryAfter: maxRetryAfter}
 	v.tokens = broker.New(client, broker.Options{
 		Size:    s.CacheSize,
 		MinTTL:  s.MinTTL,
