@@ -62,13 +62,24 @@ func New(next coze.Source, o Options) *Broker {
 	b.budget = newBudget(perMinute)
 	seed := maphash.MakeSeed()
 	b.table = newTable(size, seed)
-	b.apps = register{byText: make(map[string]*identity), seed: seed, newBox: func(*coze.App, *identity) *box { return nil }}
-	if o.Store != nil && o.Secret != nil && !o.Off {
+	secret := o.Secret
+	if o.Store != nil && secret != nil && !o.Off {
 		b.store = newSharing(o.Store, o.StoreTimeout, b.now, b.log)
-		b.apps.newBox = func(of *coze.App, id *identity) *box { return newBox(o.Secret(of), id.text) }
+	}
+	b.apps.newApp = func(of *coze.App) *app {
+		id := identify(of)
+		a := &app{id: id, hash: maphash.String(seed, id.Value())}
+		if b.store != nil {
+			a.box = newBox(secret(of), id.Value())
+		}
+		return a
 	}
 	return b
 }
+
+// Use says which apps there are from now on, all of them. What is known of any other is dropped, its keys too; its tokens stay, for an
+// app that asks for the same. Without Use, a broker knows the apps that it was asked for, and drops them when they are over a thousand.
+func (b *Broker) Use(apps ...*coze.App) { b.apps.use(apps) }
 
 // Token is Get for callers without wishes of their own. It makes a Broker a [coze.Source].
 func (b *Broker) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
@@ -95,7 +106,7 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 	terms := b.terms(k.seconds)
 	terms.floor = max(terms.base, int64(want.MinTTL))
 	terms.stale = want.Stale
-	s := b.table.shard(k)
+	s := b.table.shard(k, app.hash)
 	now := b.now().UnixNano()
 	if h, ok := s.look(k, now); ok && terms.meet(h, now) && now < h.refresh {
 		return Result{h.coze(), Remembered}, nil // what nearly every call comes to

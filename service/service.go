@@ -103,12 +103,14 @@ func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // service was built with stays: the size of its memory, its budget, its store. After an error the old settings stay.
 func (v *Service) Use(s *config.Settings) error {
 	apps := map[string]gate.App{}
+	var used []*coze.App
 	for name, a := range s.All() {
 		built, err := v.app(name, a)
 		if err != nil {
 			return fmt.Errorf("app %q: %w", name, err)
 		}
 		apps[name] = built
+		used = append(used, built.Grant.App)
 	}
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.AddressRate, s.Proxies
@@ -121,6 +123,7 @@ func (v *Service) Use(s *config.Settings) error {
 		Log:     v.platform.Log,
 		Audit:   v.platform.Audit,
 	})
+	v.tokens.Use(used...)
 	v.current.Store(&handler)
 	return nil
 }
