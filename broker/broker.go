@@ -185,7 +185,11 @@ func (b *Broker) board(
 	if refusal := a.rests(now); refusal != nil {
 		return nil, false, refusal
 	}
-	return b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t}, now), true, nil
+	f = &flight{app: a, key: k, grant: grant, terms: t}
+	if e != nil {
+		f.newer = e.held.expiry
+	}
+	return b.launch(ctx, s, f, now), true, nil
 }
 
 // refresh starts a flight in the background for a token that is good but has lived most of its life.
@@ -204,7 +208,7 @@ func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coz
 		return
 	}
 	b.count.refreshes.Add(1)
-	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry}, now)
+	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry, early: true}, now)
 }
 
 // pass is Get where nothing is remembered.

@@ -20,7 +20,8 @@ type flight struct {
 	key      key
 	grant    coze.Grant
 	terms    terms         // the first caller's
-	newer    int64         // a token from the store must expire after this: set where the remembered one is being replaced
+	newer    int64         // a token from the store must expire after this: the remembered one, which is being replaced, may have been replaced before
+	early    bool          // the remembered token is still good
 	patience time.Duration // how long it waits for another broker's exchange
 	claim    *claim        // nil if none was tried
 	overdue  int64         // from when on nobody joins it, because its goroutine must have been lost with its host's request
@@ -140,7 +141,7 @@ func (b *Broker) land(s *shard, f *flight, got outcome) {
 	s.mu.Unlock()
 	f.outcome = got
 	close(f.done)
-	if f.newer != 0 && got.err != nil {
+	if f.early && got.err != nil {
 		b.refreshFailed(got.err)
 	}
 }

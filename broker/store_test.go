@@ -73,6 +73,30 @@ func TestStoreServesOthers(t *testing.T) {
 	})
 }
 
+// A store may lag, or have missed a put. What it then shows was replaced long ago, most likely because it is dead.
+func TestOldTokensDoNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := &fake{}, &storetest.Memory{}
+		var log logs
+		b := replicas(1, source, withoutClaims{store}, &log)[0]
+		grant := coze.Grant{App: testApp()}
+		last := must(t, b, grant, broker.Want{})
+		synctest.Wait()
+		store.Fault = func(ctx context.Context, operation string) error {
+			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
+		}
+		for range 5 {
+			time.Sleep(20 * time.Second)
+			next := must(t, b, grant, broker.Want{Stale: last.Token.AccessToken})
+			if next.Origin != broker.Minted || !next.Token.Expiry.After(last.Token.Expiry) {
+				t.Fatalf("a token of before came back, %s", next.Origin)
+			}
+			last = next
+		}
+		source.expect(t, 6)
+	})
+}
+
 func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := &fake{latency: 400 * time.Millisecond}, &storetest.Memory{Fault: func(context.Context, string) error {
