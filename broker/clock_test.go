@@ -151,6 +151,35 @@ func TestWrongClockDoesNotMakeTokensLiveLonger(t *testing.T) {
 	})
 }
 
+// Coze refuses assertions from the future and from long ago. The refusal says what time it is, so the first caller has a token already.
+func TestFirstExchangeOfAWrongClock(t *testing.T) {
+	for _, off := range []time.Duration{-2 * time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			clock := &broker.Clock{Base: func() time.Time { return time.Now().Add(off) }}
+			transport := clock.Watch(&dated{latency: 300 * time.Millisecond})
+			refuse := false
+			source := &fake{fail: func(int64, coze.Grant) error {
+				signed := clock.Now()
+				transport.RoundTrip(nil)
+				if d := time.Until(signed); refuse || d > time.Second || d < -time.Hour {
+					return refused()
+				}
+				return nil
+			}}
+			b := broker.New(source, broker.Options{Now: clock.Now})
+			must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+			source.expect(t, 2)
+			// A refusal that is about something else is not tried again.
+			refuse = true
+			fails(t, b, coze.Grant{App: testApp(), Session: "a"}, coze.Rejected)
+			source.expect(t, 3)
+			if n := b.Stats().Exchanges; n != 3 {
+				t.Errorf("%d exchanges are counted", n)
+			}
+		})
+	}
+}
+
 // A machine whose clock is an hour fast: tokens last as long as Coze says, no more and no less.
 func TestClockAndTokens(t *testing.T) {
 	for _, off := range []time.Duration{-time.Hour, time.Hour} {
