@@ -173,7 +173,7 @@ func (b *Broker) board(
 	if e != nil && t.meet(e.held, now) {
 		return nil, false, nil
 	}
-	if f := s.flights[k]; f != nil && now < f.overdue {
+	if f := s.flights[k]; b.joinable(f) {
 		return f, false, nil
 	}
 	if e != nil && e.failure.holds(a, now) {
@@ -189,7 +189,7 @@ func (b *Broker) board(
 	if e != nil {
 		f.newer = e.held.expiry
 	}
-	return b.launch(ctx, s, f, now), true, nil
+	return b.launch(ctx, s, f), true, nil
 }
 
 // refresh starts a flight in the background for a token that is good but has lived most of its life.
@@ -201,14 +201,14 @@ func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coz
 		return // another caller was first
 	}
 	e.held.refresh = now + t.young // should nothing come of it, the next try is not before this
-	if f := s.flights[k]; f != nil && now < f.overdue {
+	if f := s.flights[k]; b.joinable(f) {
 		return
 	}
 	if e.failure.holds(a, now) || a.rests(now) != nil {
 		return
 	}
 	b.count.refreshes.Add(1)
-	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry, early: true}, now)
+	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry, early: true})
 }
 
 // pass is Get where nothing is remembered.

@@ -3,6 +3,8 @@ package broker_test
 import (
 	"errors"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,6 +178,41 @@ func TestFirstExchangeOfAWrongClock(t *testing.T) {
 			if n := b.Stats().Exchanges; n != 3 {
 				t.Errorf("%d exchanges are counted", n)
 			}
+		})
+	}
+}
+
+// An exchange is under way for as long as it is, whatever becomes of the clock meanwhile.
+func TestClockSetWhileInFlight(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var off atomic.Int64
+			source := &fake{latency: 2 * time.Second}
+			flights := 0
+			b := broker.New(source, broker.Options{
+				Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) },
+				Go: func(f func()) {
+					if flights++; flights != 2 { // the second is lost
+						go f()
+					}
+				},
+			})
+			app := testApp()
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() { must(t, b, coze.Grant{App: app, Duration: 10 * time.Hour}, broker.Want{}) })
+				time.Sleep(time.Second)
+				off.Store(int64(step))
+			}
+			wg.Wait()
+			source.expect(t, 1)
+
+			off.Store(0)
+			lost := coze.Grant{App: app, Session: "lost", Duration: 10 * time.Hour}
+			b.Get(t.Context(), lost, broker.Want{Wait: time.Second})
+			off.Store(int64(step))
+			time.Sleep(broker.DefaultTimeout)
+			must(t, b, lost, broker.Want{})
 		})
 	}
 }

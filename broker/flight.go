@@ -24,7 +24,7 @@ type flight struct {
 	early    bool          // the remembered token is still good
 	patience time.Duration // how long it waits for another broker's exchange
 	claim    *claim        // nil if none was tried
-	overdue  int64         // from when on nobody joins it, because its goroutine must have been lost with its host's request
+	began    time.Time     // by the machine's own clock: the other one may be corrected meanwhile, by this very flight
 	done     chan struct{}
 	outcome  outcome // to be read once done is closed
 }
@@ -39,15 +39,20 @@ type outcome struct {
 // overdueAfter is added to a flight's own timeout.
 const overdueAfter = time.Second
 
+// joinable says whether a flight is worth waiting for. One that is overdue must have lost its goroutine with its host's request.
+func (b *Broker) joinable(f *flight) bool {
+	return f != nil && time.Since(f.began) < b.timeout+overdueAfter
+}
+
 // launch starts a flight. The shard's lock is held for writing.
-func (b *Broker) launch(ctx context.Context, s *shard, f *flight, now int64) *flight {
+func (b *Broker) launch(ctx context.Context, s *shard, f *flight) *flight {
 	f.ctx = context.WithoutCancel(ctx)
 	f.grant.Duration = time.Duration(f.key.seconds) * time.Second
 	f.patience = b.timeout / 2
 	if deadline, ok := ctx.Deadline(); ok { // by when the caller must have had an exchange of its own, should the other come to nothing
 		f.patience = min(f.patience, time.Until(deadline)/2)
 	}
-	f.overdue = now + int64(b.timeout+overdueAfter)
+	f.began = time.Now()
 	f.done = make(chan struct{})
 	s.flights[f.key] = f
 	b.spawn(func() { b.fly(s, f) })
