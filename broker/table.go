@@ -87,7 +87,7 @@ func (s *shard) look(k key, now int64) (h held, ok bool) {
 		return h, false
 	}
 	h = e.held
-	idle := now-e.used >= touchEvery
+	idle := now-e.used >= touchEvery || e.used-now >= touchEvery // the clock may have been set back
 	s.mu.RUnlock()
 	if idle {
 		s.mu.Lock()

@@ -36,6 +36,27 @@ func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
 	})
 }
 
+// What is used counts as used although the clock was set back since it was last.
+func TestUseIsSeenAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := time.Hour
+		b := broker.New(&fake{}, broker.Options{Size: 3, Now: func() time.Time { return time.Now().Add(off) }})
+		get := func(session string) broker.Origin {
+			time.Sleep(2 * time.Second)
+			return must(t, b, coze.Grant{App: testApp(), Session: session, Duration: 10 * time.Hour}, broker.Want{}).Origin
+		}
+		for _, session := range strings.Fields("a b c") {
+			get(session)
+		}
+		off = 0
+		get("a")
+		get("d") // pushes b out
+		if get("a") != broker.Remembered || get("c") != broker.Remembered || get("b") != broker.Minted {
+			t.Error("what was used last was forgotten first")
+		}
+	})
+}
+
 func TestExpiredGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3})
