@@ -33,8 +33,10 @@ type Claimer interface {
 }
 
 const (
-	// restStore is how long a store that failed is left alone, so that not every flight pays for it.
+	// restStore is how long a store that failed restAfter times in a row is left alone, so that not every flight pays for it. One
+	// failure may be this machine's own, which was busy; who then exchanges without the store does it for each session.
 	restStore = 3 * time.Second
+	restAfter = 5
 	// Pauses between two looks.
 	firstLook = 25 * time.Millisecond
 	lastLook  = 200 * time.Millisecond
@@ -48,7 +50,8 @@ type sharing struct {
 	now     func() time.Time
 	log     *slog.Logger
 	hush    hush
-	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again
+	run     atomic.Int32 // failures in a row
+	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again; 0 if all is well
 	faults  atomic.Int64
 }
 
@@ -92,7 +95,7 @@ func (sh *sharing) look(flying context.Context, name string, f *flight) (h held,
 	value, err := ask(ctx, func() ([]byte, error) { return sh.store.Get(ctx, name) })
 	if err != nil {
 		sh.fault("get", err)
-		sh.rest()
+		sh.failed()
 		return h, false, true
 	}
 	if len(value) > 0 {
@@ -100,10 +103,12 @@ func (sh *sharing) look(flying context.Context, name string, f *flight) (h held,
 		if err != nil {
 			sh.fault("open", err)
 		} else if f.terms.meet(h, sh.now().UnixNano()) && h.expiry > f.newer {
+			sh.worked()
 			return h, true, false
 		}
 	}
 	if sh.claimer == nil {
+		sh.worked()
 		return held{}, false, true
 	}
 	if f.claim == nil {
@@ -111,9 +116,10 @@ func (sh *sharing) look(flying context.Context, name string, f *flight) (h held,
 	}
 	mine, err = f.claim.take(ctx)
 	if err != nil {
-		sh.rest()
+		sh.failed()
 		return held{}, false, true
 	}
+	sh.worked()
 	if mine {
 		f.claim.renew(flying)
 	}
@@ -132,12 +138,12 @@ func (sh *sharing) finish(f *flight, got outcome) {
 	}
 }
 
-// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
+// keep puts a new token into the store, for as long as it can be handed out. A store that rests is left alone, but not where
 // others may be waiting for the one that came first.
 func (sh *sharing) keep(f *flight, h held) (kept bool) {
 	box := f.app.box
 	ttl := time.Duration(f.terms.end(h) - f.terms.base - sh.now().UnixNano())
-	if box == nil || ttl <= 0 || sh.resting() && !f.claim.held() {
+	if box == nil || ttl <= 0 || sh.rested.Load() != 0 && !f.claim.held() {
 		return false
 	}
 	name := box.name(f.key)
@@ -146,19 +152,39 @@ func (sh *sharing) keep(f *flight, h held) (kept bool) {
 	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, box.seal(name, h), ttl) })
 	if err != nil {
 		sh.fault("put", err)
-		sh.rest()
+		sh.failed()
 	}
 	return err == nil
 }
 
-// resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as
-// another may have read the clock a moment later.
+// resting says whether the store is left alone. When its rest is over, it says so to one flight, which tries the store, and to another if
+// nothing is heard of that one.
 func (sh *sharing) resting() bool {
-	left := sh.rested.Load() - sh.now().UnixNano()
-	return 0 < left && left <= int64(2*restStore)
+	until := sh.rested.Load()
+	if until == 0 {
+		return false
+	}
+	now := sh.now().UnixNano()
+	if left := until - now; 0 < left && left <= int64(2*restStore) { // more is a clock that was set back
+		return true
+	}
+	return !sh.rested.CompareAndSwap(until, now+int64(restStore))
 }
 
-func (sh *sharing) rest() { sh.rested.Store(sh.now().Add(restStore).UnixNano()) }
+// failed notes that the store, or this machine, was too slow or worse.
+func (sh *sharing) failed() {
+	if sh.run.Add(1) >= restAfter {
+		sh.rested.Store(sh.now().Add(restStore).UnixNano())
+	}
+}
+
+// worked notes that the store did all that a flight asked before its exchange.
+func (sh *sharing) worked() {
+	if sh.run.Load() != 0 {
+		sh.run.Store(0)
+		sh.rested.Store(0)
+	}
+}
 
 // fault counts what went wrong, and writes one line a minute.
 func (sh *sharing) fault(operation string, err error) {

@@ -407,6 +407,111 @@ func only(which, operation string, ctx context.Context, fault func(context.Conte
 	return nil
 }
 
+// One failure may be this machine's own. It costs its flight the store, and the others nothing.
+func TestOneFailureDoesNotRestTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failing := 0
+		store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+			if operation == "get" && failing > 0 {
+				failing--
+				return errors.New("i/o timeout")
+			}
+			return nil
+		}}
+		source := &fake{}
+		var log logs
+		all := replicas(2, source, store, &log)
+		session := 0
+		// get says whether the second broker is served what the first one exchanged, and how many of its gets failed before.
+		get := func(fail int) broker.Origin {
+			session++
+			grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session)}
+			must(t, all[0], grant, broker.Want{})
+			synctest.Wait()
+			failing = fail
+			return must(t, all[1], grant, broker.Want{}).Origin
+		}
+		for _, fail := range []int{1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0} {
+			want := broker.Shared
+			if fail > 0 {
+				want = broker.Minted
+			}
+			if got := get(fail); got != want {
+				t.Fatalf("session %d was %s", session, got)
+			}
+		}
+		for range 5 {
+			get(1)
+		}
+		asked := store.Calls("get")
+		for range 10 {
+			if get(0) != broker.Minted {
+				t.Fatal("a store that failed five times in a row is not left alone")
+			}
+		}
+		if n := store.Calls("get") - asked; n != 10 { // the first broker's
+			t.Errorf("a store that is left alone was asked %d times", n-10)
+		}
+		// One that is still down is asked by one flight each three seconds.
+		for range 3 {
+			time.Sleep(3 * time.Second)
+			if get(1) != broker.Minted || get(0) != broker.Minted {
+				t.Fatal("one failure is enough now")
+			}
+		}
+		time.Sleep(3 * time.Second)
+		for range 3 {
+			if get(0) != broker.Shared {
+				t.Fatal("the store works again")
+			}
+		}
+	})
+}
+
+// When the rest of a store is over, one flight tries it, not all of them. A clock that was set back does not make the rest one of hours.
+func TestOneFlightTriesTheStoreAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &storetest.Memory{Fault: func(ctx context.Context, operation string) error {
+			return only("get", operation, ctx, func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+		}}
+		var ahead atomic.Int64
+		ahead.Store(int64(time.Hour))
+		b := broker.New(&fake{}, broker.Options{Store: store, Secret: secret, Now: func() time.Time {
+			return time.Now().Add(time.Duration(ahead.Load()))
+		}})
+		session := 0
+		asked := func(flights int) int {
+			before := store.Calls("get")
+			var wg sync.WaitGroup
+			for range flights {
+				session++
+				grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
+				wg.Go(func() { must(t, b, grant, broker.Want{}) })
+			}
+			wg.Wait()
+			return store.Calls("get") - before
+		}
+		for range 5 {
+			if asked(1) != 1 {
+				t.Fatal("left alone too soon")
+			}
+		}
+		for range 3 {
+			if n := asked(20); n != 0 {
+				t.Errorf("asked %d times while it rests", n)
+			}
+			time.Sleep(3 * time.Second)
+			if n := asked(20); n != 1 {
+				t.Errorf("asked %d times after its rest", n)
+			}
+		}
+		ahead.Store(0)
+		if n := asked(20); n != 1 {
+			t.Errorf("asked %d times after the clock was set back", n)
+		}
+	})
+}
+
 func TestStoreRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := true
