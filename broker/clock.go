@@ -88,6 +88,14 @@ func (w watch) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
+// off says how a clock is off that needs the correction.
+func off(by time.Duration) string {
+	if by < 0 {
+		return (-by).Round(time.Second).String() + " fast"
+	}
+	return by.Round(time.Second).String() + " slow"
+}
+
 // observe takes an answer into account that was dated between sent and received. Date has whole seconds, cut off, so
 // Coze's clock is ahead by something between least and most.
 //
@@ -118,7 +126,7 @@ func (c *Clock) observe(sent, received, date time.Time) {
 	if found.by.Abs() >= skewed && c.Log != nil {
 		c.logged.Do(func() {
 			c.Log.Warn("this machine's clock differs from Coze's; Coze's is used, but set this one",
-				slog.Duration("behind", found.by.Round(time.Second)))
+				slog.String("clock", off(found.by)))
 		})
 	}
 }

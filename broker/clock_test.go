@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,15 +41,17 @@ func TestClock(t *testing.T) {
 		off, latency time.Duration
 		want, error  time.Duration
 		lines        int
+		log          string
 	}{
-		{0, 0, 0, 0, 0},
-		{0, 10 * time.Second, 0, 0, 0},
-		{1500 * time.Millisecond, time.Second, 0, 0, 0},
-		{-1500 * time.Millisecond, 0, 0, 0, 0},
-		{10 * time.Second, 0, 10 * time.Second, time.Second, 0},
-		{-10 * time.Second, 300 * time.Millisecond, -10 * time.Second, time.Second, 0},
-		{time.Hour, time.Second, time.Hour, 1500 * time.Millisecond, 1},
-		{-24 * time.Hour, 0, -24 * time.Hour, time.Second, 1},
+		{0, 0, 0, 0, 0, ""},
+		{0, 10 * time.Second, 0, 0, 0, ""},
+		{1500 * time.Millisecond, time.Second, 0, 0, 0, ""},
+		{-1500 * time.Millisecond, 0, 0, 0, 0, ""},
+		{10 * time.Second, 0, 10 * time.Second, time.Second, 0, ""},
+		{-10 * time.Second, 300 * time.Millisecond, -10 * time.Second, time.Second, 0, ""},
+		{35 * time.Second, 0, 35 * time.Second, time.Second, 1, `"3`},
+		{time.Hour, time.Second, time.Hour, 1500 * time.Millisecond, 1, `slow"`},
+		{-24 * time.Hour, 0, -24 * time.Hour, time.Second, 1, `fast"`},
 	}
 	for _, test := range tests {
 		t.Run(test.off.String(), func(t *testing.T) {
@@ -66,8 +69,8 @@ func TestClock(t *testing.T) {
 					}
 					time.Sleep(777 * time.Millisecond)
 				}
-				if log.lines() != test.lines {
-					t.Errorf("%d lines, want %d: %s", log.lines(), test.lines, log.String())
+				if log.lines() != test.lines || !strings.Contains(log.String(), test.log) {
+					t.Errorf("%d lines, want %d with %q: %s", log.lines(), test.lines, test.log, log.String())
 				}
 			})
 		})

@@ -55,6 +55,15 @@ func testWiring(t *testing.T, b Build) {
 			}
 		})
 	}
+	t.Run("429 without Retry-After", func(t *testing.T) {
+		s := start(t, b, nil)
+		fails(t, s, "429")
+		a := s.post(t)
+		a.failure(t, 503, "upstream_busy")
+		if got := a.Header.Get("Retry-After"); got != "1" && got != "2" {
+			t.Errorf("Retry-After is %q", got)
+		}
+	})
 	t.Run("what Coze asks for goes for all sessions", func(t *testing.T) {
 		s := start(t, b, nil)
 		fails(t, s, "429,retry-after=9")

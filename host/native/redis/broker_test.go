@@ -63,10 +63,11 @@ const secret = "the secret that a private key makes"
 var app = &coze.App{ClientID: "client-1155", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
 
 // replica is a broker with connections of its own, as in a process of its own.
-func replica(t *testing.T, url string, source coze.Source, log *logs, timeout time.Duration) *broker.Broker {
+func replica(t testing.TB, url string, source coze.Source, log *logs, timeout time.Duration) *broker.Broker {
 	return broker.New(source, broker.Options{
 		Store:        open(t, url),
 		StoreTimeout: timeout,
+		Budget:       -1,
 		Secret:       func(*coze.App) []byte { return []byte(secret) },
 		Log:          slog.New(slog.NewTextHandler(log, nil)),
 	})
@@ -294,5 +295,42 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n != 1 {
 			t.Errorf("%d lines in 22 s:\n%s", n, log.String())
 		}
+	}
+}
+
+// What the store adds to a caller's wait, exchanges that take no time: finding another replica's token, and finding none.
+func BenchmarkBroker(b *testing.B) {
+	server := redistest.Start(b, redistest.Options{})
+	source := &mint{}
+	var log logs
+	first, second := replica(b, server.URL, source, &log, 0), replica(b, server.URL, source, &log, 0)
+	alone := broker.New(source, broker.Options{Budget: -1})
+	for _, bench := range []struct {
+		name   string
+		broker *broker.Broker
+		origin broker.Origin
+	}{{"alone", alone, broker.Minted}, {"none", first, broker.Minted}, {"found", second, broker.Shared}} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.StopTimer()
+			var took []time.Duration
+			for i := range b.N {
+				grant := coze.Grant{App: app, Session: fmt.Sprint(bench.name, b.N, i)}
+				if bench.broker == second {
+					first.Token(b.Context(), grant)
+				}
+				time.Sleep(2 * time.Millisecond) // what the broker puts, it puts after it has answered
+				began := time.Now()
+				b.StartTimer()
+				got, err := bench.broker.Get(b.Context(), grant, broker.Want{})
+				b.StopTimer()
+				took = append(took, time.Since(began))
+				if err != nil || got.Origin != bench.origin {
+					b.Fatal(got.Origin, err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
 	}
 }
