@@ -60,12 +60,18 @@ func TestClock(t *testing.T) {
 				var log logs
 				clock := &broker.Clock{Log: log.logger()}
 				transport := clock.Watch(&dated{off: test.off, latency: test.latency})
-				for range 20 {
+				var by time.Duration
+				for i := range 20 {
 					if _, err := transport.RoundTrip(nil); err != nil {
 						t.Fatal(err)
 					}
 					if d := clock.Now().Sub(time.Now()) - test.want; d.Abs() > test.error {
 						t.Fatalf("wrong by %v", d)
+					}
+					if d := clock.Now().Sub(time.Now()); i > 0 && d != by {
+						t.Fatalf("moved by %v without a reason", d-by)
+					} else {
+						by = d
 					}
 					time.Sleep(777 * time.Millisecond)
 				}

@@ -76,6 +76,16 @@ func TestExpiredGoFirst(t *testing.T) {
 		if st := b.Stats(); st.Grants != 3 || st.Evicted != 0 {
 			t.Errorf("%+v", st)
 		}
+		// One that has not expired, but too little life left to be handed out, is of no use either.
+		b = broker.New(&fake{}, broker.Options{Size: 2})
+		long("a")
+		time.Sleep(5 * time.Second)
+		must(t, b, coze.Grant{App: app, Session: "short"}, broker.Want{})
+		time.Sleep(601 * time.Second)
+		long("b")
+		if long("a") != broker.Remembered {
+			t.Error("a token with hours left was forgotten for one that is of no use")
+		}
 	})
 }
 

@@ -261,6 +261,22 @@ func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
 	}
 }
 
+// A server that is down costs a caller one attempt to connect: the library would make five, 100 ms apart.
+func TestOneAttemptToConnect(t *testing.T) {
+	s := open(t, "redis://127.0.0.1:1")
+	quickest := time.Hour // of ten: what a busy machine adds it does not add each time
+	for range 10 {
+		began := time.Now()
+		if _, err := s.Get(context.Background(), "a"); err == nil {
+			t.Fatal("who answered?")
+		}
+		quickest = min(quickest, time.Since(began))
+	}
+	if quickest > 90*time.Millisecond {
+		t.Errorf("waited %v for a server that is down", quickest)
+	}
+}
+
 // The library has a logger of its own, which writes where it found standard error when it was loaded: hence another process.
 func TestNothingIsWrittenToStandardError(t *testing.T) {
 	if os.Getenv("REDIS_TEST_CHILD") == "" {
