@@ -62,13 +62,24 @@ func New(next coze.Source, o Options) *Broker {
 	b.budget = newBudget(perMinute)
 	seed := maphash.MakeSeed()
 	b.table = newTable(size, seed)
-	b.apps = register{byText: make(map[string]*identity), seed: seed, newBox: func(*coze.App, *identity) *box { return nil }}
-	if o.Store != nil && o.Secret != nil && !o.Off {
-		b.store = newSharing(o.Store, o.StoreTimeout, b.log)
-		b.apps.newBox = func(of *coze.App, id *identity) *box { return newBox(o.Secret(of), id.text) }
+	secret := o.Secret
+	if o.Store != nil && secret != nil && !o.Off {
+		b.store = newSharing(o.Store, o.StoreTimeout, b.now, b.log)
+	}
+	b.apps.newApp = func(of *coze.App) *app {
+		id := identify(of)
+		a := &app{id: id, hash: maphash.String(seed, id.Value())}
+		if b.store != nil {
+			a.box = newBox(secret(of), id.Value())
+		}
+		return a
 	}
 	return b
 }
+
+// Use says which apps there are from now on, all of them. What is known of any other is dropped, its keys too; its tokens stay, for an
+// app that asks for the same. Without Use, a broker knows the apps that it was asked for, and drops them when they are over a thousand.
+func (b *Broker) Use(apps ...*coze.App) { b.apps.use(apps) }
 
 // Token is Get for callers without wishes of their own. It makes a Broker a [coze.Source].
 func (b *Broker) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
@@ -95,7 +106,7 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 	terms := b.terms(k.seconds)
 	terms.floor = max(terms.base, int64(want.MinTTL))
 	terms.stale = want.Stale
-	s := b.table.shard(k)
+	s := b.table.shard(k, app.hash)
 	now := b.now().UnixNano()
 	if h, ok := s.look(k, now); ok && terms.meet(h, now) && now < h.refresh {
 		return Result{h.coze(), Remembered}, nil // what nearly every call comes to
@@ -162,7 +173,7 @@ func (b *Broker) board(
 	if e != nil && t.meet(e.held, now) {
 		return nil, false, nil
 	}
-	if f := s.flights[k]; f != nil && now < f.overdue {
+	if f := s.flights[k]; b.joinable(f) {
 		return f, false, nil
 	}
 	if e != nil && e.failure.holds(a, now) {
@@ -174,7 +185,11 @@ func (b *Broker) board(
 	if refusal := a.rests(now); refusal != nil {
 		return nil, false, refusal
 	}
-	return b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t}, now), true, nil
+	f = &flight{app: a, key: k, grant: grant, terms: t}
+	if e != nil {
+		f.newer = e.held.expiry
+	}
+	return b.launch(ctx, s, f), true, nil
 }
 
 // refresh starts a flight in the background for a token that is good but has lived most of its life.
@@ -186,14 +201,14 @@ func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coz
 		return // another caller was first
 	}
 	e.held.refresh = now + t.young // should nothing come of it, the next try is not before this
-	if f := s.flights[k]; f != nil && now < f.overdue {
+	if f := s.flights[k]; b.joinable(f) {
 		return
 	}
 	if e.failure.holds(a, now) || a.rests(now) != nil {
 		return
 	}
 	b.count.refreshes.Add(1)
-	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry}, now)
+	b.launch(ctx, s, &flight{app: a, key: k, grant: grant, terms: t, newer: e.held.expiry, early: true})
 }
 
 // pass is Get where nothing is remembered.

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"coze-token/broker"
 	"coze-token/coze"
@@ -92,15 +94,75 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// appsInMemory is how many of the apps are still reachable.
+func appsInMemory(apps []weak.Pointer[coze.App]) (n int) {
+	runtime.GC()
+	for _, app := range apps {
+		if app.Value() != nil {
+			n++
+		}
+	}
+	return n
+}
+
 func TestManyAppsAreBounded(t *testing.T) {
-	source := &fake{}
-	b := broker.New(source, broker.Options{Budget: -1})
+	b := broker.New(&fake{}, broker.Options{Budget: -1})
+	var all []weak.Pointer[coze.App]
 	for i := range 5000 { // a program that makes an app for each call
 		app := testApp()
 		app.ClientID = fmt.Sprint(i % 3000)
+		all = append(all, weak.Make(app))
 		got := must(t, b, coze.Grant{App: app}, broker.Want{})
 		if want := "czs_" + app.ClientID + "_"; got.Token.AccessToken[:len(want)] != want {
 			t.Fatalf("app %s got %s", app.ClientID, got.Token.AccessToken)
+		}
+	}
+	if n := appsInMemory(all); n > 1024 {
+		t.Errorf("%d apps are kept in memory", n)
+	}
+	runtime.KeepAlive(b)
+}
+
+// However often settings are read again, tokens stay, and the private keys of before do not.
+func TestReloads(t *testing.T) {
+	for _, test := range []struct{ apps, reloads int }{{1, 1100}, {600, 3}} {
+		for _, declared := range []bool{false, true} {
+			t.Run(fmt.Sprint(test, declared), func(t *testing.T) {
+				source := &fake{}
+				b := broker.New(source, broker.Options{Budget: -1})
+				var old []weak.Pointer[coze.App]
+				var first *coze.App
+				for i := range test.reloads {
+					var apps []*coze.App
+					for i := range test.apps {
+						app := testApp()
+						app.ClientID = fmt.Sprint(i)
+						apps = append(apps, app)
+						old = append(old, weak.Make(app))
+					}
+					if declared {
+						b.Use(apps...)
+					}
+					for _, app := range apps {
+						must(t, b, coze.Grant{App: app, Session: "anna"}, broker.Want{})
+					}
+					if first == nil {
+						first = apps[0]
+					}
+					if declared { // a request that began before
+						must(t, b, coze.Grant{App: first, Session: "anna"}, broker.Want{})
+					}
+					if i%100 < 3 {
+						runtime.GC() // what nothing refers to any more, the identities among it, goes
+					}
+				}
+				first = nil
+				source.expect(t, int64(test.apps))
+				if n := appsInMemory(old); declared && n > test.apps {
+					t.Errorf("%d apps are kept in memory, %d are in use", n, test.apps)
+				}
+				runtime.KeepAlive(b)
+			})
 		}
 	}
 }

@@ -24,5 +24,14 @@ func TestClockStep(t *testing.T) {
 				t.Errorf("a step of %v: corrected by %v, want %v", test.step, got, test.corrected)
 			}
 		}
+		// What was known before the step is no reason to doubt the next answer.
+		want := test.corrected
+		if want == 0 {
+			want = 10 * time.Minute
+		}
+		clock.observe(now, now, now.Add(10*time.Minute))
+		if got := clock.Now().Sub(now); (got - want).Abs() > time.Second {
+			t.Errorf("a step of %v, then an answer: corrected by %v, want %v", test.step, got, want)
+		}
 	}
 }

@@ -376,3 +376,102 @@ func TestClockSetBack(t *testing.T) {
 		}
 	})
 }
+
+// What Coze, or whoever answers in its place, asks for is heeded for five minutes at most.
+func TestRestsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(int64, coze.Grant) error {
+			return &coze.Error{Kind: coze.Busy, Status: 429, RetryAfter: 24 * time.Hour}
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		if e := fails(t, b, coze.Grant{App: app}, coze.Busy); e.RetryAfter != 5*time.Minute {
+			t.Errorf("a rest of %v", e.RetryAfter)
+		}
+		time.Sleep(5 * time.Minute)
+		fails(t, b, coze.Grant{App: app}, coze.Busy)
+		source.expect(t, 2)
+	})
+}
+
+// Replicas, and grants, that failed together do not come back together.
+func TestRestsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{fail: func(int64, coze.Grant) error {
+			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+		}}, broker.Options{})
+		least, most := time.Hour, time.Duration(0)
+		for i := range 100 {
+			e := fails(t, b, coze.Grant{App: testApp(), Session: fmt.Sprint(i)}, coze.Rejected)
+			least, most = min(least, e.RetryAfter), max(most, e.RetryAfter)
+		}
+		if least < 4*time.Second || most > 6*time.Second || most-least < 500*time.Millisecond {
+			t.Errorf("rests from %v to %v", least, most)
+		}
+	})
+}
+
+// A failure long after the last one is the first again.
+func TestStreaksEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{fail: func(int64, coze.Grant) error {
+			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+		}}, broker.Options{})
+		grant := coze.Grant{App: testApp()}
+		for range 4 {
+			if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+				t.Errorf("a rest of %v", e.RetryAfter)
+			}
+			time.Sleep(70 * time.Second)
+		}
+	})
+}
+
+// A grant that Coze refuses is not asked for more often because a good token of it is in use.
+func TestRefreshRestsWithTheGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, _ coze.Grant) error {
+			if n > 1 {
+				return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		grant := coze.Grant{App: testApp(), Duration: coze.MaxDuration}
+		for source.calls.Load() < 2 {
+			must(t, b, grant, broker.Want{})
+			time.Sleep(time.Minute)
+		}
+		for range 3600 {
+			must(t, b, grant, broker.Want{})
+			time.Sleep(time.Second)
+		}
+		if n := source.calls.Load(); n > 150 {
+			t.Errorf("%d exchanges in an hour of refusals", n)
+		}
+	})
+}
+
+// What failed beside a good token does not take it along when its own time is over.
+func TestFailureDoesNotShortenALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{fail: func(n int64, grant coze.Grant) error {
+			if grant.Session == "" && n > 1 {
+				return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{Size: 10})
+		grant := coze.Grant{App: testApp(), Duration: 10 * time.Hour}
+		must(t, b, grant, broker.Want{})
+		time.Sleep(time.Hour)
+		if _, err := b.Get(t.Context(), grant, broker.Want{MinTTL: grant.Duration}); err == nil {
+			t.Fatal("a token with ten hours left, after one")
+		}
+		time.Sleep(time.Hour)
+		must(t, b, coze.Grant{App: testApp(), Session: "newcomer"}, broker.Want{})
+		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
+			t.Error(got.Origin)
+		}
+	})
+}

@@ -15,16 +15,18 @@ import (
 // and the table must change under one lock (a caller that saw no token, and then no flight, would start a second one), and because
 // the host, not the go statement, starts it.
 type flight struct {
-	ctx     context.Context // its values are the first caller's; its end is not the flight's
-	app     *app
-	key     key
-	grant   coze.Grant
-	terms   terms // the first caller's
-	newer   int64 // a token from the store must expire after this: set where the remembered one is being replaced
-	claimed bool  // the store may hold a claim of this flight, and others wait for it
-	overdue int64 // from when on nobody joins it, because its goroutine must have been lost with its host's request
-	done    chan struct{}
-	outcome outcome // to be read once done is closed
+	ctx      context.Context // its values are the first caller's; its end is not the flight's
+	app      *app
+	key      key
+	grant    coze.Grant
+	terms    terms         // the first caller's
+	newer    int64         // a token from the store must expire after this: the remembered one, which is being replaced, may have been replaced before
+	early    bool          // the remembered token is still good
+	patience time.Duration // how long it waits for another broker's exchange
+	claim    *claim        // nil if none was tried
+	began    time.Time     // by the machine's own clock: the other one may be corrected meanwhile, by this very flight
+	done     chan struct{}
+	outcome  outcome // to be read once done is closed
 }
 
 // An outcome is what a flight brings back: a token or a failure.
@@ -37,11 +39,20 @@ type outcome struct {
 // overdueAfter is added to a flight's own timeout.
 const overdueAfter = time.Second
 
+// joinable says whether a flight is worth waiting for. One that is overdue must have lost its goroutine with its host's request.
+func (b *Broker) joinable(f *flight) bool {
+	return f != nil && time.Since(f.began) < b.timeout+overdueAfter
+}
+
 // launch starts a flight. The shard's lock is held for writing.
-func (b *Broker) launch(ctx context.Context, s *shard, f *flight, now int64) *flight {
+func (b *Broker) launch(ctx context.Context, s *shard, f *flight) *flight {
 	f.ctx = context.WithoutCancel(ctx)
 	f.grant.Duration = time.Duration(f.key.seconds) * time.Second
-	f.overdue = now + int64(b.timeout+overdueAfter)
+	f.patience = b.timeout / 2
+	if deadline, ok := ctx.Deadline(); ok { // by when the caller must have had an exchange of its own, should the other come to nothing
+		f.patience = min(f.patience, time.Until(deadline)/2)
+	}
+	f.began = time.Now()
 	f.done = make(chan struct{})
 	s.flights[f.key] = f
 	b.spawn(func() { b.fly(s, f) })
@@ -60,19 +71,19 @@ func (b *Broker) fly(s *shard, f *flight) {
 				got = outcome{err: &coze.Error{Kind: coze.Unavailable, Err: errors.New("the exchange panicked")}}
 			}
 			b.land(s, f, got)
+			if b.store != nil {
+				b.store.finish(f, got) // no caller of this broker's waits any more
+			}
 		}()
 		got = b.obtain(ctx, f)
 	}()
-	if got.err == nil && got.origin == Minted && b.store != nil {
-		b.store.keep(f, got.held, b.now()) // nobody waits for this any more
-	}
 }
 
 // obtain finds a token in the store, or exchanges one.
 func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 	if b.store != nil {
-		if h, ok := b.store.find(ctx, f, b.now); ok {
-			h.refresh = f.terms.refreshAt(h.minted, h.expiry)
+		if h, ok := b.store.find(ctx, f); ok {
+			h.refresh = f.terms.refreshAt(h)
 			return outcome{held: h, origin: Shared}
 		}
 	}
@@ -88,7 +99,7 @@ func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 	}
 	f.app.succeeded()
 	h := held{token: token.AccessToken, kind: token.Type, expiry: token.Expiry.UnixNano(), minted: now.UnixNano()}
-	h.refresh = f.terms.refreshAt(h.minted, h.expiry)
+	h.refresh = f.terms.refreshAt(h)
 	return outcome{held: h, origin: Minted}
 }
 
@@ -99,7 +110,16 @@ func (b *Broker) exchange(ctx context.Context, grant coze.Grant) (coze.Token, er
 		return coze.Token{}, e
 	}
 	b.count.exchanges.Add(1)
+	before, began := b.now(), time.Now()
 	token, err := b.next.Token(ctx, grant)
+	if err != nil && asError(err).Kind == coze.Rejected {
+		// The refusal may be about an assertion from the future, and have corrected the clock.
+		moved := b.now().Round(0).Sub(before.Round(0)) - time.Since(began)
+		if moved.Abs() > tolerated {
+			b.count.exchanges.Add(1)
+			token, err = b.next.Token(ctx, grant)
+		}
+	}
 	if err == nil && (token.AccessToken == "" || !token.Expiry.After(b.now())) {
 		err = &coze.Error{Kind: coze.Unavailable, Message: "the token is empty or had expired when it came"}
 	}
@@ -124,18 +144,18 @@ func (b *Broker) land(s *shard, f *flight, got outcome) {
 			e.held = got.held
 		}
 		e.failure = nil
-		s.settle(e, e.held.expiry-f.terms.base, now)
+		s.settle(e, f.terms.end(e.held)-f.terms.base, now)
 	case memorable(got.err):
 		e := s.entry(f.key, now)
 		e.failure = e.failure.after(f.app, got.err, now)
-		s.settle(e, max(e.held.expiry-f.terms.base, e.failure.until+int64(keepStreak)), now)
+		s.settle(e, max(f.terms.end(e.held)-f.terms.base, e.failure.until+int64(keepStreak)), now)
 		got.err = e.failure.answer(now)
 		got.err.Attempts = e.failure.err.Attempts
 	}
 	s.mu.Unlock()
 	f.outcome = got
 	close(f.done)
-	if f.newer != 0 && got.err != nil {
+	if f.early && got.err != nil {
 		b.refreshFailed(got.err)
 	}
 }

@@ -148,6 +148,29 @@ func TestLostFlight(t *testing.T) {
 	})
 }
 
+// A refresh that was lost is made up for while the token is good.
+func TestLostRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fake{}
+		flights := 0
+		b := broker.New(source, broker.Options{Go: func(f func()) {
+			if flights++; flights != 2 {
+				go f()
+			}
+		}})
+		grant := coze.Grant{App: testApp(), Duration: time.Hour}
+		for flights < 2 {
+			must(t, b, grant, broker.Want{})
+			time.Sleep(time.Second)
+		}
+		for range 60 {
+			must(t, b, grant, broker.Want{})
+			time.Sleep(time.Second)
+		}
+		source.expect(t, 2)
+	})
+}
+
 func TestSourceMisbehaves(t *testing.T) {
 	for name, misbehave := range map[string]func() (coze.Token, error){
 		"panics":        func() (coze.Token, error) { panic("the source's own trouble") },

@@ -3,31 +3,27 @@ package broker
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
+	"unique"
 
 	"coze-token/coze"
 )
 
-// A key is a grant as the table knows it. Two keys are equal exactly if their grants ask for the same token: identities are equal
-// as pointers exactly if everything in the app that shapes a token is equal.
+// A key is a grant as the table knows it. Two keys are equal exactly if their grants ask for the same token.
 type key struct {
-	app     *identity
+	app     identity
 	session string
 	seconds int32
 }
 
-// An identity stands for everything in an app that shapes its tokens.
-type identity struct {
-	text string // the parts, each with its length before it
-	hash uint64
-}
+// An identity stands for everything in an app that shapes its tokens: the parts, each with its length before it. It is there for
+// as long as an app or a remembered grant has it.
+type identity = unique.Handle[string]
 
 // identify writes down what shapes an app's tokens. Its keys do not: any of them makes the same tokens. Whether an
 // assertion's lifetime bounds the token's is not documented, so it counts.
-func identify(app *coze.App) string {
+func identify(app *coze.App) identity {
 	lifetime := app.AssertionLifetime
 	if lifetime == 0 {
 		lifetime = coze.DefaultAssertionLifetime
@@ -47,7 +43,7 @@ func identify(app *coze.App) string {
 	} {
 		b = appendPart(b, part)
 	}
-	return string(b)
+	return unique.Make(string(b))
 }
 
 // appendPart appends s behind its length, so that no two lists of parts are the same bytes.
@@ -58,22 +54,22 @@ func appendPart(b []byte, s string) []byte {
 // An app is what is known of one *coze.App. When a host replaces an app by one with other keys, the identity, and so the remembered
 // tokens, stay, while what was held against the old keys does not.
 type app struct {
-	id  *identity
-	box *box // seals the app's values in the shared store; nil if it is not shared
+	id   identity
+	hash uint64 // the identity's
+	box  *box   // seals the app's values in the shared store; nil if it is not shared
 	trouble
 }
 
-// maxApps bounds the register. Apps come from settings, so a program that has more makes new ones all the time.
+// maxApps bounds the register of a program that does not say which apps there are, and may make new ones all the time.
 const maxApps = 1024
 
 // The register knows the apps in use.
 type register struct {
 	byPointer sync.Map // :: *coze.App → *app
-	count     atomic.Int32
 	mu        sync.Mutex
-	byText    map[string]*identity
-	seed      maphash.Seed
-	newBox    func(*coze.App, *identity) *box
+	count     int
+	declared  bool // by use
+	newApp    func(*coze.App) *app
 }
 
 func (r *register) app(of *coze.App) *app {
@@ -85,21 +81,34 @@ func (r *register) app(of *coze.App) *app {
 	if known, ok := r.byPointer.Load(of); ok {
 		return known.(*app)
 	}
-	if r.count.Add(1) > maxApps {
-		// Starting over costs an exchange for each grant in use, and merges nothing: new identities are new pointers.
+	known := r.newApp(of)
+	if r.declared {
+		return known // for a request that began with the apps of before
+	}
+	if r.count++; r.count > maxApps {
 		r.byPointer.Clear()
-		clear(r.byText)
-		r.count.Store(1)
+		r.count = 1
 	}
-	text := identify(of)
-	id := r.byText[text]
-	if id == nil {
-		id = &identity{text, maphash.String(r.seed, text)}
-		r.byText[text] = id
-	}
-	known := &app{id: id, box: r.newBox(of, id)}
 	r.byPointer.Store(of, known)
 	return known
+}
+
+// use says that the apps are these, all of them.
+func (r *register) use(apps []*coze.App) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := make([]any, len(apps))
+	for i, of := range apps {
+		var ok bool
+		if known[i], ok = r.byPointer.Load(of); !ok {
+			known[i] = r.newApp(of)
+		}
+	}
+	r.byPointer.Clear()
+	for i, of := range apps {
+		r.byPointer.Store(of, known[i])
+	}
+	r.declared = true
 }
 
 // key is the grant's key, with its app and its duration in whole seconds, which is what Coze is asked for.

@@ -26,17 +26,17 @@ type Store interface {
 // exchanges; without, each may make one.
 type Claimer interface {
 	Store
-	// Claim takes the name for ttl and returns true, or false if somebody has it. Redis: SET name 1 NX PX ttl.
-	Claim(ctx context.Context, name string, ttl time.Duration) (bool, error)
+	// Claim takes the name for ttl and returns true, or false if another owner has it. Who has it may take it again, to have it longer.
+	Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error)
+	// Release gives the name up, unless another owner has it.
+	Release(ctx context.Context, name, owner string) error
 }
 
 const (
-	// restStore is how long a store that failed is left alone, so that not every flight pays for it.
+	// restStore is how long a store that failed restAfter times in a row is left alone, so that not every flight pays for it. One
+	// failure may be this machine's own, which was busy; who then exchanges without the store does it for each session.
 	restStore = 3 * time.Second
-	// claimFor is how long the one that came first has for its exchange before another tries. Coze's Chat SDK waits 3 s.
-	claimFor = 2 * time.Second
-	// patience is how long the others wait for it in all. Then each goes itself: the store is a help, never a condition.
-	patience = 2500 * time.Millisecond
+	restAfter = 5
 	// Pauses between two looks.
 	firstLook = 25 * time.Millisecond
 	lastLook  = 200 * time.Millisecond
@@ -47,32 +47,35 @@ type sharing struct {
 	store   Store
 	claimer Claimer // nil if the store is none
 	timeout time.Duration
+	now     func() time.Time
 	log     *slog.Logger
 	hush    hush
-	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again
+	run     atomic.Int32 // failures in a row
+	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again; 0 if all is well
 	faults  atomic.Int64
 }
 
-func newSharing(store Store, timeout time.Duration, log *slog.Logger) *sharing {
+func newSharing(store Store, timeout time.Duration, now func() time.Time, log *slog.Logger) *sharing {
 	if timeout <= 0 {
 		timeout = DefaultStoreTimeout
 	}
-	sh := &sharing{store: store, timeout: timeout, log: log}
+	sh := &sharing{store: store, timeout: timeout, now: now, log: log}
 	sh.claimer, _ = store.(Claimer)
 	return sh
 }
 
-// find looks for a token that serves the flight. Not finding one, it returns when this broker is the one to exchange it.
-func (sh *sharing) find(ctx context.Context, f *flight, now func() time.Time) (h held, ok bool) {
+// find looks for a token that serves the flight. Not finding one, it returns when this broker is the one to exchange it, or has waited
+// long enough for the one that is: the store is a help, never a condition.
+func (sh *sharing) find(ctx context.Context, f *flight) (h held, ok bool) {
 	box := f.app.box
-	started := now()
-	if box == nil || sh.resting(started) {
+	if box == nil || sh.resting() {
 		return h, false
 	}
+	began := time.Now()
 	name := box.name(f.key)
 	for pause := firstLook; ; pause = min(pause*2, lastLook) {
-		h, ok, mine := sh.look(ctx, box, name, f, now)
-		if ok || mine || now().Sub(started) >= patience {
+		h, ok, mine := sh.look(ctx, name, f)
+		if ok || mine || time.Since(began) >= f.patience {
 			return h, ok
 		}
 		timer := time.NewTimer(pause - pause/4 + time.Duration(spread(int64(pause/2))))
@@ -86,67 +89,107 @@ func (sh *sharing) find(ctx context.Context, f *flight, now func() time.Time) (h
 }
 
 // look asks the store once, within its timeout. mine says that it is this broker's turn to exchange.
-func (sh *sharing) look(ctx context.Context, box *box, name string, f *flight, now func() time.Time) (h held, ok, mine bool) {
-	ctx, cancel := context.WithTimeout(ctx, sh.timeout)
+func (sh *sharing) look(flying context.Context, name string, f *flight) (h held, ok, mine bool) {
+	ctx, cancel := context.WithTimeout(flying, sh.timeout)
 	defer cancel()
 	value, err := ask(ctx, func() ([]byte, error) { return sh.store.Get(ctx, name) })
 	if err != nil {
-		sh.fault("get", err, now())
-		sh.rest(now())
+		sh.fault("get", err)
+		sh.failed()
 		return h, false, true
 	}
 	if len(value) > 0 {
-		h, err = box.open(name, value)
+		h, err = f.app.box.open(name, value)
 		if err != nil {
-			sh.fault("open", err, now())
-		} else if f.terms.meet(h, now().UnixNano()) && h.expiry > f.newer {
+			sh.fault("open", err)
+		} else if f.terms.meet(h, sh.now().UnixNano()) && h.expiry > f.newer {
+			sh.worked()
 			return h, true, false
 		}
 	}
 	if sh.claimer == nil {
+		sh.worked()
 		return held{}, false, true
 	}
-	f.claimed = true // also if no answer comes: the store may have done it
-	mine, err = ask(ctx, func() (bool, error) { return sh.claimer.Claim(ctx, name+".claim", claimFor) })
+	if f.claim == nil {
+		f.claim = sh.newClaim(name)
+	}
+	mine, err = f.claim.take(ctx)
 	if err != nil {
-		sh.fault("claim", err, now())
-		sh.rest(now())
+		sh.failed()
 		return held{}, false, true
+	}
+	sh.worked()
+	if mine {
+		f.claim.renew(flying)
 	}
 	return held{}, false, mine
 }
 
-// keep puts a new token into the store, for as long as it can be handed out. A store that failed meanwhile is left alone, but not where
-// others may be waiting for the one that came first: they would wait until its claim is over.
-func (sh *sharing) keep(f *flight, h held, now time.Time) {
+// finish tells the others what came of a flight: they find its token, or its claim is free. With a token there the claim is left to
+// its time, for those who looked before it was and claim only now.
+func (sh *sharing) finish(f *flight, got outcome) {
+	if f.claim != nil {
+		f.claim.end()
+	}
+	kept := got.err == nil && got.origin == Minted && sh.keep(f, got.held)
+	if f.claim != nil && !kept {
+		f.claim.release(f.ctx)
+	}
+}
+
+// keep puts a new token into the store, for as long as it can be handed out. A store that rests is left alone, but not where
+// others may be waiting for the one that came first.
+func (sh *sharing) keep(f *flight, h held) (kept bool) {
 	box := f.app.box
-	ttl := time.Duration(h.expiry - f.terms.base - now.UnixNano())
-	if box == nil || ttl <= 0 || sh.resting(now) && !f.claimed {
-		return
+	ttl := time.Duration(f.terms.end(h) - f.terms.base - sh.now().UnixNano())
+	if box == nil || ttl <= 0 || sh.rested.Load() != 0 && !f.claim.held() {
+		return false
 	}
 	name := box.name(f.key)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), sh.timeout)
+	ctx, cancel := context.WithTimeout(f.ctx, sh.timeout)
 	defer cancel()
 	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, box.seal(name, h), ttl) })
 	if err != nil {
-		sh.fault("put", err, now)
-		sh.rest(now)
+		sh.fault("put", err)
+		sh.failed()
+	}
+	return err == nil
+}
+
+// resting says whether the store is left alone. When its rest is over, it says so to one flight, which tries the store, and to another if
+// nothing is heard of that one.
+func (sh *sharing) resting() bool {
+	until := sh.rested.Load()
+	if until == 0 {
+		return false
+	}
+	now := sh.now().UnixNano()
+	if left := until - now; 0 < left && left <= int64(2*restStore) { // more is a clock that was set back
+		return true
+	}
+	return !sh.rested.CompareAndSwap(until, now+int64(restStore))
+}
+
+// failed notes that the store, or this machine, was too slow or worse.
+func (sh *sharing) failed() {
+	if sh.run.Add(1) >= restAfter {
+		sh.rested.Store(sh.now().Add(restStore).UnixNano())
 	}
 }
 
-// resting says whether the store is left alone. The difference is bounded for a clock that was set back since; not to restStore itself, as
-// now may be a moment older than what rest was given.
-func (sh *sharing) resting(now time.Time) bool {
-	left := sh.rested.Load() - now.UnixNano()
-	return 0 < left && left <= int64(2*restStore)
+// worked notes that the store did all that a flight asked before its exchange.
+func (sh *sharing) worked() {
+	if sh.run.Load() != 0 {
+		sh.run.Store(0)
+		sh.rested.Store(0)
+	}
 }
 
-func (sh *sharing) rest(now time.Time) { sh.rested.Store(now.Add(restStore).UnixNano()) }
-
 // fault counts what went wrong, and writes one line a minute.
-func (sh *sharing) fault(operation string, err error, now time.Time) {
+func (sh *sharing) fault(operation string, err error) {
 	sh.faults.Add(1)
-	if more, ok := sh.hush.speak(now); ok {
+	if more, ok := sh.hush.speak(sh.now()); ok {
 		sh.log.Warn("the shared store does not work; tokens are exchanged without it",
 			slog.String("operation", operation), slog.String("error", err.Error()), slog.Int64("more_since_the_last_line", more))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,30 @@ func TestStoreServesOthers(t *testing.T) {
 	})
 }
 
+// A store may lag, or have missed a put. What it then shows was replaced long ago, most likely because it is dead.
+func TestOldTokensDoNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := &fake{}, &storetest.Memory{}
+		var log logs
+		b := replicas(1, source, withoutClaims{store}, &log)[0]
+		grant := coze.Grant{App: testApp()}
+		last := must(t, b, grant, broker.Want{})
+		synctest.Wait()
+		store.Fault = func(ctx context.Context, operation string) error {
+			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
+		}
+		for range 5 {
+			time.Sleep(20 * time.Second)
+			next := must(t, b, grant, broker.Want{Stale: last.Token.AccessToken})
+			if next.Origin != broker.Minted || !next.Token.Expiry.After(last.Token.Expiry) {
+				t.Fatalf("a token of before came back, %s", next.Origin)
+			}
+			last = next
+		}
+		source.expect(t, 6)
+	})
+}
+
 func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := &fake{latency: 400 * time.Millisecond}, &storetest.Memory{Fault: func(context.Context, string) error {
@@ -107,13 +132,13 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	})
 }
 
-// A store that fails one flight while another has the claim does not make the other replicas wait for that claim's end.
+// A store that fails some flights, and is left alone for it, while another has the claim, does not make the other replicas wait for that claim's end.
 func TestClaimIsKeptThroughAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 300 * time.Millisecond}
-		var fail atomic.Bool
+		var fail atomic.Int32
 		store := &storetest.Memory{Fault: func(context.Context, string) error {
-			if fail.Swap(false) {
+			if fail.Add(-1) >= 0 {
 				return errors.New("down")
 			}
 			return nil
@@ -134,21 +159,183 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		fail.Store(true)
-		must(t, all[0], coze.Grant{App: app, Session: "b"}, broker.Want{}) // now the first replica leaves the store alone
+		fail.Store(5)
+		for i := range 5 {
+			wg.Go(func() { must(t, all[0], coze.Grant{App: app, Session: fmt.Sprint("b", i)}, broker.Want{}) })
+		}
 		wg.Wait()
 	})
+}
+
+// A replica that came first and has no token to show for it does not keep the others waiting.
+func TestClaimIsReleased(t *testing.T) {
+	const latency = 300 * time.Millisecond
+	for name, first := range map[string]struct {
+		source coze.Source
+		budget int
+		fault  func(context.Context, string) error
+	}{
+		"refused":     {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }}},
+		"panics":      {source: sourceFunc(func() (coze.Token, error) { panic("the source's own trouble") })},
+		"exits":       {source: sourceFunc(func() (coze.Token, error) { runtime.Goexit(); return coze.Token{}, nil })},
+		"over budget": {source: &fake{}, budget: 1},
+		"failed put": {source: &fake{latency: latency}, fault: func(ctx context.Context, operation string) error {
+			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
+		}},
+		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }},
+			fault: func(ctx context.Context, operation string) error {
+				return only("claimed", operation, ctx, func(context.Context, string) error { return errors.New("connection reset") })
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &storetest.Memory{}
+				options := broker.Options{Store: faulty{store, first.fault}, Secret: secret, Budget: first.budget}
+				unlucky := broker.New(first.source, options)
+				healthy := broker.New(&fake{latency: latency}, broker.Options{Store: store, Secret: secret})
+				ask := func(grant coze.Grant, wait time.Duration) {
+					t.Helper()
+					began := time.Now()
+					must(t, healthy, grant, broker.Want{})
+					if d := time.Since(began); d > wait {
+						t.Errorf("waited %v, at most %v are needed", d, wait)
+					}
+				}
+				grant := coze.Grant{App: testApp(), Session: "before"}
+				unlucky.Get(t.Context(), grant, broker.Want{})
+				synctest.Wait()
+				ask(grant, latency)
+				grant.Session = "meanwhile"
+				go unlucky.Get(t.Context(), grant, broker.Want{})
+				synctest.Wait()
+				ask(grant, 2*latency+lastLook)
+			})
+		})
+	}
+}
+
+// lastLook is how long after the others somebody who waits for a claim may notice that it is free.
+const lastLook = 300 * time.Millisecond
+
+// faulty lets some operations fail: those that the fault says by their names, and "claimed" after it was done.
+type faulty struct {
+	broker.Claimer
+	fault func(context.Context, string) error
+}
+
+func (f faulty) Put(ctx context.Context, name string, value []byte, ttl time.Duration) error {
+	if f.fault != nil {
+		if err := f.fault(ctx, "put"); err != nil {
+			return err
+		}
+	}
+	return f.Claimer.Put(ctx, name, value, ttl)
+}
+
+func (f faulty) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
+	ok, err := f.Claimer.Claim(ctx, name, owner, ttl)
+	if f.fault != nil {
+		if err := f.fault(ctx, "claimed"); err != nil {
+			return false, err
+		}
+	}
+	return ok, err
+}
+
+// Who is over its budget and comes back when told to does not wait for its own claim.
+func TestOverBudgetDoesNotBlockItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{}, broker.Options{Store: &storetest.Memory{}, Secret: secret, Budget: 60})
+		for i := range 60 {
+			must(t, b, coze.Grant{App: testApp(), Session: fmt.Sprint(i)}, broker.Want{})
+		}
+		grant := coze.Grant{App: testApp(), Session: "one too many"}
+		time.Sleep(fails(t, b, grant, coze.Busy).RetryAfter)
+		began := time.Now()
+		must(t, b, grant, broker.Want{})
+		if d := time.Since(began); d > 0 {
+			t.Errorf("waited %v", d)
+		}
+	})
+}
+
+// However long Coze takes, the others wait for the one that came first, and not longer.
+func TestSlowExchangesAreSharedToo(t *testing.T) {
+	for _, latency := range []time.Duration{1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second, 7 * time.Second} {
+		t.Run(latency.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := &fake{latency: latency}
+				store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+					time.Sleep(5 * time.Millisecond)
+					return nil
+				}}
+				var log logs
+				began := time.Now()
+				var wg sync.WaitGroup
+				for _, b := range replicas(50, source, store, &log) {
+					wg.Go(func() { must(t, b, coze.Grant{App: testApp()}, broker.Want{}) })
+				}
+				wg.Wait()
+				source.expect(t, 1)
+				if d := time.Since(began); d > latency+lastLook {
+					t.Errorf("the last waited %v for an exchange of %v", d, latency)
+				}
+				claims := store.Calls("claim")
+				time.Sleep(time.Minute)
+				if n := store.Calls("claim") - claims; n > 0 {
+					t.Errorf("%d renewals after the exchange", n)
+				}
+			})
+		})
+	}
+}
+
+// A renewal that is late must not take the claim again after it was released.
+func TestRenewalDoesNotOvertakeTheRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+			if operation == "claim" {
+				time.Sleep(100 * time.Millisecond)
+			}
+			return nil
+		}}
+		var log logs
+		// The exchange fails while the first renewal is under way.
+		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.Grant) error { return refused() }}, store, &log)[0]
+		fails(t, unlucky, coze.Grant{App: testApp()}, coze.Rejected)
+		time.Sleep(time.Second)
+		began := time.Now()
+		must(t, replicas(1, &fake{}, store, &log)[0], coze.Grant{App: testApp()}, broker.Want{})
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Errorf("waited %v for nobody", d)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// mortal is the store as a replica sees it that dies: nothing more comes of it.
+type mortal struct {
+	broker.Claimer
+	dead *atomic.Bool
+}
+
+func (m mortal) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
+	if m.dead.Load() {
+		return false, errors.New("dead")
+	}
+	return m.Claimer.Claim(ctx, name, owner, ttl)
 }
 
 // The replica that came first may die with its claim.
 func TestAbandonedClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
-		dead := &fake{latency: time.Hour}
+		var dead atomic.Bool
 		var log logs
-		first := broker.New(dead, broker.Options{Store: store, Secret: secret})
+		first := broker.New(&fake{latency: time.Hour}, broker.Options{Store: mortal{store, &dead}, Secret: secret})
 		go first.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
 		synctest.Wait()
+		dead.Store(true)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for _, b := range replicas(50, source, store, &log) {
@@ -220,6 +407,111 @@ func only(which, operation string, ctx context.Context, fault func(context.Conte
 		return fault(ctx, operation)
 	}
 	return nil
+}
+
+// One failure may be this machine's own. It costs its flight the store, and the others nothing.
+func TestOneFailureDoesNotRestTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failing := 0
+		store := &storetest.Memory{Fault: func(_ context.Context, operation string) error {
+			if operation == "get" && failing > 0 {
+				failing--
+				return errors.New("i/o timeout")
+			}
+			return nil
+		}}
+		source := &fake{}
+		var log logs
+		all := replicas(2, source, store, &log)
+		session := 0
+		// get says whether the second broker is served what the first one exchanged, and how many of its gets failed before.
+		get := func(fail int) broker.Origin {
+			session++
+			grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session)}
+			must(t, all[0], grant, broker.Want{})
+			synctest.Wait()
+			failing = fail
+			return must(t, all[1], grant, broker.Want{}).Origin
+		}
+		for _, fail := range []int{1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0} {
+			want := broker.Shared
+			if fail > 0 {
+				want = broker.Minted
+			}
+			if got := get(fail); got != want {
+				t.Fatalf("session %d was %s", session, got)
+			}
+		}
+		for range 5 {
+			get(1)
+		}
+		asked := store.Calls("get")
+		for range 10 {
+			if get(0) != broker.Minted {
+				t.Fatal("a store that failed five times in a row is not left alone")
+			}
+		}
+		if n := store.Calls("get") - asked; n != 10 { // the first broker's
+			t.Errorf("a store that is left alone was asked %d times", n-10)
+		}
+		// One that is still down is asked by one flight each three seconds.
+		for range 3 {
+			time.Sleep(3 * time.Second)
+			if get(1) != broker.Minted || get(0) != broker.Minted {
+				t.Fatal("one failure is enough now")
+			}
+		}
+		time.Sleep(3 * time.Second)
+		for range 3 {
+			if get(0) != broker.Shared {
+				t.Fatal("the store works again")
+			}
+		}
+	})
+}
+
+// When the rest of a store is over, one flight tries it, not all of them. A clock that was set back does not make the rest one of hours.
+func TestOneFlightTriesTheStoreAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &storetest.Memory{Fault: func(ctx context.Context, operation string) error {
+			return only("get", operation, ctx, func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+		}}
+		var ahead atomic.Int64
+		ahead.Store(int64(time.Hour))
+		b := broker.New(&fake{}, broker.Options{Store: store, Secret: secret, Now: func() time.Time {
+			return time.Now().Add(time.Duration(ahead.Load()))
+		}})
+		session := 0
+		asked := func(flights int) int {
+			before := store.Calls("get")
+			var wg sync.WaitGroup
+			for range flights {
+				session++
+				grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
+				wg.Go(func() { must(t, b, grant, broker.Want{}) })
+			}
+			wg.Wait()
+			return store.Calls("get") - before
+		}
+		for range 5 {
+			if asked(1) != 1 {
+				t.Fatal("left alone too soon")
+			}
+		}
+		for range 3 {
+			if n := asked(20); n != 0 {
+				t.Errorf("asked %d times while it rests", n)
+			}
+			time.Sleep(3 * time.Second)
+			if n := asked(20); n != 1 {
+				t.Errorf("asked %d times after its rest", n)
+			}
+		}
+		ahead.Store(0)
+		if n := asked(20); n != 1 {
+			t.Errorf("asked %d times after the clock was set back", n)
+		}
+	})
 }
 
 func TestStoreRecovers(t *testing.T) {
@@ -364,16 +656,25 @@ func TestRefreshThroughTheStore(t *testing.T) {
 // neverFirst is a store whose claims are never won.
 type neverFirst struct{ storetest.Memory }
 
-func (*neverFirst) Claim(context.Context, string, time.Duration) (bool, error) { return false, nil }
+func (*neverFirst) Claim(context.Context, string, string, time.Duration) (bool, error) {
+	return false, nil
+}
 
+// Whoever has waited in vain for another still has the time for an exchange.
 func TestPatienceEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log logs
-		b := replicas(1, &fake{}, &neverFirst{}, &log)[0]
-		began := time.Now()
-		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
-		if d := time.Since(began); d > 2800*time.Millisecond {
-			t.Errorf("waited %v for nobody", d)
-		}
-	})
+	for _, wait := range []time.Duration{0, 10 * time.Second, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var log logs
+			b := replicas(1, &fake{latency: 500 * time.Millisecond}, &neverFirst{}, &log)[0]
+			began := time.Now()
+			must(t, b, coze.Grant{App: testApp()}, broker.Want{Wait: wait})
+			most := broker.DefaultTimeout
+			if wait > 0 {
+				most = wait
+			}
+			if d := time.Since(began); d > most/2+500*time.Millisecond+lastLook {
+				t.Errorf("of %v, waited %v for nobody", most, d)
+			}
+		})
+	}
 }

@@ -68,12 +68,12 @@ func newTable(size int, seed maphash.Seed) *table {
 	return t
 }
 
-// shard is the one that a key belongs to. The hash only spreads; keys are told apart by the shard's map, whole.
-func (t *table) shard(k key) *shard {
+// shard is the one that a key belongs to, given its app's hash. The hash only spreads; keys are told apart by the shard's map, whole.
+func (t *table) shard(k key, app uint64) *shard {
 	if len(t.shards) == 1 {
 		return &t.shards[0]
 	}
-	h := maphash.String(t.seed, k.session) ^ k.app.hash ^ uint64(k.seconds)*0x9e3779b97f4a7c15
+	h := maphash.String(t.seed, k.session) ^ app ^ uint64(k.seconds)*0x9e3779b97f4a7c15
 	h ^= h >> 32
 	return &t.shards[h&uint64(len(t.shards)-1)]
 }
@@ -87,7 +87,7 @@ func (s *shard) look(k key, now int64) (h held, ok bool) {
 		return h, false
 	}
 	h = e.held
-	idle := now-e.used >= touchEvery
+	idle := now-e.used >= touchEvery || e.used-now >= touchEvery // the clock may have been set back
 	s.mu.RUnlock()
 	if idle {
 		s.mu.Lock()

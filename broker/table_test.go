@@ -36,6 +36,27 @@ func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
 	})
 }
 
+// What is used counts as used although the clock was set back since it was last.
+func TestUseIsSeenAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := time.Hour
+		b := broker.New(&fake{}, broker.Options{Size: 3, Now: func() time.Time { return time.Now().Add(off) }})
+		get := func(session string) broker.Origin {
+			time.Sleep(2 * time.Second)
+			return must(t, b, coze.Grant{App: testApp(), Session: session, Duration: 10 * time.Hour}, broker.Want{}).Origin
+		}
+		for _, session := range strings.Fields("a b c") {
+			get(session)
+		}
+		off = 0
+		get("a")
+		get("d") // pushes b out
+		if get("a") != broker.Remembered || get("c") != broker.Remembered || get("b") != broker.Minted {
+			t.Error("what was used last was forgotten first")
+		}
+	})
+}
+
 func TestExpiredGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3})
@@ -54,6 +75,16 @@ func TestExpiredGoFirst(t *testing.T) {
 		}
 		if st := b.Stats(); st.Grants != 3 || st.Evicted != 0 {
 			t.Errorf("%+v", st)
+		}
+		// One that has not expired, but too little life left to be handed out, is of no use either.
+		b = broker.New(&fake{}, broker.Options{Size: 2})
+		long("a")
+		time.Sleep(5 * time.Second)
+		must(t, b, coze.Grant{App: app, Session: "short"}, broker.Want{})
+		time.Sleep(601 * time.Second)
+		long("b")
+		if long("a") != broker.Remembered {
+			t.Error("a token with hours left was forgotten for one that is of no use")
 		}
 	})
 }

@@ -25,6 +25,7 @@ func (h held) coze() coze.Token {
 
 // Terms are what a token must fulfil to be handed out.
 type terms struct {
+	life  int64  // nanoseconds that a token is asked for
 	base  int64  // nanoseconds of life that any token handed out must have left
 	floor int64  // what this one must have left: base, or more if the caller asked for more
 	young int64  // a token of less than this age is not worth replacing
@@ -45,12 +46,15 @@ func (b *Broker) terms(seconds int32) terms {
 	}
 	// With a higher floor a fresh token would be short as soon as it is no longer young.
 	floor = min(floor, life-young)
-	return terms{base: floor, floor: floor, young: young}
+	return terms{life: life, base: floor, floor: floor, young: young}
 }
+
+// end is when a token is of no more use. It was given no longer life than it was asked for: if its expiry says otherwise, the clock is wrong.
+func (t terms) end(h held) int64 { return min(h.expiry, h.minted+t.life+int64(tolerated)) }
 
 // meet says whether the token can be handed out at now under the terms.
 func (t terms) meet(h held, now int64) bool {
-	left, age := h.expiry-now, now-h.minted
+	left, age := t.end(h)-now, now-h.minted
 	switch {
 	case h.token == "" || left <= 0:
 		return false
@@ -63,9 +67,9 @@ func (t terms) meet(h held, now int64) bool {
 
 // refreshAt is when a token is to be exchanged anew in the background: when 60 to 90 percent of the time in which it
 // can be handed out is over. The chance in it keeps grants that began together, and replicas, from going together.
-func (t terms) refreshAt(minted, expiry int64) int64 {
-	usable := max(0, expiry-minted-t.base)
-	return minted + max(t.young, usable/10*6+spread(usable/10*3))
+func (t terms) refreshAt(h held) int64 {
+	usable := max(0, t.end(h)-h.minted-t.base)
+	return h.minted + max(t.young, usable/10*6+spread(usable/10*3))
 }
 
 // spread is a random number from 0 to n-1. It does not use math/rand, which on Workers starts from the same seed everywhere.

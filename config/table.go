@@ -341,8 +341,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "CACHE_SIZE", Group: groupCache, Default: strconv.Itoa(broker.DefaultSize), EdgeDefault: "10000",
-		English: "How many grants (one for each app and session) are remembered at most, 1 to 10000000. One takes about 260 bytes besides the token. What is used least goes first.",
-		Chinese: "最多记住多少个授权（每个应用的每个会话算一个），1～10000000。每个除令牌本身外约占 260 字节。超出时先淘汰最久未用的。",
+		English: "How many grants (one for each app and session) are remembered at most, 1 to 10000000; on Workers 10000 unless set. One takes about 260 bytes besides the token. What is used least goes first.",
+		Chinese: "最多记住多少个授权（每个应用的每个会话算一个），1～10000000；在 Workers 上默认 10000。每个除令牌本身外约占 260 字节。超出时先淘汰最久未用的。",
 		read:    func(d *draft, v value) { d.settings.CacheSize = int(d.whole(v, 1, maxCacheSize, "")) },
 	},
 	{
@@ -353,8 +353,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "MINT_BUDGET", Group: groupCache, Default: strconv.Itoa(broker.DefaultBudget),
-		English: "How many exchanges are made a minute at most, for all callers together, 1 to 1000000, or `off`. Past it, callers whose token is remembered still get it.",
-		Chinese: "每分钟最多向扣子换取多少次令牌（所有调用方合计），1～1000000，或 `off` 表示不限。超出后，已记住的令牌仍可使用。",
+		English: "How many exchanges are made a minute at most, for all callers together, 1 to 1000000, or `off`. While Coze fails, an exchange is up to three attempts. Past it, callers whose token is remembered still get it.",
+		Chinese: "每分钟最多向扣子换取多少次令牌（所有调用方合计），1～1000000，或 `off` 表示不限。扣子出错时，换取一次最多尝试三次。超出后，已记住的令牌仍可使用。",
 		read:    readBudget,
 	},
 	{

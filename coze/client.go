@@ -2,6 +2,7 @@ package coze
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -18,8 +19,8 @@ const (
 	grantType   = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523 section 2.1
 	maxAttempts = 3
 	firstPause  = 200 * time.Millisecond
-	// maxPause is the longest Retry-After that is waited out; after a longer one the caller is told instead.
-	maxPause = 10 * time.Second
+	// DefaultMaxRetryAfter is [Client.MaxRetryAfter] unless it is set.
+	DefaultMaxRetryAfter = 10 * time.Second
 )
 
 // A Client is the [Source] that asks Coze: it signs an assertion, exchanges it and reads the answer, each time anew.
@@ -31,6 +32,9 @@ type Client struct {
 	Now func() time.Time
 	// UserAgent is sent to Coze. Optional: coze-token and its version.
 	UserAgent string
+	// MaxRetryAfter is the longest Retry-After of Coze's that is waited out. After a longer one the caller is told at once, and
+	// can tell others. Optional: DefaultMaxRetryAfter.
+	MaxRetryAfter time.Duration
 }
 
 // Token exchanges a new assertion for a token. After network errors, 429 and 5xx it tries again with another
@@ -64,7 +68,7 @@ func (c *Client) tryKey(ctx context.Context, grant Grant, key Key, sent *int) (t
 		if failure == nil || attempt == maxAttempts || !failure.Temporary() {
 			return token, failure
 		}
-		if !sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
+		if failure.RetryAfter > cmp.Or(c.MaxRetryAfter, DefaultMaxRetryAfter) || !sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
 			return token, failure
 		}
 		pause *= 2
@@ -149,9 +153,9 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-// sleep waits, unless the wait is too long to be worth it or would outlast ctx: then it returns false at once.
+// sleep waits, unless the wait would outlast ctx: then it returns false at once.
 func sleep(ctx context.Context, pause time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); pause > maxPause || ok && time.Until(deadline) <= pause {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return false
 	}
 	timer := time.NewTimer(pause)

@@ -362,26 +362,31 @@ func TestPausesAreDoubledAndJittered(t *testing.T) {
 func TestRetryAfterIsHonoured(t *testing.T) {
 	for _, c := range []struct {
 		name, value string
+		max         time.Duration
 		status      int
 		least, most time.Duration
 		attempts    int
 	}{
-		{"seconds", "3", 429, 3 * time.Second, 3 * time.Second, 2},
-		{"a date", "Sat, 01 Jan 2000 00:00:04 GMT", 503, 4 * time.Second, 4 * time.Second, 2},
-		{"nonsense", "soon", 429, 100 * time.Millisecond, 300 * time.Millisecond, 2},
-		{"negative", "-3", 429, 100 * time.Millisecond, 300 * time.Millisecond, 2},
-		{"longer than is worth the wait", "60", 429, 0, 0, 1},
+		{"seconds", "3", 0, 429, 3 * time.Second, 3 * time.Second, 2},
+		{"a date", "Sat, 01 Jan 2000 00:00:04 GMT", 0, 503, 4 * time.Second, 4 * time.Second, 2},
+		{"nonsense", "soon", 0, 429, 100 * time.Millisecond, 300 * time.Millisecond, 2},
+		{"negative", "-3", 0, 429, 100 * time.Millisecond, 300 * time.Millisecond, 2},
+		{"the longest that is waited out", "10", 0, 429, 10 * time.Second, 10 * time.Second, 2},
+		{"longer", "11", 0, 429, 0, 0, 1},
+		{"the longest that this client waits out", "1", time.Second, 429, time.Second, time.Second, 2},
+		{"longer than this client waits", "2", time.Second, 503, 0, 0, 1},
+		{"none, and a client that does not wait", "", time.Millisecond, 503, 100 * time.Millisecond, 300 * time.Millisecond, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: []func(*http.Request) (*http.Response, error){says(c.status, "", "Retry-After", c.value), good()}}
 				began := time.Now()
-				_, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()})
+				_, err := (&coze.Client{Transport: s, MaxRetryAfter: c.max}).Token(t.Context(), coze.Grant{App: app()})
 				if waited := time.Since(began); waited < c.least || waited > c.most || len(s.sent) != c.attempts {
 					t.Errorf("waited %v for %d attempts: %v", waited, len(s.sent), err)
 				}
 				var e *coze.Error
-				if c.attempts == 1 && (!errors.As(err, &e) || e.RetryAfter != time.Minute) {
+				if c.attempts == 1 && (!errors.As(err, &e) || fmt.Sprintf("%.0f", e.RetryAfter.Seconds()) != c.value) {
 					t.Errorf("the caller is not told how long: %v", err)
 				}
 			})

@@ -62,11 +62,15 @@ const OpenAccess = "access is open: whoever reaches this address gets a token fo
 // flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
 const flightMargin = 5 * time.Second
 
+// maxRetryAfter is what callers wait when Coze asks for a pause. They have little time (Coze's Chat SDK 3 s), and an exchange that
+// sleeps keeps what Coze said from the others: the broker, once told, makes no more exchanges of the app's meanwhile.
+const maxRetryAfter = time.Second
+
 // New builds the service. The settings are those that package config has found good; an error says that it was mistaken.
 func New(s *config.Settings, p Platform) (*Service, error) {
 	clock := &broker.Clock{Log: p.Log}
 	v := &Service{platform: p, clock: clock}
-	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now}
+	client := &coze.Client{Transport: clock.Watch(p.Transport), Now: clock.Now, MaxRetryAfter: maxRetryAfter}
 	v.tokens = broker.New(client, broker.Options{
 		Size:    s.CacheSize,
 		MinTTL:  s.MinTTL,
@@ -107,12 +111,14 @@ func (v *Service) Use(s *config.Settings) error {
 	defer v.mu.Unlock()
 	apps := map[string]gate.App{}
 	known := logins{}
+	var used []*coze.App
 	for name, a := range s.All() {
 		built, err := v.app(name, a, known)
 		if err != nil {
 			return fmt.Errorf("app %q: %w", name, err)
 		}
 		apps[name] = built
+		used = append(used, built.Grant.App)
 	}
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.AddressRate, s.Proxies
@@ -125,6 +131,7 @@ func (v *Service) Use(s *config.Settings) error {
 		Log:     v.platform.Log,
 		Audit:   v.platform.Audit,
 	})
+	v.tokens.Use(used...)
 	v.current.Store(&handler)
 	v.logins = known
 	return nil

@@ -15,7 +15,7 @@ import (
 type Memory struct {
 	// Now is its clock. Optional: time.Now.
 	Now func() time.Time
-	// Fault is called before each operation ("get", "put", "claim"). It may wait, and its error is the operation's. Optional.
+	// Fault is called before each operation ("get", "put", "claim", "release"). It may wait, and its error is the operation's. Optional.
 	Fault func(ctx context.Context, operation string) error
 
 	mu     sync.Mutex
@@ -25,6 +25,7 @@ type Memory struct {
 
 type value struct {
 	bytes   []byte
+	owner   string // of a claim, which has no bytes
 	expires time.Time
 }
 
@@ -69,22 +70,35 @@ func (m *Memory) Put(ctx context.Context, name string, b []byte, ttl time.Durati
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values[name] = value{bytes.Clone(b), m.now().Add(ttl)}
+	m.values[name] = value{bytes: bytes.Clone(b), expires: m.now().Add(ttl)}
 	return nil
 }
 
 // Claim is [broker.Claimer]'s.
-func (m *Memory) Claim(ctx context.Context, name string, ttl time.Duration) (bool, error) {
+func (m *Memory) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
 	if err := m.begin(ctx, "claim"); err != nil {
 		return false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v, ok := m.values[name]; ok && m.now().Before(v.expires) {
+	if v, ok := m.values[name]; ok && v.owner != owner && m.now().Before(v.expires) {
 		return false, nil
 	}
-	m.values[name] = value{nil, m.now().Add(ttl)}
+	m.values[name] = value{owner: owner, expires: m.now().Add(ttl)}
 	return true, nil
+}
+
+// Release is [broker.Claimer]'s.
+func (m *Memory) Release(ctx context.Context, name, owner string) error {
+	if err := m.begin(ctx, "release"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.values[name].owner == owner {
+		delete(m.values, name)
+	}
+	return nil
 }
 
 // Calls is how often an operation was called.
@@ -171,27 +185,50 @@ func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 }
 
 func runClaimer(t Reporter, store broker.Claimer, prefix string) {
-	won := make(chan bool, 20)
-	for range cap(won) {
+	name := prefix + "claim"
+	won := make(chan string, 20)
+	for i := range cap(won) {
 		go func() {
-			ok, err := store.Claim(t.Context(), prefix+"claim", time.Second)
+			owner := string(rune('a' + i))
+			ok, err := store.Claim(t.Context(), name, owner, time.Second)
 			if err != nil {
 				t.Errorf("%v", err)
 			}
-			won <- ok
+			if !ok {
+				owner = ""
+			}
+			won <- owner
 		}()
 	}
-	winners := 0
+	var winners string
 	for range cap(won) {
-		if <-won {
-			winners++
+		winners += <-won
+	}
+	if len(winners) != 1 {
+		t.Fatalf("%d winners of one claim", len(winners))
+	}
+	claim := func(owner string, want bool, what string) {
+		t.Helper()
+		if ok, err := store.Claim(t.Context(), name, owner, time.Second); err != nil || ok != want {
+			t.Errorf("%s: %t, %v", what, ok, err)
 		}
 	}
-	if winners != 1 {
-		t.Errorf("%d winners of one claim", winners)
+	release := func(owner string) {
+		t.Helper()
+		if err := store.Release(t.Context(), name, owner); err != nil {
+			t.Errorf("%v", err)
+		}
 	}
+	time.Sleep(600 * time.Millisecond)
+	claim(winners, true, "the owner's own claim, again")
+	time.Sleep(600 * time.Millisecond)
+	claim("another", false, "a claim that was made to last longer")
+	release("another")
+	claim("another", false, "a claim that another released")
+	release(winners)
+	claim("another", true, "a claim that was released")
+	release(winners)
+	claim(winners, false, "a claim that was released by who had it before")
 	time.Sleep(1200 * time.Millisecond)
-	if ok, err := store.Claim(t.Context(), prefix+"claim", time.Second); err != nil || !ok {
-		t.Errorf("a claim is held past its time (%v)", err)
-	}
+	claim(winners, true, "a claim past its time")
 }

@@ -44,6 +44,7 @@ func Run(t *testing.T, b Build) {
 	t.Run("Settings", func(t *testing.T) { testSettings(t, b) })
 	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
 	t.Run("Remember", func(t *testing.T) { testRemember(t, b) })
+	t.Run("Wiring", func(t *testing.T) { testWiring(t, b) })
 	t.Run("Misconfigured", func(t *testing.T) { testMisconfigured(t, b) })
 	t.Run("Access", func(t *testing.T) { testAccess(t, b) })
 	t.Run("Limits", func(t *testing.T) { testLimits(t, b) })

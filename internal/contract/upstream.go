@@ -93,6 +93,7 @@ func testUpstream(t *testing.T, b Build) {
 		{"a redirect", "redirect", 502, "upstream_unavailable", 307, 1, ""},
 		{"connection reset", "reset", 502, "upstream_unavailable", 0, 3, ""},
 		{"429", "429,retry-after=20", 503, "upstream_busy", 429, 1, "20"},
+		{"429 with a short Retry-After", "429,retry-after=2", 503, "upstream_busy", 429, 1, "2"},
 		{"429 without Retry-After", "429", 503, "upstream_busy", 429, 3, "5"},
 		{"silence", "latency=8s", 504, "upstream_timeout", 0, 1, ""},
 	}

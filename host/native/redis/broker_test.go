@@ -63,18 +63,30 @@ const secret = "the secret that a private key makes"
 var app = &coze.App{ClientID: "client-1155", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
 
 // replica is a broker with connections of its own, as in a process of its own.
-func replica(t *testing.T, url string, source coze.Source, log *logs, timeout time.Duration) *broker.Broker {
+func replica(t testing.TB, url string, source coze.Source, log *logs, timeout time.Duration) *broker.Broker {
 	return broker.New(source, broker.Options{
 		Store:        open(t, url),
 		StoreTimeout: timeout,
+		Budget:       -1,
 		Secret:       func(*coze.App) []byte { return []byte(secret) },
 		Log:          slog.New(slog.NewTextHandler(log, nil)),
 	})
 }
 
-// Fifty replicas start cold, and all are asked for the same sessions at once. They have a second for the store, not the
-// default's 150 ms, because all fifty share this process, and under the race detector it is what is slow, not Redis.
+// Fifty replicas start cold, and all are asked for the same sessions at once. All fifty share this process, so on a busy machine it is the
+// process that is slow, not Redis: some replicas find the store too slow and exchange for themselves, as they should. So few exchanges
+// are demanded of a round in which the store was in time for all, and otherwise only that nobody exchanged without such a
+// reason. There are three rounds with the default's 150 ms, and three more with 3 s for machines that are too busy for those.
 func TestFiftyReplicas(t *testing.T) {
+	for _, timeout := range []time.Duration{0, 0, 0, 3 * time.Second, 3 * time.Second, 3 * time.Second} {
+		if fiftyReplicas(t, timeout) == 0 {
+			return
+		}
+	}
+	t.Log("in no round was the store in time for all: how few exchanges fifty replicas make, this machine is too busy to tell")
+}
+
+func fiftyReplicas(t *testing.T, timeout time.Duration) (faults int64) {
 	const replicas, sessions = 50, 20
 	server := redistest.Start(t, redistest.Options{})
 	source := &mint{latency: 300 * time.Millisecond}
@@ -83,7 +95,7 @@ func TestFiftyReplicas(t *testing.T) {
 	for range replicas {
 		log := new(logs)
 		all = append(all, log)
-		brokers = append(brokers, replica(t, server.URL, source, log, time.Second))
+		brokers = append(brokers, replica(t, server.URL, source, log, timeout))
 	}
 	var mu sync.Mutex
 	var took []time.Duration
@@ -117,9 +129,14 @@ func TestFiftyReplicas(t *testing.T) {
 	close(start)
 	wg.Wait()
 	slices.Sort(took)
-	faults := int64(0)
+	excused := int64(0) // exchanges for want of the store
 	for i, b := range brokers {
-		faults += b.Stats().StoreFaults
+		n := b.Stats().StoreFaults
+		faults += n
+		if n >= 5 { // after as many in a row it is left alone
+			n = sessions
+		}
+		excused += n
 		if lines := strings.Count(all[i].String(), "\n"); lines > 1 {
 			t.Errorf("%d lines in a log", lines)
 		}
@@ -127,10 +144,10 @@ func TestFiftyReplicas(t *testing.T) {
 	n := source.count.Load()
 	t.Logf("%d replicas × %d sessions: %d exchanges, %v; p50 %v, p99 %v, worst %v; %d store faults",
 		replicas, sessions, n, origins, took[len(took)/2], took[len(took)*99/100], took[len(took)-1], faults)
-	// A replica for which the store was too slow even so exchanges for itself, as it should.
-	if n > 2*(sessions+faults) {
+	if n > sessions*5/4+excused {
 		t.Errorf("%d exchanges for %d sessions", n, sessions)
 	}
+	return faults
 }
 
 // Nothing that tells a token, a session, an app or a secret is readable in the server.
@@ -278,5 +295,42 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n != 1 {
 			t.Errorf("%d lines in 22 s:\n%s", n, log.String())
 		}
+	}
+}
+
+// What the store adds to a caller's wait, exchanges that take no time: finding another replica's token, and finding none.
+func BenchmarkBroker(b *testing.B) {
+	server := redistest.Start(b, redistest.Options{})
+	source := &mint{}
+	var log logs
+	first, second := replica(b, server.URL, source, &log, 0), replica(b, server.URL, source, &log, 0)
+	alone := broker.New(source, broker.Options{Budget: -1})
+	for _, bench := range []struct {
+		name   string
+		broker *broker.Broker
+		origin broker.Origin
+	}{{"alone", alone, broker.Minted}, {"none", first, broker.Minted}, {"found", second, broker.Shared}} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.StopTimer()
+			var took []time.Duration
+			for i := range b.N {
+				grant := coze.Grant{App: app, Session: fmt.Sprint(bench.name, b.N, i)}
+				if bench.broker == second {
+					first.Token(b.Context(), grant)
+				}
+				time.Sleep(2 * time.Millisecond) // what the broker puts, it puts after it has answered
+				began := time.Now()
+				b.StartTimer()
+				got, err := bench.broker.Get(b.Context(), grant, broker.Want{})
+				b.StopTimer()
+				took = append(took, time.Since(began))
+				if err != nil || got.Origin != bench.origin {
+					b.Fatal(got.Origin, err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
 	}
 }

@@ -94,8 +94,8 @@ func TestStoreKeepsNothingForEver(t *testing.T) {
 		t.Errorf("kept: %q", got)
 	}
 	s.Put(t.Context(), "a", []byte("x"), 1500*time.Microsecond+time.Hour)
-	s.Claim(t.Context(), "c", 0)
-	s.Claim(t.Context(), "d", time.Hour)
+	s.Claim(t.Context(), "c", "me", 0)
+	s.Claim(t.Context(), "d", "me", time.Hour)
 	s.Allow(t.Context(), "l", 3, time.Minute)
 	for key, want := range map[string]string{"coze-token:a": ":36000", "coze-token:d": ":36000", "coze-token:limit:l": ":2"} {
 		if got := server.Do(t.Context(), "PTTL", key); len(got) < 5 || got[0] != ':' || got[1] == '-' ||
@@ -236,7 +236,7 @@ func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	first, second := open(t, server.URL), open(t, server.URL)
 	for _, s := range []*redis.Store{first, second} {
-		if ok, err := s.Claim(t.Context(), fmt.Sprintf("%p", s), time.Second); !ok || err != nil {
+		if ok, err := s.Claim(t.Context(), fmt.Sprintf("%p", s), "me", time.Second); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		began := time.Now()
-		if ok, err := first.Claim(ctx, "x", time.Minute); ok || !errors.Is(err, context.DeadlineExceeded) {
+		if ok, err := first.Claim(ctx, "x", "first", time.Minute); ok || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, %v", ok, err)
 		}
 		quickest = min(quickest, time.Since(began))
@@ -256,8 +256,24 @@ func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
 	}
 	server.GoOn()
 	time.Sleep(100 * time.Millisecond)
-	if ok, err := second.Claim(t.Context(), "x", time.Minute); !ok || err != nil {
+	if ok, err := second.Claim(t.Context(), "x", "second", time.Minute); !ok || err != nil {
 		t.Errorf("%v, %v: the name is taken by who gave up", ok, err)
+	}
+}
+
+// A server that is down costs a caller one attempt to connect: the library would make five, 100 ms apart.
+func TestOneAttemptToConnect(t *testing.T) {
+	s := open(t, "redis://127.0.0.1:1")
+	quickest := time.Hour // of ten: what a busy machine adds it does not add each time
+	for range 10 {
+		began := time.Now()
+		if _, err := s.Get(context.Background(), "a"); err == nil {
+			t.Fatal("who answered?")
+		}
+		quickest = min(quickest, time.Since(began))
+	}
+	if quickest > 90*time.Millisecond {
+		t.Errorf("waited %v for a server that is down", quickest)
 	}
 }
 

@@ -232,11 +232,11 @@ test("a cache that hangs or fails costs its timeout once in a while, and no requ
     for (let i = 0; i < 20; i++) waits.push((await token()).ms);
     const slow = waits.filter((ms) => ms > 150);
     assert.ok(Math.max(...waits) < 1000, `${waits}`); // the store's 150 ms, the exchange's 30, ticks of 20, a busy machine
-    assert.ok(slow.length <= 2, `each request waits: ${waits}`);
+    assert.ok(slow.length <= 7, `each request waits: ${waits}`); // five in a row; one each 3 s after that
     for (const free of hung) free();
 
     cache.fault = () => Promise.reject(new Error("on purpose"));
-    await sleep(3100); // the broker leaves a store alone that failed
+    await sleep(3100); // the broker leaves a store alone that failed five times in a row
     for (let i = 0; i < 10; i++) assert.ok((await token()).ms < 1000);
 
     cache.fault = undefined;
@@ -278,19 +278,25 @@ export default {
   }
 });
 
-test("how long a look into the cache takes", async (t) => {
+test("how long a look takes", async (t) => {
+  const query = { name: "looked for", ttl: "100s" };
+  /** @param {string} what @param {string} url @param {string} kind */
+  const look = async (what, url, kind) => {
+    await ask(`${url}/keep`, { ...query, kind }, { method: "PUT", body: Buffer.alloc(300) });
+    const took = [];
+    for (let i = 0; i < 200; i++) took.push(Number((await ask(`${url}/keep`, { ...query, kind })).headers.get("x-took")));
+    took.sort((a, b) => a - b);
+    t.diagnostic(`${what}: p50 ${took[100]} µs, p99 ${took[198]} µs, on the same machine`);
+    assert.ok(took[100] > 0);
+  };
   const cache = await startCache();
   const own = await start({ module, cache: cache.url });
   try {
-    const query = { kind: "cache", name: "a", ttl: "100s" };
-    await ask(`${own.url}/keep`, query, { method: "PUT", body: Buffer.alloc(300) });
-    const took = [];
-    for (let i = 0; i < 200; i++) took.push(Number((await ask(`${own.url}/keep`, query)).headers.get("x-took")));
-    took.sort((a, b) => a - b);
-    t.diagnostic(`p50 ${took[100]} µs, p99 ${took[198]} µs, with a cache service on the same machine`);
-    assert.ok(took[100] > 0);
+    await look("cache, a service of the test's", own.url, "cache");
   } finally {
     await own.stop();
     await cache.stop();
   }
+  await look("cache, wrangler's", worker.url, "cache");
+  await look("KV, wrangler's", worker.url, "TOKENS");
 });
