@@ -57,6 +57,8 @@ func TestValues(t *testing.T) {
 		"timeout":          {with("UPSTREAM_TIMEOUT", "60"), func(s *config.Settings) bool { return s.Timeout == time.Minute }},
 		"blank is not set": {with("TOKEN_DURATION", " \t", "SCOPE", ""), func(s *config.Settings) bool { return s.Duration == coze.DefaultDuration }},
 		"white space":      {with("CLIENT_ID", " \t"+clientID+"\r\n"), func(s *config.Settings) bool { return s.App.ClientID == clientID }},
+		"JSON's on":        {with("SESSION_REQUIRED", "true", "CACHE", "True"), func(s *config.Settings) bool { return s.SessionRequired && !s.CacheOff }},
+		"JSON's off":       {with("OPEN_ACCESS", "false", "CACHE", "false"), func(s *config.Settings) bool { return !s.Open && s.CacheOff }},
 		"session":          {with("DEFAULT_SESSION", "访客 🙂"), func(s *config.Settings) bool { return s.DefaultSession == "访客 🙂" }},
 		"longest session":  {with("DEFAULT_SESSION", strings.Repeat("s", 256)), func(s *config.Settings) bool { return len(s.DefaultSession) == 256 }},
 		"account": {with("ACCOUNT_ID", "7388"), func(s *config.Settings) bool {
@@ -190,6 +192,10 @@ func TestEdge(t *testing.T) {
 		checkFaults(t, faultsOf(t, with("PRIVATE_KEY", "-", "PRIVATE_KEY_FILE", "/k"), options), "PRIVATE_KEY_FILE: this host has no files")
 	}
 	checkFaults(t, faultsOf(t, with("PRIVATE_KEY", "-"), edge), "PRIVATE_KEY: wrangler secret put PRIVATE_KEY")
+	// What cannot be read is not passed over, and told once.
+	bound := config.Options{Edge: true, NotText: "[not text]"}
+	checkFaults(t, faultsOf(t, with("VISITOR_SECRET", "[not text]", "CLIENT_ID", "[not text]", "ANYTHING", "[not text]"), bound),
+		"CLIENT_ID: bound to something that is no text", "VISITOR_SECRET: wrangler secret put VISITOR_SECRET")
 	s, warnings := mustParse(t, with("PORT", "80", "LOG_LEVEL", "debug"), edge)
 	if s.Listen != "" || s.LogLevel != slog.LevelDebug {
 		t.Errorf("%+v", s)

@@ -133,4 +133,7 @@ type Options struct {
 	// Edge says that the host has neither a listener nor files, as on Cloudflare Workers: settings that only a native
 	// server can heed are faults that say so.
 	Edge bool
+	// NotText is the text that stands for a variable that the host cannot hand over as one. Such a setting is a fault: one that
+	// was passed over could leave open what it was to close. Optional: all variables are text.
+	NotText string
 }

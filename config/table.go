@@ -253,7 +253,7 @@ var Table = []Setting{
 		Name: "OPEN_ACCESS", App: shared, Group: groupAccess, Default: off,
 		English: "`on` lets in whoever has no credential as well; beside logins and visitors, they cannot name a user. Without any of the above anybody is let in, for any `X-User-ID`.",
 		Chinese: "`on`：没有任何凭证的请求也放行；与登录或访客同时使用时，这些请求不能指定用户。上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
-		read:    func(d *draft, v value) { d.settings.Open = d.choice(v, on, off) == on },
+		read:    func(d *draft, v value) { d.settings.Open = d.isOn(v) },
 	},
 	{
 		Name: "ALLOWED_ORIGINS", App: shared, Group: groupAccess,
@@ -307,7 +307,7 @@ var Table = []Setting{
 		Name: "SESSION_REQUIRED", App: shared, Group: groupSess, Default: off,
 		English: "`on` refuses callers that name no session, instead of giving them a token without one.",
 		Chinese: "`on`：拒绝没有会话的请求，而不是发出不带会话的令牌。",
-		read:    func(d *draft, v value) { d.settings.SessionRequired = d.choice(v, on, off) == on },
+		read:    func(d *draft, v value) { d.settings.SessionRequired = d.isOn(v) },
 	},
 	{
 		Name: "SESSION_PREFIX", App: shared, Group: groupSess,
@@ -319,7 +319,7 @@ var Table = []Setting{
 		Name: "SESSION_HASH", App: shared, Group: groupSess, Default: off,
 		English: "`on` sends Coze a hash of each session name (HMAC-SHA-256 under `SESSION_SECRET`), so that it never sees user ids.",
 		Chinese: "`on`：发给扣子的是会话名的哈希（以 `SESSION_SECRET` 为密钥的 HMAC-SHA-256），扣子看不到用户 ID。",
-		read:    func(d *draft, v value) { d.sessionHash = d.choice(v, on, off) == on },
+		read:    func(d *draft, v value) { d.sessionHash = d.isOn(v) },
 	},
 	{
 		Name: "SESSION_SECRET", App: shared, Group: groupSess, Secret: true,
@@ -331,7 +331,7 @@ var Table = []Setting{
 		Name: "CACHE", Group: groupCache, Default: on,
 		English: "`on` remembers tokens and hands them out again while they are good; `off` makes one exchange for each request, as the original did.",
 		Chinese: "`on`：记住令牌，在有效期内重复使用；`off`：每个请求都换取一次，与原来的 Worker 相同。",
-		read:    func(d *draft, v value) { d.settings.CacheOff = d.choice(v, on, off) == off },
+		read:    func(d *draft, v value) { d.settings.CacheOff = !d.isOn(v) },
 	},
 	{
 		Name: "CACHE_SIZE", Group: groupCache, Default: strconv.Itoa(broker.DefaultSize), EdgeDefault: "10000",

@@ -99,6 +99,17 @@ func (d *draft) choice(v value, words ...string) string {
 	return ""
 }
 
+// isOn reads on or off, or what JSON has for them.
+func (d *draft) isOn(v value) bool {
+	switch strings.ToLower(v.text.Reveal()) {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return d.choice(v, on, off) == on
+}
+
 // readFile reads the file that the variable name holds the path of. setting is what the file is for.
 func (d *draft) readFile(name, setting, path string) (content string, ok bool) {
 	if d.options.Edge || d.options.ReadFile == nil {

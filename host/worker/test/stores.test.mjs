@@ -26,6 +26,7 @@ before(async () => {
     module,
     bindings: { PRIVATE_KEY },
     kvNamespaces: ["TOKENS"],
+    secretsStoreSecrets: { STORED: { store_id: "store", secret_name: "secret" } },
     ratelimits: { LIMIT: { namespace_id: "1", simple: { limit: 3, period: 60 } } },
   });
 });
@@ -104,6 +105,13 @@ test("a binding that is not there is told apart", async () => {
   }
   const limit = await ask(`${worker.url}/limit`, { binding: "TOKENS", key: "a" });
   assert.equal(limit.headers.get("x-unbound"), "true");
+});
+
+test("a binding is no text to Go, and not an unset variable either", async () => {
+  for (const name of ["TOKENS", "LIMIT", "STORED"]) {
+    assert.match((await ask(`${worker.url}/env`, { name })).text, /^\[not text\] /, name);
+  }
+  assert.match((await ask(`${worker.url}/env`, { name: "NOTHING" })).text, /^ /);
 });
 
 test("rate limits count for each key, within the binding's limit", async () => {

@@ -90,14 +90,18 @@ function layOut(dir, { module, entry = ENTRY, artefact }) {
 /**
  * Starts workerd with a Worker and waits until it listens. The Worker is one's own entry, a Go program in the usual
  * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made. Without the URL of a cache it has none.
- * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, string>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
+ * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, unknown>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
  */
 export async function start({ vars = {}, front = false, cache, tee, ...worker }) {
   mkdirSync(build, { recursive: true });
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = layOut(dir, worker);
   writeFileSync(path.join(dir, "front.mjs"), FRONT);
-  const bindings = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
+  const bindings = Object.entries(vars).map(([name, value]) =>
+    typeof value === "string"
+      ? `(name = "${name}", text = ${JSON.stringify(value)})`
+      : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
+  );
   writeFileSync(
     path.join(dir, "config.capnp"),
     `using Workerd = import "/workerd/workerd.capnp";
