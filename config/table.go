@@ -426,14 +426,14 @@ var Table = []Setting{
 	},
 	{
 		Name: "AUDIT_FILE", Group: groupLog, Native: true,
-		English: "A file to which one JSON record for each token and each refusal is appended. Not set: they go to the log.",
-		Chinese: "审计文件：每次发放或拒绝令牌追加一条 JSON 记录。不设置则写入日志。",
+		English: "A file to which one JSON record for each token and each refusal is appended, whatever `LOG_LEVEL` is. Not set: they go to the log. When it cannot be written, the log says so once a minute, and the service goes on.",
+		Chinese: "审计文件：每次发放或拒绝令牌追加一条 JSON 记录，不受 `LOG_LEVEL` 影响。不设置则写入日志。无法写入时，日志每分钟提示一次，服务继续运行。",
 		read:    func(d *draft, v value) { d.settings.AuditFile = v.text.Reveal() },
 	},
 	{
 		Name: "LOG_LEVEL", Group: groupLog, Default: "info",
-		English: "The least level that is logged: `debug`, `info`, `warn` or `error`.",
-		Chinese: "日志级别：`debug`、`info`、`warn` 或 `error`。",
+		English: "The least level that is logged: `debug`, `info`, `warn` or `error`. `warn` leaves out the audit records but those with status 500 or more, `error` all of them: `AUDIT_FILE` keeps them.",
+		Chinese: "日志级别：`debug`、`info`、`warn` 或 `error`。`warn` 只留下状态码不小于 500 的审计记录，`error` 全部不留：要保留请设置 `AUDIT_FILE`。",
 		read:    readLogLevel,
 	},
 	{
