@@ -408,8 +408,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "MAX_CONNECTIONS", Group: groupServer, Default: strconv.Itoa(defaultConnections), Native: true,
-		English: "How many connections may be open at once, 1 to 1000000. Keep it below the limit of open files.",
-		Chinese: "同时打开的连接数上限，1～1000000。应小于系统允许打开的文件数。",
+		English: "How many connections may be open at once, 1 to 1000000. For a further one, the one that has been idle for longest is closed. Keep it below the limit of open files.",
+		Chinese: "同时打开的连接数上限，1～1000000。达到上限时，关闭空闲最久的连接，为新连接腾出位置。应小于系统允许打开的文件数。",
 		read:    readMaxConnections,
 	},
 	{
