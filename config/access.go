@@ -123,7 +123,11 @@ func (d *draft) settleAccess() {
 	if d.isSet("TURNSTILE_SECRET") && !d.isSet("VISITOR_SECRET") {
 		d.fault("TURNSTILE_SECRET", "is set without VISITOR_SECRET, and only visitors have to pass Turnstile", "set VISITOR_SECRET, or remove it")
 	}
-	if d.isSet("OPEN_ACCESS") && d.settings.Open && d.settings.knowsCallers() {
+	switch {
+	case !d.settings.Open:
+	case d.isSet("VISITOR_SECRET"):
+		d.warn("OPEN_ACCESS", "has no effect beside VISITOR_SECRET, because whoever has no credential is a visitor", "remove it")
+	case d.settings.knowsCallers():
 		d.warn("OPEN_ACCESS", "lets anybody in without a credential, beside the callers that prove who they are", "remove it once all callers have a credential")
 	}
 }

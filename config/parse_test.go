@@ -217,12 +217,17 @@ func TestWarnings(t *testing.T) {
 		"ignored fallback": {with("COZE_JWT_OAUTH_CLIENT_ID", "12"), []string{"COZE_JWT_OAUTH_CLIENT_ID: because CLIENT_ID is set"}},
 		"same fallback":    {with("COZE_JWT_OAUTH_CLIENT_ID", clientID), nil},
 		"same base":        {with("TOKEN_ENDPOINT", coze.China.Endpoint, "COZE_API_BASE", "https://api.coze.cn/"), nil},
+		"open and keys":    {with("OPEN_ACCESS", "on", "API_KEYS", "shop="+strings.Repeat("0123456789", 5)), []string{"OPEN_ACCESS: lets anybody in"}},
+		"open to visitors": {with("OPEN_ACCESS", "on", "VISITOR_SECRET", strings.Repeat("0123456789", 5)), []string{"OPEN_ACCESS: has no effect beside VISITOR_SECRET"}},
 		"other base":       {with("TOKEN_ENDPOINT", coze.China.Endpoint, "COZE_API_BASE", "https://api.coze.com"), []string{"COZE_API_BASE: is ignored"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, warnings := mustParse(t, test.env, native)
 			checkWarnings(t, warnings, test.want...)
+			if s.IsOpen() == (name == "open to visitors") {
+				t.Errorf("open: %t", s.IsOpen())
+			}
 			if strings.Contains(name, "quotes") && s.App.ClientID != clientID {
 				t.Errorf("client id %q", s.App.ClientID)
 			}

@@ -95,9 +95,10 @@ type AppSettings struct {
 	CallerRate, SessionRate, Rate limit.Rate
 }
 
-// IsOpen says whether anybody gets a token, which the operator should know.
+// IsOpen says whether anybody gets a token without being somebody, which the operator should know. Where there are visitors,
+// nobody does.
 func (a AppSettings) IsOpen() bool {
-	return a.Open || !a.knowsCallers()
+	return a.Open && len(a.VisitorSecrets) == 0 || !a.knowsCallers()
 }
 
 // knowsCallers says whether there is any way for a caller to be somebody.

@@ -251,8 +251,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "OPEN_ACCESS", App: shared, Group: groupAccess, Default: off,
-		English: "`on` lets in whoever has no credential as well; beside logins and visitors, they cannot name a user. Without any of the above anybody is let in, for any `X-User-ID`.",
-		Chinese: "`on`：没有任何凭证的请求也放行；与登录或访客同时使用时，这些请求不能指定用户。上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
+		English: "`on` lets in whoever has no credential as well; beside logins, they cannot name a user. Beside visitors it has no effect: such callers are visitors. Without any of the above anybody is let in, for any `X-User-ID`.",
+		Chinese: "`on`：没有任何凭证的请求也放行；与登录同时使用时，这些请求不能指定用户。与访客同时使用时不起作用：没有凭证的都是访客。上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
 		read:    func(d *draft, v value) { d.settings.Open = d.isOn(v) },
 	},
 	{
