@@ -43,17 +43,17 @@ export default serve(program, env);
 
 // workerd's own HTTP server does not tell a Worker that its client has gone;
 // another Worker that gives up its request does, the way Cloudflare's edge does.
-// This one passes requests on, and leaves after as many milliseconds as it is told.
+// This one passes requests on, and leaves when what it is told to ask answers.
 // It is only there where a test wants it: when workerd makes another isolate, V8 drops the WebAssembly of all of them that
 // it has not optimised yet.
 const FRONT = `
 export default {
   async fetch(request, env) {
-    const after = request.headers.get("x-leave-after");
-    if (!after) return env.MAIN.fetch(request);
+    const when = request.headers.get("x-leave-when");
+    if (!when) return env.MAIN.fetch(request);
     const controller = new AbortController();
     const answer = env.MAIN.fetch(request.url, { method: request.method, signal: controller.signal });
-    const left = scheduler.wait(Number(after)).then(() => controller.abort());
+    const left = fetch(when).then(() => controller.abort());
     try {
       return await answer;
     } catch {
