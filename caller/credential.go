@@ -2,6 +2,7 @@ package caller
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -46,21 +47,40 @@ func only(h http.Header, name string) (value string, present bool, e *Error) {
 }
 
 // bearer is the credential in Authorization: Bearer (RFC 6750, section 2.1). Other schemes are somebody else's, a
-// proxy's for instance, and no credential here.
+// proxy's for instance, and no credential here. What means to be ours and is not well formed is refused: its sender must
+// not become a visitor unawares.
 func bearer(h http.Header) (credential string, present bool, e *Error) {
-	value, present, e := only(h, authorizationHeader)
-	if e != nil || !present {
-		return "", present, e
-	}
-	scheme, credential, _ := strings.Cut(value, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	lines := h[authorizationHeader]
+	if len(lines) == 0 {
 		return "", false, nil
 	}
+	const remedy = "send Authorization: Bearer, a space, and the credential alone"
+	value := strings.Join(lines, ", ") // as proxies and Workers' runtime do
+	parts := strings.Split(value, ",")
+	switch ours := slices.ContainsFunc(parts, isBearer); {
+	case !ours && strings.Contains(value, " "):
+		return "", false, nil
+	case !ours: // nothing, or a credential without its scheme
+		return "", true, unauthenticated(Malformed, "Authorization does not hold a scheme and a credential", remedy)
+	case len(parts) > 1:
+		return "", true, ambiguous("Authorization was sent more than once", "send it once")
+	case len(value) > maxCredential:
+		return "", true, unauthenticated(TooLarge, "Authorization is too large", "send the credential alone, of at most 8 KiB")
+	}
+	credential, spaced := strings.CutPrefix(value[len(bearerScheme):], " ")
 	credential = strings.Trim(credential, " ")
-	if !isToken(credential) {
-		return "", true, unauthenticated(Malformed, "what follows Bearer is not a token", "send Authorization: Bearer, a space, and the credential alone")
+	if !spaced || !isToken(credential) {
+		return "", true, unauthenticated(Malformed, "what follows Bearer is not a token", remedy)
 	}
 	return credential, true, nil
+}
+
+const bearerScheme = "Bearer"
+
+// isBearer says whether a part of Authorization means to be a credential of our scheme, well formed or not.
+func isBearer(part string) bool {
+	part = strings.TrimLeft(part, " \t")
+	return len(part) >= len(bearerScheme) && strings.EqualFold(part[:len(bearerScheme)], bearerScheme)
 }
 
 // apiKey is the credential in X-API-Key.

@@ -137,7 +137,7 @@ func (d *draft) rate(v value) limit.Rate {
 }
 
 func readOpenAccess(d *draft, v value) {
-	word := d.choice(v, on, off)
+	word := d.onOff(v)
 	d.settings.Open, d.closed = word == on, word == off && d.isSet("OPEN_ACCESS")
 }
 
@@ -199,6 +199,8 @@ func (d *draft) settleAccess() {
 	switch ways := []string{"API_KEYS", "JWT_ISSUER", "LOGINS", "CF_ACCESS_TEAM", "VISITOR_SECRET"}; {
 	case d.closed && d.settings.App != nil && !slices.ContainsFunc(ways, d.isSet):
 		d.fault("OPEN_ACCESS", "is off, and nobody else is let in", "set API_KEYS, JWT_ISSUER, LOGINS, CF_ACCESS_TEAM or VISITOR_SECRET, or set it to on")
+	case d.settings.Open && d.isSet("VISITOR_SECRET"):
+		d.warn("OPEN_ACCESS", "has no effect beside VISITOR_SECRET, because whoever has no credential is a visitor", "remove it")
 	case d.settings.Open && d.settings.knowsCallers():
 		d.warn("OPEN_ACCESS", "lets anybody in without a credential, beside the callers that prove who they are", "remove it once all callers have a credential")
 	}

@@ -174,6 +174,11 @@ func (d *draft) lookUp(s *Setting, env map[string]string) (v value, found state)
 
 // load takes the text of one variable, or of the file that it names.
 func (d *draft) load(s *Setting, source Fallback, text string) (value, state) {
+	if text == d.options.NotText { // which no variable that is set is, where it is empty
+		d.fault(source.Name, "is bound to something that is no text, such as a secret of a Secrets Store, or is a number of too many digits",
+			"set it as text, in quotes, or with wrangler secret put "+source.Name+"; if it is no setting, give the binding another name")
+		return value{}, ambiguous
+	}
 	if !source.File {
 		if !s.key && holdsKey(text) {
 			d.fault(source.Name, "holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")

@@ -57,6 +57,8 @@ func TestValues(t *testing.T) {
 		"timeout":          {with("UPSTREAM_TIMEOUT", "60"), func(s *config.Settings) bool { return s.Timeout == time.Minute }},
 		"blank is not set": {with("TOKEN_DURATION", " \t", "SCOPE", ""), func(s *config.Settings) bool { return s.Duration == coze.DefaultDuration }},
 		"white space":      {with("CLIENT_ID", " \t"+clientID+"\r\n"), func(s *config.Settings) bool { return s.App.ClientID == clientID }},
+		"JSON's on":        {with("SESSION_REQUIRED", "true", "CACHE", "True"), func(s *config.Settings) bool { return s.SessionRequired && !s.CacheOff }},
+		"JSON's off":       {with("SESSION_REQUIRED", "false", "CACHE", "false"), func(s *config.Settings) bool { return !s.SessionRequired && s.CacheOff }},
 		"session":          {with("DEFAULT_SESSION", "访客 🙂"), func(s *config.Settings) bool { return s.DefaultSession == "访客 🙂" }},
 		"longest session":  {with("DEFAULT_SESSION", strings.Repeat("s", 256)), func(s *config.Settings) bool { return len(s.DefaultSession) == 256 }},
 		"account": {with("ACCOUNT_ID", "7388"), func(s *config.Settings) bool {
@@ -191,6 +193,10 @@ func TestEdge(t *testing.T) {
 		checkFaults(t, faultsOf(t, with("PRIVATE_KEY", "-", "PRIVATE_KEY_FILE", "/k"), options), "PRIVATE_KEY_FILE: this host has no files")
 	}
 	checkFaults(t, faultsOf(t, with("PRIVATE_KEY", "-"), edge), "PRIVATE_KEY: wrangler secret put PRIVATE_KEY")
+	// What cannot be read is not passed over, and told once.
+	bound := config.Options{Edge: true, NotText: "[not text]"}
+	checkFaults(t, faultsOf(t, with("VISITOR_SECRET", "[not text]", "CLIENT_ID", "[not text]", "ANYTHING", "[not text]"), bound),
+		"CLIENT_ID: bound to something that is no text", "VISITOR_SECRET: wrangler secret put VISITOR_SECRET")
 	s, warnings := mustParse(t, with("PORT", "80", "LOG_LEVEL", "debug"), edge)
 	if s.Listen != "" || s.LogLevel != slog.LevelDebug {
 		t.Errorf("%+v", s)
@@ -212,12 +218,17 @@ func TestWarnings(t *testing.T) {
 		"ignored fallback": {with("COZE_JWT_OAUTH_CLIENT_ID", "12"), []string{"COZE_JWT_OAUTH_CLIENT_ID: because CLIENT_ID is set"}},
 		"same fallback":    {with("COZE_JWT_OAUTH_CLIENT_ID", clientID), nil},
 		"same base":        {with("TOKEN_ENDPOINT", coze.China.Endpoint, "COZE_API_BASE", "https://api.coze.cn/"), nil},
+		"open and keys":    {with("OPEN_ACCESS", "on", "API_KEYS", "shop="+strings.Repeat("0123456789", 5)), []string{"OPEN_ACCESS: lets anybody in"}},
+		"open to visitors": {with("OPEN_ACCESS", "on", "VISITOR_SECRET", strings.Repeat("0123456789", 5)), []string{"OPEN_ACCESS: has no effect beside VISITOR_SECRET"}},
 		"other base":       {with("TOKEN_ENDPOINT", coze.China.Endpoint, "COZE_API_BASE", "https://api.coze.com"), []string{"COZE_API_BASE: is ignored"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, warnings := mustParse(t, test.env, native)
 			checkWarnings(t, warnings, test.want...)
+			if s.IsOpen() == (name == "open to visitors") {
+				t.Errorf("open: %t", s.IsOpen())
+			}
 			if strings.Contains(name, "quotes") && s.App.ClientID != clientID {
 				t.Errorf("client id %q", s.App.ClientID)
 			}

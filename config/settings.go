@@ -95,9 +95,10 @@ type AppSettings struct {
 	CallerRate, SessionRate, Rate limit.Rate
 }
 
-// IsOpen says whether anybody gets a token, which the operator should know.
+// IsOpen says whether anybody gets a token without being somebody, which the operator should know. Where there are visitors,
+// nobody does.
 func (a AppSettings) IsOpen() bool {
-	return a.Open || !a.knowsCallers()
+	return a.Open && len(a.VisitorSecrets) == 0 || !a.knowsCallers()
 }
 
 // knowsCallers says whether there is any way for a caller to be somebody.
@@ -135,4 +136,7 @@ type Options struct {
 	// Edge says that the host has neither a listener nor files, as on Cloudflare Workers: settings that only a native
 	// server can heed are faults that say so.
 	Edge bool
+	// NotText is the text that stands for a variable that the host cannot hand over as one. Such a setting is a fault: one that
+	// was passed over could leave open what it was to close. Optional: all variables are text.
+	NotText string
 }

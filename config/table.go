@@ -257,8 +257,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "OPEN_ACCESS", App: sharedCallers, Group: groupAccess, Default: off,
-		English: "`on` lets in whoever has no credential as well; beside logins and visitors, they cannot name a user. Where neither this nor any of the above is set, anybody is let in, for any `X-User-ID`.",
-		Chinese: "`on`：没有任何凭证的请求也放行；与登录或访客同时使用时，这些请求不能指定用户。本项和上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
+		English: "`on` lets in whoever has no credential as well; beside logins, they cannot name a user. Beside visitors it has no effect: such callers are visitors. Where neither this nor any of the above is set, anybody is let in, for any `X-User-ID`.",
+		Chinese: "`on`：没有任何凭证的请求也放行；与登录同时使用时，这些请求不能指定用户。与访客同时使用时不起作用：没有凭证的都是访客。本项和上面几项都未设置时，任何人都可使用任意 `X-User-ID`。",
 		read:    readOpenAccess,
 	},
 	{
@@ -313,7 +313,7 @@ var Table = []Setting{
 		Name: "SESSION_REQUIRED", App: shared, Group: groupSess, Default: off,
 		English: "`on` refuses callers that name no session, instead of giving them a token without one.",
 		Chinese: "`on`：拒绝没有会话的请求，而不是发出不带会话的令牌。",
-		read:    func(d *draft, v value) { d.settings.SessionRequired = d.choice(v, on, off) == on },
+		read:    func(d *draft, v value) { d.settings.SessionRequired = d.isOn(v) },
 	},
 	{
 		Name: "SESSION_PREFIX", App: shared, Group: groupSess,
@@ -325,7 +325,7 @@ var Table = []Setting{
 		Name: "SESSION_HASH", App: shared, Group: groupSess, Default: off,
 		English: "`on` sends Coze a hash of each session name (HMAC-SHA-256 under `SESSION_SECRET`), so that it never sees user ids.",
 		Chinese: "`on`：发给扣子的是会话名的哈希（以 `SESSION_SECRET` 为密钥的 HMAC-SHA-256），扣子看不到用户 ID。",
-		read:    func(d *draft, v value) { d.sessionHash = d.choice(v, on, off) == on },
+		read:    func(d *draft, v value) { d.sessionHash = d.isOn(v) },
 	},
 	{
 		Name: "SESSION_SECRET", App: shared, Group: groupSess, Secret: true,
@@ -337,7 +337,7 @@ var Table = []Setting{
 		Name: "CACHE", Group: groupCache, Default: on,
 		English: "`on` remembers tokens and hands them out again while they are good; `off` makes one exchange for each request, as the original did.",
 		Chinese: "`on`：记住令牌，在有效期内重复使用；`off`：每个请求都换取一次，与原来的 Worker 相同。",
-		read:    func(d *draft, v value) { d.settings.CacheOff = d.choice(v, on, off) == off },
+		read:    func(d *draft, v value) { d.settings.CacheOff = !d.isOn(v) },
 	},
 	{
 		Name: "CACHE_SIZE", Group: groupCache, Default: strconv.Itoa(broker.DefaultSize), EdgeDefault: "10000",
@@ -414,8 +414,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "MAX_CONNECTIONS", Group: groupServer, Default: strconv.Itoa(defaultConnections), Native: true,
-		English: "How many connections may be open at once, 1 to 1000000. Keep it below the limit of open files.",
-		Chinese: "同时打开的连接数上限，1～1000000。应小于系统允许打开的文件数。",
+		English: "How many connections may be open at once, 1 to 1000000. For a further one, the one that has been idle for longest is closed. Keep it below the limit of open files.",
+		Chinese: "同时打开的连接数上限，1～1000000。达到上限时，关闭空闲最久的连接，为新连接腾出位置。应小于系统允许打开的文件数。",
 		read:    readMaxConnections,
 	},
 	{
@@ -432,14 +432,14 @@ var Table = []Setting{
 	},
 	{
 		Name: "AUDIT_FILE", Group: groupLog, Native: true,
-		English: "A file to which one JSON record for each token and each refusal is appended. Not set: they go to the log.",
-		Chinese: "审计文件：每次发放或拒绝令牌追加一条 JSON 记录。不设置则写入日志。",
+		English: "A file to which one JSON record for each token and each refusal is appended, whatever `LOG_LEVEL` is. Not set: they go to the log. When it cannot be written, the log says so once a minute, and the service goes on.",
+		Chinese: "审计文件：每次发放或拒绝令牌追加一条 JSON 记录，不受 `LOG_LEVEL` 影响。不设置则写入日志。无法写入时，日志每分钟提示一次，服务继续运行。",
 		read:    func(d *draft, v value) { d.settings.AuditFile = v.text.Reveal() },
 	},
 	{
 		Name: "LOG_LEVEL", Group: groupLog, Default: "info",
-		English: "The least level that is logged: `debug`, `info`, `warn` or `error`.",
-		Chinese: "日志级别：`debug`、`info`、`warn` 或 `error`。",
+		English: "The least level that is logged: `debug`, `info`, `warn` or `error`. `warn` leaves out the audit records but those with status 500 or more, `error` all of them: `AUDIT_FILE` keeps them.",
+		Chinese: "日志级别：`debug`、`info`、`warn` 或 `error`。`warn` 只留下状态码不小于 500 的审计记录，`error` 全部不留：要保留请设置 `AUDIT_FILE`。",
 		read:    readLogLevel,
 	},
 	{

@@ -101,6 +101,20 @@ func (d *draft) choice(v value, words ...string) string {
 	return ""
 }
 
+// isOn reads on or off.
+func (d *draft) isOn(v value) bool { return d.onOff(v) == on }
+
+// onOff reads on or off, or what JSON has for them. Anything else is a fault, and "".
+func (d *draft) onOff(v value) string {
+	switch strings.ToLower(v.text.Reveal()) {
+	case "true":
+		return on
+	case "false":
+		return off
+	}
+	return d.choice(v, on, off)
+}
+
 // noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over.
 func (d *draft) noDuplicates(v value, text []byte) {
 	if name, twice, _ := strictjson.Duplicate(text); twice {

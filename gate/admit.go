@@ -13,6 +13,10 @@ import (
 // cheap comes first, and CORS headers before all, so that pages can read every refusal.
 func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *App) answer {
 	h := w.Header()
+	address := g.Limits.Proxies.Client(r)
+	if address.IsValid() {
+		x.address = address.String()
+	}
 	verdict := app.Origins.Apply(h, r)
 	switch {
 	case verdict == origin.Unlisted:
@@ -28,14 +32,11 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	case verdict == origin.ByWildcard:
 		// Such a page has no part in the visitor's cookie: it is not read, and, as for a page of another site, none is
 		// set, which would take the visitor's own away.
+		r = r.Clone(r.Context()) // a handler may not change the request that it was given
 		r.Header.Del("Cookie")
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
 
-	address := g.Limits.Proxies.Client(r)
-	if address.IsValid() {
-		x.address = address.String()
-	}
 	callers := app.Callers
 	if callers == nil {
 		callers = g.open

@@ -153,8 +153,10 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, x *exchange) (a an
 			a = internalError()
 		}
 	}()
-	switch path := r.URL.Path; path {
-	case "/healthz", "/readyz":
+	switch path := r.URL.Path; {
+	case r.URL.RawPath != "": // written in another way than the path is, as /%68ealthz
+		return notFound()
+	case path == "/healthz", path == "/readyz":
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return methodNotAllowed("GET, HEAD")
 		}

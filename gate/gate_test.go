@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,8 +19,11 @@ import (
 	"unicode/utf8"
 
 	"coze-token/broker"
+	"coze-token/caller"
 	"coze-token/coze"
 	"coze-token/gate"
+	"coze-token/limit"
+	"coze-token/origin"
 )
 
 // What a caller sees over HTTP is the contract suite's subject. Here is what that suite cannot bring about.
@@ -137,6 +142,108 @@ func TestLogsHoldNoSessionAndNoQuery(t *testing.T) {
 	}
 	if !strings.Contains(log, "session_hash") {
 		t.Errorf("nothing tells the sessions apart: %s", log)
+	}
+}
+
+// granted is a source that has a token for everybody.
+var granted = sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+	return coze.Token{AccessToken: "czs_x", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
+})
+
+func TestRecordsBoundWhatCallersChoose(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for name, r := range map[string]*http.Request{
+		"method": httptest.NewRequest(long, "/", nil),
+		"path":   httptest.NewRequest("POST", "/"+long, nil),
+		"page":   httptest.NewRequest("POST", "/", nil),
+	} {
+		if name == "page" {
+			r.Header["Origin"] = []string{long, long}
+		}
+		var log bytes.Buffer
+		gate.New(gate.Options{
+			Source: granted, Apps: map[string]gate.App{"": {}},
+			Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		}).ServeHTTP(httptest.NewRecorder(), r)
+		if !strings.Contains(log.String(), `"`+name+`"`) || log.Len() > 600 {
+			t.Errorf("%s: the record has %d bytes: %.700s", name, log.Len(), log.String())
+		}
+	}
+}
+
+// Prefix and name are hashed with their lengths, so that two services that share an app and a secret never meet.
+func TestPrefixAndNameDoNotRunTogether(t *testing.T) {
+	name := func(prefix, user string) (session string) {
+		source := sourceFunc(func(ctx context.Context, g coze.Grant) (coze.Token, error) {
+			session = g.Session
+			return granted(ctx, g)
+		})
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("X-User-ID", user)
+		ask(t, gate.Options{Source: source, Apps: map[string]gate.App{"": {Sessions: gate.Sessions{Prefix: prefix, Secret: []byte("secret")}}}}, r)
+		return session
+	}
+	if a, b := name("shop-1", "23"), name("shop-12", "3"); a == "" || a == b {
+		t.Errorf("two users are one session, %q", a)
+	}
+}
+
+type counterFunc func(key string) limit.Decision
+
+func (f counterFunc) Allow(_ context.Context, key string, _ limit.Rate) (limit.Decision, error) {
+	return f(key), nil
+}
+
+// Replicas and the Worker's instances count addresses together: there, too, a backend pays for nothing that others do.
+func TestAKnownKeyIsNotCountedByAddress(t *testing.T) {
+	key := caller.NewKey()
+	keys, err := caller.ParseKeys("backend=" + key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	callers, err := caller.New(caller.Options{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := 0
+	addresses := limit.New(limit.Options{Name: "address", Shared: counterFunc(func(string) limit.Decision {
+		counted++
+		return limit.Decision{RetryAfter: time.Second}
+	})})
+	o := gate.Options{
+		Source: granted,
+		Apps:   map[string]gate.App{"": {Callers: callers}},
+		Limits: gate.Limits{Addresses: addresses, AddressRate: limit.Rate{Requests: 1, Per: time.Minute}},
+	}
+	post := func(key string) int {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		status, _, _ := ask(t, o, r)
+		return status
+	}
+	if status := post(key); status != 200 || counted != 0 {
+		t.Errorf("a known key: status %d, counted %d times", status, counted)
+	}
+	if status := post(caller.NewKey()); status != 429 || counted != 1 {
+		t.Errorf("an unknown key: status %d, counted %d times", status, counted)
+	}
+}
+
+// What stands around a gate sees the request as it came, although the cookie of a page below a wildcard is not heeded.
+func TestTheRequestIsLeftAsItWas(t *testing.T) {
+	origins, _, faults := origin.Parse("https://*.example.com")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	policy := origin.NewPolicy(origin.Options{Origins: origins, Methods: []string{"POST"}})
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Header.Set("Origin", "https://one.example.com")
+	r.Header.Set("Cookie", "mine=1")
+	r.Header.Set("Sec-Fetch-Site", "same-site")
+	before := r.Header.Clone()
+	ask(t, gate.Options{Source: granted, Apps: map[string]gate.App{"": {Origins: policy}}}, r)
+	if !maps.EqualFunc(r.Header, before, slices.Equal) {
+		t.Errorf("%v has become %v", before, r.Header)
 	}
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -34,7 +35,7 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 	}
 	text("request_id", x.id)
 	text("method", clip(r.Method, 20))
-	text("path", clip(r.URL.Path, 100))
+	text("path", clip(r.URL.EscapedPath(), 100))
 	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", g.Now().Sub(x.began).Milliseconds()))
 	f, failed := a.body.(failure)
 	text("code", f.Code)
@@ -51,16 +52,18 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 		text("page", clip(strings.Join(r.Header["Origin"], ", "), 100))
 		text("address", x.address)
 		text("origin", string(x.origin))
-		text("reason", x.reason)
-	}
-	if x.err != nil {
-		text("error", x.err.Error())
 		var refused *caller.Error
+		if errors.As(x.err, &refused) {
+			x.reason = string(refused.Reason)
+		}
+		text("reason", cmp.Or(x.reason, f.Code))
+	}
+	if x.err == nil {
+		text("error", f.Error)
+	} else {
+		text("error", x.err.Error())
 		var upstream *coze.Error
-		switch {
-		case errors.As(x.err, &refused):
-			text("reason", string(refused.Reason))
-		case errors.As(x.err, &upstream):
+		if errors.As(x.err, &upstream) {
 			attrs = append(attrs, slog.Int("attempts", upstream.Attempts))
 			text("logid", upstream.LogID)
 		}

@@ -71,7 +71,7 @@ func (p *process) serve(file string) int {
 	platform := platform(log)
 	reopen := func() error { return nil }
 	if settings.AuditFile != "" {
-		audit, err := native.OpenAudit(settings.AuditFile)
+		audit, err := native.OpenAudit(settings.AuditFile, log)
 		if err != nil {
 			p.settingsError(config.Faults{auditFault(err)})
 			return exitUsage

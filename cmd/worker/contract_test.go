@@ -82,6 +82,16 @@ func (b *workerBuild) Write(p []byte) (int, error) {
 
 func (b *workerBuild) Start(t *testing.T, settings map[string]string) string {
 	t.Helper()
+	vars := map[string]any{"LOG_LEVEL": "debug"}
+	for name, text := range settings {
+		vars[name] = text
+	}
+	return b.start(t, vars)
+}
+
+// start takes variables of all types that wrangler.jsonc may give them.
+func (b *workerBuild) start(t *testing.T, vars map[string]any) string {
+	t.Helper()
 	cmd := exec.Command(bin("node"), filepath.Join("test", "worker.mjs"), b.artefact)
 	cmd.Dir = root
 	cmd.Env = node()
@@ -103,12 +113,11 @@ func (b *workerBuild) Start(t *testing.T, settings map[string]string) string {
 			t.Errorf("%v: %s", err, b.Output())
 		}
 	})
-	settings["LOG_LEVEL"] = "debug"
-	vars, err := json.Marshal(settings)
+	line, err := json.Marshal(vars)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdin.Write(append(vars, '\n'))
+	stdin.Write(append(line, '\n'))
 	url, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the Worker did not start: %v: %s", err, b.Output())

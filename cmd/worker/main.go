@@ -32,7 +32,7 @@ func init() {
 // handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the options what
 // depends on settings.
 func handler(o *worker.Options) http.Handler {
-	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true})
+	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true, NotText: worker.NotText})
 	level := slog.LevelInfo
 	if err == nil {
 		level = settings.LogLevel

@@ -7,19 +7,27 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
+
+// quiet is how long after a line about records that were lost the next one is left out.
+const quiet = time.Minute
 
 // An AuditFile is a file to which records are appended, a JSON object on each line. It can be opened again, after it was
 // moved away to be kept.
 type AuditFile struct {
 	name string
+	log  *slog.Logger
+
 	mu   sync.Mutex
 	file *os.File
+	lost int       // records since the last line about them
+	next time.Time // when there may be another one
 }
 
-// OpenAudit opens the file, or makes it, readable by its owner only.
-func OpenAudit(name string) (*AuditFile, error) {
-	a := &AuditFile{name: name}
+// OpenAudit opens the file, or makes it, readable by its owner only. The log is told of records that are lost.
+func OpenAudit(name string, log *slog.Logger) (*AuditFile, error) {
+	a := &AuditFile{name: name, log: log}
 	return a, a.Reopen()
 }
 
@@ -53,11 +61,20 @@ func (a *AuditFile) Reopen() error {
 	return nil
 }
 
-// Write appends one record.
+// Write appends one record. The service goes on without records that cannot be written, since a full disk must not
+// become an outage, but not in silence.
 func (a *AuditFile) Write(record []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.file.Write(record)
+	n, err := a.file.Write(record)
+	if err != nil {
+		a.lost++
+		if now := time.Now(); !now.Before(a.next) {
+			a.log.Error("audit records are lost: AUDIT_FILE cannot be written; make room, or name another file", "file", a.name, "lost", a.lost, "error", err)
+			a.lost, a.next = 0, now.Add(quiet)
+		}
+	}
+	return n, err
 }
 
 // Logger writes records to the file, whatever level the log has.

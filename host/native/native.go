@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"syscall"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Bounds of the server. A request is a line, a few headers and next to no body, so whoever needs longer than this to
@@ -30,8 +28,8 @@ const (
 
 // Options say how to serve.
 type Options struct {
-	// MaxConnections is how many connections may be open at once; further ones wait in the kernel's queue. Zero means
-	// no ceiling.
+	// MaxConnections is how many connections may be open at once. For a further one the connection that has been idle for
+	// longest is closed; while none is idle, it waits. Zero means no ceiling.
 	MaxConnections int
 	// Certificate is what TLS is served with. It is asked at each handshake, so that a new one needs no restart. Optional:
 	// without it, plain HTTP is served, for a proxy in front.
@@ -73,9 +71,6 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 	if log == nil {
 		log = slog.Default()
 	}
-	if o.MaxConnections > 0 {
-		l = netutil.LimitListener(l, o.MaxConnections)
-	}
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -86,6 +81,10 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered by h, like everything else
+	}
+	if o.MaxConnections > 0 {
+		c := newCeiling(l, o.MaxConnections)
+		l, server.ConnState = c, c.watch
 	}
 	if o.Certificate != nil {
 		server.TLSConfig = &tls.Config{

@@ -3,7 +3,6 @@ package native_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -56,34 +55,6 @@ func TestHeaderCap(t *testing.T) {
 	}
 	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("status %d", response.StatusCode)
-	}
-}
-
-func TestConnectionCeiling(t *testing.T) {
-	address := serve(t, hello, native.Options{MaxConnections: 1})
-	get := func(conn net.Conn) error {
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err == nil && response.StatusCode != 200 {
-			err = errors.New(response.Status)
-		}
-		return err
-	}
-	first := dial(t, address)
-	if err := get(first); err != nil {
-		t.Fatal(err)
-	}
-	second := dial(t, address)
-	second.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-	var timeout net.Error
-	if err := get(second); !errors.As(err, &timeout) || !timeout.Timeout() {
-		t.Errorf("a second connection was served past the ceiling of 1: %v", err)
-	}
-	first.Close()
-	third := dial(t, address)
-	second.Close()
-	if err := get(third); err != nil {
-		t.Errorf("a place that became free was not given: %v", err)
 	}
 }
 

@@ -16,15 +16,13 @@ import { Instance } from "./instance.mjs";
  *     export default serve(program, env);
  *
  * @param {WebAssembly.Module} module
- * @param {object} env the Worker's variables; those that are text become Go's environment
+ * @param {object} env the Worker's variables, which become Go's environment
  * @returns {{fetch(request: Request, env: unknown, ctx: ExecutionContext): Response | Promise<Response>}}
  */
 export function serve(module, env) {
   /** @type {Record<string, string>} */
   const text = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (typeof value === "string" && !value.includes("\0")) text[name] = value;
-  }
+  for (const [name, value] of Object.entries(env)) text[name] = textOf(value);
   /** @type {Instance | undefined} takes the next request */
   let current = new Instance(module, text, true);
 
@@ -46,6 +44,30 @@ export function serve(module, env) {
       return respond(call.answer);
     },
   };
+}
+
+/** The same as env.go's. */
+const NOT_TEXT = "[not text]";
+
+/**
+ * A variable as text. One that is dropped is one that the program takes for unset,
+ * so what cannot be written as text says so.
+ * @param {unknown} value
+ */
+function textOf(value) {
+  switch (typeof value) {
+    case "string":
+      return value.includes("\0") ? NOT_TEXT : value;
+    case "boolean":
+      return String(value);
+    case "number": // a longer one is no longer the one in wrangler.jsonc
+      return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : NOT_TEXT;
+    case "object":
+      if (value === null) return "";
+      // Bindings are instances of classes; what JSON makes is not.
+      if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) return JSON.stringify(value);
+  }
+  return NOT_TEXT;
 }
 
 /**

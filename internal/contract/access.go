@@ -139,6 +139,14 @@ func (h *house) keyCredentials() []credential {
 		refused("a login's token", "unknown_api_key", bearer(h.idp.token(nil))...),
 		refused("a huge key", "credential_too_large", bearer(strings.Repeat("k", 9000))...),
 		refused("no token68", "malformed_credential", "Authorization", "Bearer a b"),
+		refused("a tab", "malformed_credential", "Authorization", "Bearer\t"+h.backend),
+		refused("a colon", "malformed_credential", "Authorization", "Bearer: "+h.backend),
+		refused("no space", "malformed_credential", "Authorization", "Bearer"+h.backend),
+		refused("no scheme", "malformed_credential", "Authorization", h.backend),
+		refused("another scheme, with commas", "no_credential", "Authorization", `Digest username="a", realm="b"`),
+		refused("another scheme, twice", "no_credential", "Authorization", "Basic YTpi", "Authorization", "Basic Yzpk"),
+		refused("two schemes", "ambiguous_credential", append([]string{"Authorization", "Basic YTpi"}, bearer(h.backend)...)...),
+		refused("two schemes in one", "ambiguous_credential", "Authorization", "Basic YTpi, Bearer "+h.backend),
 	}
 }
 

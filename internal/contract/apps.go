@@ -44,7 +44,7 @@ func (h *house) testApps(t *testing.T) {
 	h.holds(t, "a life longer than the app's", "shop", h.do(t, "POST", "/shop?min_ttl=601", nil, bearer(h.apart)...),
 		outcome{status: 400, code: "invalid_min_ttl", mode: "key", caller: "apart"})
 
-	for _, path := range []string{"/nobody", "/Shop", "/shop/", "/shop/x", "//shop", "/%73hop%2F"} {
+	for _, path := range []string{"/nobody", "/Shop", "/shop/", "/shop/x", "//shop", "/%73hop", "/%73hop%2F"} {
 		ask(path, h.apart).failure(t, http.StatusNotFound, "not_found")
 	}
 	a := h.do(t, "GET", "/shop", nil)

@@ -175,7 +175,7 @@ func testRequest(t *testing.T, b Build) {
 			}
 		})
 	}
-	for _, path := range []string{"/token", "/index.html", "/healthz/", "/HEALTHZ", "//", "/api/get-coze-token"} {
+	for _, path := range []string{"/token", "/index.html", "/healthz/", "/HEALTHZ", "/%68ealthz", "//", "/api/get-coze-token"} {
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(method+" "+path, func(t *testing.T) {
 				s.do(t, method, path, nil).failure(t, 404, "not_found")

@@ -109,7 +109,7 @@ func (c credential) asking(user string) outcome {
 // holds checks an answer, and notes what its record has to be.
 func (h *house) holds(t *testing.T, name, app string, a answer, want outcome) (ok bool) {
 	t.Helper()
-	r := record{"outcome": "refused", "app": app, "code": want.code, "reason": want.reason, "caller_mode": want.mode, "caller": want.caller, "path": "/" + app}
+	r := record{"outcome": "refused", "app": app, "code": want.code, "reason": cmp.Or(want.reason, want.code), "caller_mode": want.mode, "caller": want.caller, "path": "/" + app}
 	if a.StatusCode != want.status {
 		t.Errorf("%s: status %d, not %d", name, a.StatusCode, want.status)
 		return false

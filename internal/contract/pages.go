@@ -48,15 +48,24 @@ func (h *house) testPages(t *testing.T) {
 	ask("/prefixed", exact).failure(t, 405, "method_not_allowed") // no origins are listed for it
 	ask("/nobody", exact).failure(t, 404, "not_found")
 
+	// What is refused before anybody is asked who they are has its record, too.
+	for code, a := range map[string]answer{
+		"method_not_allowed": h.do(t, "GET", "/keys", nil, "Origin", exact, "CF-Connecting-IP", "127.0.0.1"),
+		"forbidden":          h.do(t, "POST", "/keys", nil, "Origin", "https://evil.example", "CF-Connecting-IP", "127.0.0.1"),
+	} {
+		h.expect(code, a, record{"outcome": "refused", "code": code, "path": "/keys", "address": "127.0.0.1"})
+	}
+
 	for name, a := range map[string]answer{
 		"method": h.do(t, "GET", "/keys", nil, "Origin", exact),
 		"body":   h.do(t, "POST", "/keys", strings.NewReader(strings.Repeat("x", 17<<10)), append(bearer(h.backend), "Origin", exact)...),
 		"wish":   h.do(t, "POST", "/keys?min_ttl=x", nil, append(bearer(h.backend), "Origin", exact)...),
 		"name":   h.do(t, "POST", "/keys", nil, append(bearer(h.backend), "Origin", exact, "X-User-ID", "a, b")...),
 	} {
-		if a.StatusCode < 400 || a.StatusCode > 499 {
-			t.Errorf("a wrong %s: status %d", name, a.StatusCode)
-		}
+		f := a.failure(t, a.StatusCode, map[string]string{
+			"method": "method_not_allowed", "body": "body_too_large", "wish": "invalid_min_ttl", "name": "invalid_session",
+		}[name])
+		h.expect("a wrong "+name, a, record{"outcome": "refused", "code": f.Code, "reason": f.Code, "error": f.Error})
 		checkCORS(t, "a wrong "+name, a, exact, false)
 	}
 	if n := h.Exchanges() - asked; n != 0 {

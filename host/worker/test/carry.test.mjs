@@ -11,6 +11,18 @@ import { buildModule, eventually, start } from "./workerd.mjs";
 const keys = crypto.generateKeyPairSync("rsa", { modulusLength: 2048 });
 const PRIVATE_KEY = String(keys.privateKey.export({ type: "pkcs8", format: "pem" }));
 
+/** Variables as wrangler.jsonc may have them, and what Go sees of each. @type {Record<string, [unknown, string]>} */
+const VARS = {
+  TEXT: ["héllo 用户", "héllo 用户"],
+  NUMBER: [2, "2"],
+  LONG_NUMBER: [7480123456789012345, "[not text]"],
+  YES: [true, "true"],
+  NO: [false, "false"],
+  LIST: [[{ issuer: "https://a.example" }], '[{"issuer":"https://a.example"}]'],
+  OBJECT: [{ a: { b: "用户" } }, '{"a":{"b":"用户"}}'],
+  NULL: [null, ""],
+};
+
 /** @type {Awaited<ReturnType<typeof start>>} */
 let worker;
 /** @type {string} */
@@ -18,7 +30,7 @@ let module;
 
 before(async () => {
   module = buildModule();
-  worker = await start({ module, vars: { PRIVATE_KEY, TEXT: "héllo 用户" } });
+  worker = await start({ module, vars: { PRIVATE_KEY, ...Object.fromEntries(Object.entries(VARS).map(([name, [value]]) => [name, value])) } });
 });
 after(() => worker?.stop());
 
@@ -230,7 +242,9 @@ test("a key that is none is an error in words", async () => {
 });
 
 test("variables are Go's environment, and no effect is possible at start", async () => {
-  assert.equal(await (await fetch(`${worker.url}/env`)).text(), "héllo 用户 héllo 用户 true");
+  for (const [name, [, text]] of Object.entries(VARS)) {
+    assert.equal(await (await fetch(`${worker.url}/env?name=${name}`)).text(), `${text} ${text} true`);
+  }
 });
 
 test("slog's records are objects in the Worker's logs", async () => {

@@ -52,10 +52,10 @@ async function ask(path, init) {
 }
 
 /**
- * A request whose client leaves.
- * @param {number} ms
+ * A request whose client leaves when the upstream answers.
+ * @param {{url: string}} upstream
  */
-const leaving = (ms) => ({ headers: { "X-Leave-After": String(ms) } });
+const leaving = ({ url }) => ({ headers: { "X-Leave-When": url } });
 
 /** @returns {Promise<{goroutines: number, served: number}>} */
 const stats = async () => JSON.parse((await ask("/stats")).text);
@@ -149,10 +149,13 @@ test("one flight serves all who ask for the same at once", async () => {
 test("a flight goes on when its leader's client goes away", async () => {
   const before = await baseline();
   const upstream = await slow();
+  const door = await slow();
   try {
-    const leader = ask(upstream.path, leaving(500));
-    await eventually(upstream.asked);
-    const followers = Array.from({ length: 3 }, () => ask(upstream.path));
+    const leader = ask(upstream.path, leaving(door));
+    await eventually(() => upstream.asked() && door.asked());
+    const followers = Array.from({ length: 40 }, () => ask(upstream.path));
+    await eventually(async () => (await stats()).goroutines > 40);
+    door.release();
     assert.equal((await leader).status, 499);
     await ask("/sleep?for=100ms");
     upstream.release();
@@ -164,14 +167,19 @@ test("a flight goes on when its leader's client goes away", async () => {
     assert.equal(upstream.left(), 0, "the leader's fetch was not ended");
   } finally {
     await upstream.stop();
+    await door.stop();
   }
   await settled(before);
 });
 
 test("an effect goes on for a client that has gone, when nobody else asks", async () => {
   const upstream = await slow();
+  const door = await slow();
   try {
-    assert.equal((await ask(upstream.path, leaving(500))).status, 499);
+    const leader = ask(upstream.path, leaving(door));
+    await eventually(() => upstream.asked() && door.asked());
+    door.release();
+    assert.equal((await leader).status, 499);
     assert.equal(upstream.asked(), 1);
     // The leader's goroutine has ended, the flight's has not.
     const flying = (await stats()).goroutines;
@@ -180,15 +188,22 @@ test("an effect goes on for a client that has gone, when nobody else asks", asyn
     assert.equal(upstream.left(), 0);
   } finally {
     await upstream.stop();
+    await door.stop();
   }
 });
 
 test("a client that goes away ends its request's context", async () => {
   const before = await baseline();
-  const all = Array.from({ length: 40 }, () => ask("/sleep?for=60s", leaving(500)));
-  await eventually(async () => (await stats()).goroutines >= 40);
-  for (const { status } of await Promise.all(all)) assert.equal(status, 499);
-  await settled(before);
+  const door = await slow();
+  try {
+    const all = Array.from({ length: 40 }, () => ask("/sleep?for=60s", leaving(door)));
+    await eventually(async () => door.asked() === 40 && (await stats()).goroutines >= 40);
+    door.release();
+    for (const { status } of await Promise.all(all)) assert.equal(status, 499);
+    await settled(before);
+  } finally {
+    await door.stop();
+  }
 });
 
 test("an upstream that never answers costs its requests a 504 and nothing else", async () => {

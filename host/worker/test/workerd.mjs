@@ -43,17 +43,17 @@ export default serve(program, env);
 
 // workerd's own HTTP server does not tell a Worker that its client has gone;
 // another Worker that gives up its request does, the way Cloudflare's edge does.
-// This one passes requests on, and leaves after as many milliseconds as it is told.
+// This one passes requests on, and leaves when what it is told to ask answers.
 // It is only there where a test wants it: when workerd makes another isolate, V8 drops the WebAssembly of all of them that
 // it has not optimised yet.
 const FRONT = `
 export default {
   async fetch(request, env) {
-    const after = request.headers.get("x-leave-after");
-    if (!after) return env.MAIN.fetch(request);
+    const when = request.headers.get("x-leave-when");
+    if (!when) return env.MAIN.fetch(request);
     const controller = new AbortController();
     const answer = env.MAIN.fetch(request.url, { method: request.method, signal: controller.signal });
-    const left = scheduler.wait(Number(after)).then(() => controller.abort());
+    const left = fetch(when).then(() => controller.abort());
     try {
       return await answer;
     } catch {
@@ -90,14 +90,18 @@ function layOut(dir, { module, entry = ENTRY, artefact }) {
 /**
  * Starts workerd with a Worker and waits until it listens. The Worker is one's own entry, a Go program in the usual
  * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made. Without the URL of a cache it has none.
- * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, string>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
+ * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, unknown>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
  */
 export async function start({ vars = {}, front = false, cache, tee, ...worker }) {
   mkdirSync(build, { recursive: true });
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = layOut(dir, worker);
   writeFileSync(path.join(dir, "front.mjs"), FRONT);
-  const bindings = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
+  const bindings = Object.entries(vars).map(([name, value]) =>
+    typeof value === "string"
+      ? `(name = "${name}", text = ${JSON.stringify(value)})`
+      : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
+  );
   writeFileSync(
     path.join(dir, "config.capnp"),
     `using Workerd = import "/workerd/workerd.capnp";

@@ -362,7 +362,8 @@ func log(w http.ResponseWriter, r *http.Request) {
 }
 
 func env(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "%s %s %s", worker.Env()["TEXT"], os.Getenv("TEXT"), warmed)
+	name := r.URL.Query().Get("name")
+	fmt.Fprintf(w, "%s %s %s", worker.Env()[name], os.Getenv(name), warmed)
 }
 
 // instance tells one Go program from the next: counted, not drawn, as nothing may be drawn at start.

@@ -1,0 +1,55 @@
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"coze-token/sandbox"
+)
+
+// In wrangler.jsonc a variable may be JSON. A setting that is written so must not be passed over: it may be what closes the
+// service.
+func TestVariablesInJSON(t *testing.T) {
+	b := &workerBuild{t: t, artefact: artefact(t)}
+	sb, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	coze := httptest.NewServer(sb)
+	t.Cleanup(coze.Close)
+	ask := func(t *testing.T, vars map[string]any) (status int, body string) {
+		for name, text := range sb.Settings(coze.URL) {
+			vars[name] = text
+		}
+		response, err := http.Post(b.start(t, vars)+"/", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		data, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(data)
+	}
+	for name, c := range map[string]struct {
+		vars   map[string]any
+		status int
+		want   string
+	}{
+		"a list":               {map[string]any{"LOGINS": []any{map[string]any{"issuer": "https://login.example", "audiences": []string{"page"}}}}, 401, "unauthenticated"},
+		"true":                 {map[string]any{"SESSION_REQUIRED": true}, 400, "invalid_session"},
+		"a number":             {map[string]any{"RATE_LIMIT": 0.5}, 500, "RATE_LIMIT"},
+		"a number that is cut": {map[string]any{"ACCOUNT_ID": 7480123456789012345}, 500, "ACCOUNT_ID"},
+		"a good number":        {map[string]any{"RATE_LIMIT": 2, "SESSION_REQUIRED": false}, 200, "access_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, body := ask(t, c.vars); status != c.status || !strings.Contains(body, c.want) {
+				t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+}

@@ -1,0 +1,213 @@
+// The code in the documentation, run as it stands there: pages in Chromium, the backend behind the few methods of Express
+// that it uses.
+import assert from "node:assert/strict";
+import crypto from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { build, startSandbox, startService } from "./processes.mjs";
+
+const KEY = "ctk_0123456789abcdefghijklmnopqrstuvwxyz";
+const AsyncFunction = (async () => {}).constructor;
+
+// The one JavaScript example of a document that has all of the texts in it.
+function snippet(document, ...texts) {
+  const blocks = [...readFileSync(new URL(`../${document}`, import.meta.url), "utf8").matchAll(/```js\n([^]*?)```/g)];
+  const found = blocks.map(([, code]) => code).filter((code) => texts.every((text) => code.includes(text)));
+  assert.equal(found.length, 1, `${document}: ${found.length} examples have ${texts}`);
+  return found[0];
+}
+
+// An example's address of the service, replaced by where the service is.
+function at(code, url) {
+  const moved = code.replace(/'https?:\/\/(token\.|127\.0\.0\.1)[^']*'/, `'${url}'`);
+  assert.notEqual(moved, code, "the example names no service");
+  return moved;
+}
+
+let sandbox, service, login, browser, page;
+const servers = [];
+
+async function listen(handler) {
+  const server = createServer(handler);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  servers.push(server);
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+const html = (response) => {
+  response.setHeader("Content-Type", "text/html; charset=utf-8");
+  response.end("<!doctype html><title>page</title>");
+};
+
+before(async () => {
+  build();
+  sandbox = await startSandbox();
+  login = await startLogin();
+  page = await listen((_, response) => html(response));
+  const { CLIENT_ID: client_id, KID: kid, PRIVATE_KEY: private_key } = sandbox.settings;
+  const app = { client_id, kid, private_key, allowed_origins: page };
+  service = await startService({
+    ...sandbox.settings,
+    APPS: JSON.stringify({
+      guests: { ...app, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
+      users: { ...app, jwt_issuer: login.url, jwt_audience: "page" },
+      anybody: app,
+      backend: { client_id, kid, private_key, api_keys: `backend=${KEY}` },
+      slow: { client_id, kid, private_key, api_keys: `backend=${KEY}`, rate_limit_app: 1 },
+    }),
+  });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  servers.forEach((server) => server.close());
+  await service?.stop();
+  await sandbox?.stop();
+});
+
+// A login provider with one user.
+async function startLogin() {
+  const { publicKey, privateKey } = crypto.generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const jwk = { ...publicKey.export({ format: "jwk" }), kid: "1", use: "sig", alg: "ES256" };
+  const url = await listen((request, response) => {
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(request.url === "/keys" ? { keys: [jwk] } : { issuer: url, jwks_uri: `${url}/keys` }));
+  });
+  const now = Math.floor(Date.now() / 1000);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const text = `${part({ alg: "ES256", kid: "1" })}.${part({ iss: url, aud: "page", sub: "user-1", iat: now, exp: now + 3600 })}`;
+  const signature = crypto.sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
+  return { url, token: `${text}.${signature.toString("base64url")}` };
+}
+
+// Opens a page with the script in it.
+async function open(origin, script, context) {
+  const opened = await (context ?? (await browser.newContext())).newPage();
+  await opened.goto(origin);
+  await opened.addScriptTag({ content: script });
+  return opened;
+}
+
+async function userOf(token) {
+  const me = await fetch(`${sandbox.url}/v1/users/me`, { headers: { Authorization: `Bearer ${token}` } });
+  return (await me.json()).data.user_name;
+}
+
+// The backend of an example, where Express would be.
+async function startBackend(code) {
+  const routes = {};
+  const app = { post: (path, ...handlers) => (routes[path] = handlers) };
+  const express = {
+    json: () => async (request) => {
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      request.body = text && JSON.parse(text);
+    },
+  };
+  const requireLogin = async (request) => {
+    request.user = { id: "小明" };
+  };
+  await new AsyncFunction("app", "express", "requireLogin", "process", code)(app, express, requireLogin, { env: { COZE_TOKEN_KEY: KEY } });
+  return listen(async (request, response) => {
+    const handlers = routes[request.url];
+    if (!handlers) return html(response);
+    const res = {
+      status: (code) => ((response.statusCode = code), res),
+      set: (name, value) => (response.setHeader(name, value), res),
+      type: (type) => (assert.equal(type, "json"), res.set("Content-Type", "application/json")),
+      send: (text) => response.end(text),
+      json: (value) => res.type("json").send(JSON.stringify(value)),
+    };
+    for (const handle of handlers) await handle(request, res);
+  });
+}
+
+for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
+  const functions = () => snippet(document, "function freshToken", "async function cozeToken");
+
+  test(`${document}: a visitor is one visitor, from the first two requests on`, async () => {
+    const script = at(snippet(document, "X-Visitor-Ticket", "async function ask"), `${service.url}guests`) + functions();
+    const context = await browser.newContext();
+    const first = await open(page, script, context);
+    const [a, b, c] = await first.evaluate(() => Promise.all([cozeToken(), cozeToken(), freshToken("").then((body) => body.access_token)]));
+    assert.ok(a === b && b === c, "one request at a time");
+    const user = await userOf(a);
+    assert.match(user, /^visitor:/);
+    const again = await open(page, script, context);
+    assert.equal(await userOf(await again.evaluate(() => cozeToken())), user, "after a reload");
+    await again.evaluate(() => localStorage.setItem("coze-visitor-ticket", "1.made.up"));
+    assert.match(await userOf(await again.evaluate(async () => (await freshToken("czs_dead")).access_token)), /^visitor:/, "a bad ticket is thrown away");
+  });
+
+  test(`${document}: a user who has logged in`, async () => {
+    const script = at(snippet(document, "loginToken()", "async function ask"), `${service.url}users`) + functions();
+    const opened = await open(page, `const loginToken = async () => ${JSON.stringify(login.token)};\n${script}`);
+    assert.equal(await userOf(await opened.evaluate(() => cozeToken())), "user-1");
+  });
+
+  test(`${document}: behind Access the browser asks no preflight`, async () => {
+    const asked = [];
+    const access = await listen((request, response) => {
+      asked.push(request.method);
+      response.setHeader("Access-Control-Allow-Origin", page).setHeader("Access-Control-Allow-Credentials", "true");
+      response.end('{"access_token":"czs_x","ttl":900}');
+    });
+    const opened = await open(page, at(snippet(document, "credentials: 'include'", "async function ask"), access) + functions());
+    assert.equal(await opened.evaluate(() => cozeToken()), "czs_x");
+    assert.deepEqual(asked, ["POST"]);
+  });
+
+  test(`${document}: in the open mode a page names its user`, async () => {
+    const script = at(snippet(document, "encodeURIComponent(user)", "async function ask"), `${service.url}anybody`) + functions();
+    const opened = await open(page, `const user = "小明";\n${script}`);
+    assert.equal(await userOf(await opened.evaluate(() => cozeToken())), encodeURIComponent("小明"));
+  });
+}
+
+for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "README.zh-CN.md"]) {
+  const functions = () => snippet(document, "function freshToken", "async function cozeToken");
+  // In the READMEs, all of the page is one example.
+  const script = () => (functions().includes("function ask") ? functions() : snippet(document, "fetch('/api/coze-token'") + functions());
+
+  test(`${document}: a page and its backend`, async () => {
+    const backend = await startBackend(at(snippet(document, "app.post("), `${service.url}backend`));
+    const opened = await open(backend, script());
+    assert.equal(await userOf(await opened.evaluate(() => cozeToken())), encodeURIComponent("小明"));
+  });
+
+  test(`${document}: a backend passes on when to come back, and outlives the service`, async () => {
+    const slow = await startBackend(at(snippet(document, "app.post("), `${service.url}slow`));
+    const ask = (url) => fetch(`${url}/api/coze-token`, { method: "POST" });
+    let refused = await ask(slow);
+    if (refused.status === 200) refused = await ask(slow);
+    assert.equal(refused.status, 429);
+    assert.ok(Number(refused.headers.get("Retry-After")) >= 1, "Retry-After");
+    assert.equal(refused.headers.get("Cache-Control"), "no-store");
+
+    const alone = await startBackend(at(snippet(document, "app.post("), "http://127.0.0.1:1/"));
+    const answer = await ask(alone);
+    assert.equal(answer.status, 502);
+    assert.equal((await answer.json()).code, "unreachable");
+  });
+
+  test(`${document}: what replaced a dead token is used from then on`, async () => {
+    const asked = [];
+    const ask = async (stale) => {
+      asked.push(stale);
+      return { access_token: `after ${stale || "nothing"}`, ttl: 900 };
+    };
+    const { freshToken, cozeToken } = new Function("ask", `${functions().replace(/async function ask[^]*?\n}\n/, "")}; return { freshToken, cozeToken };`)(ask);
+    assert.equal(await cozeToken(), "after nothing");
+    assert.equal(await cozeToken(), "after nothing");
+    await Promise.all([freshToken("dead"), freshToken("dead"), freshToken()]);
+    await freshToken("dead");
+    assert.equal(await cozeToken(), "after dead");
+    assert.deepEqual(asked, ["", "dead", "", "dead"]);
+  });
+}
