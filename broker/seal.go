@@ -112,7 +112,7 @@ func KeySecret(signer crypto.Signer) []byte {
 		return keeper.Secret()
 	}
 	key, ok := signer.(*rsa.PrivateKey)
-	if !ok || key.D == nil {
+	if !ok || key == nil || key.D == nil {
 		return nil
 	}
 	sum := sha256.Sum256(append([]byte("coze-token key secret 1 "), key.D.Bytes()...))

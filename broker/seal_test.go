@@ -106,13 +106,18 @@ func FuzzOpen(f *testing.F) {
 	b := testBox("a secret of some length", "app")
 	name := b.name(key{session: "anna", seconds: 900})
 	good := b.seal(name, sealed)
+	want, err := b.open(name, good)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(name, good)
 	f.Add(name, good[:20])
 	f.Add("", []byte{})
 	f.Add(name, append([]byte{sealVersion}, make([]byte, 100)...))
 	f.Fuzz(func(t *testing.T, n string, value []byte) {
 		h, err := b.open(n, value)
-		if err == nil && (n != name || !bytes.Equal(value, good)) {
+		// The nonce is random, so the fuzzer's processes have different good values, and each other's.
+		if err == nil && (n != name || h != want) {
 			t.Fatalf("a forgery opens: %+v", h)
 		}
 		if err != nil && h != (held{}) {

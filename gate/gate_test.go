@@ -267,7 +267,8 @@ func FuzzSession(f *testing.F) {
 		if asked == nil {
 			return
 		}
-		if asked.Session != session || session == "" || len(session) > 256 || !utf8.ValidString(session) || strings.ContainsFunc(session, unicode.IsControl) {
+		if asked.Session != session || session == "" || len(session) > 256 || !utf8.ValidString(session) || strings.ContainsFunc(session, unicode.IsControl) ||
+			strings.ContainsRune(session, utf8.RuneError) || strings.Contains(session, ", ") {
 			t.Errorf("%q was asked for as %q", session, asked.Session)
 		}
 	})
