@@ -147,7 +147,7 @@ var Table = []Setting{
 	{
 		Name: "APPS", Group: groupApps, Secret: true, key: true,
 		English: "Further apps, each served at `/NAME`: a JSON object of names and settings, see [Several apps](#several-apps). The file may be YAML.",
-		Chinese: "更多应用，每个应用的地址为 `/名称`：一个 JSON 对象，见[多个应用](#多个应用)。文件也可以用 YAML 编写。",
+		Chinese: "更多应用，每个应用的地址为 `/名称`：一个 JSON 对象，成员名为应用名，值为该应用的配置，见[多个应用](#多个应用)。文件也可以用 YAML 编写。",
 		read:    readApps,
 	},
 	{
@@ -251,8 +251,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "TURNSTILE_SECRET", App: sharedCallers, Group: groupAccess, Secret: true,
-		English: "The secret key of a Cloudflare Turnstile widget, which a new visitor then has to pass.",
-		Chinese: "Cloudflare Turnstile 的密钥。设置后，新访客须先通过人机验证。",
+		English: "The secret key of a Cloudflare Turnstile widget, which a new visitor then has to pass. Needs `VISITOR_SECRET`.",
+		Chinese: "Cloudflare Turnstile 的密钥。设置后，新访客须先通过人机验证。须同时设置 `VISITOR_SECRET`。",
 		read:    readTurnstileSecret,
 	},
 	{
@@ -414,8 +414,8 @@ var Table = []Setting{
 	},
 	{
 		Name: "MAX_CONNECTIONS", Group: groupServer, Default: strconv.Itoa(defaultConnections), Native: true,
-		English: "How many connections may be open at once, 1 to 1000000. For a further one, the one that has been idle for longest is closed. Keep it below the limit of open files.",
-		Chinese: "同时打开的连接数上限，1～1000000。达到上限时，关闭空闲最久的连接，为新连接腾出位置。应小于系统允许打开的文件数。",
+		English: "How many connections may be open at once, 1 to 1000000. For a further one, the one that has been idle for longest is closed; where none is idle, it waits. Keep it below the limit of open files.",
+		Chinese: "同时打开的连接数上限，1～1000000。达到上限时，关闭空闲最久的连接，为新连接腾出位置；没有空闲连接时，新连接须等待。应小于系统允许打开的文件数。",
 		read:    readMaxConnections,
 	},
 	{

@@ -41,7 +41,11 @@ func invalidMinTTL(err error) answer {
 }
 
 func invalidSession(err error) answer {
-	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: "+err.Error(),
+	problem := "X-User-ID is not a session name: " + err.Error()
+	if errors.Is(err, errNoSession) {
+		problem = "X-User-ID is missing, and this service gives no token without one"
+	}
+	return fail(http.StatusBadRequest, "invalid_session", problem,
 		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \"; in a browser, encodeURIComponent(id) makes any id fit")
 }
 

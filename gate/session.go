@@ -29,11 +29,13 @@ type Sessions struct {
 	Secret []byte
 }
 
+var errNoSession = errors.New("there is none, and this service gives no token without one")
+
 // Name is the session for a user, "" being none. Its parts are hashed with their lengths, so that no two of them can be read as others.
 func (s Sessions) Name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:
-		return "", errors.New("there is none, and this service gives no token without one")
+		return "", errNoSession
 	case user == "":
 		return "", nil
 	case s.Secret == nil && len(s.Prefix)+len(user) > coze.MaxSession:

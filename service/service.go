@@ -55,9 +55,9 @@ type Service struct {
 	logins logins     // of the settings in force
 }
 
-// OpenAccess is what an operator is told at every start and reload while [config.AppSettings.IsOpen] (security check 8).
+// OpenAccess is what an operator is told at every start and reload, or with a Worker's first request, while [config.AppSettings.IsOpen] (security check 8).
 const OpenAccess = "access is open: whoever reaches this address gets a token, for any X-User-ID or, beside logins, for none; " +
-	"set API_KEYS, JWT_ISSUER or VISITOR_SECRET and no OPEN_ACCESS to close it, or let only your own backend reach it"
+	"set API_KEYS, a login or VISITOR_SECRET, and no OPEN_ACCESS, to close it (docs/access.md), or let only your own backend reach it"
 
 // flightMargin is how much longer than its first caller an exchange may go on, for those who joined it later.
 const flightMargin = 5 * time.Second

@@ -70,7 +70,7 @@ func remedy(err error) string {
 	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "NOAUTH"), strings.Contains(text, "invalid password"):
 		return "put the right password into REDIS_URL: redis://:password@host or redis://user:password@host"
 	case strings.Contains(text, "NOPERM"):
-		return "allow the user ~coze-token:* and the commands GET, GETRANGE, SET, TIME, EVAL and EVALSHA"
+		return "allow the user ~coze-token:* and the commands GET, GETRANGE, SET, DEL, TIME, EVAL and EVALSHA"
 	case strings.Contains(text, "READONLY"):
 		return "REDIS_URL names a read-only replica: name the primary"
 	case strings.Contains(text, "DB index"):
