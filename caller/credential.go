@@ -58,7 +58,7 @@ func bearer(h http.Header) (credential string, present bool, e *Error) {
 	value := strings.Join(lines, ", ") // as proxies and Workers' runtime do
 	parts := strings.Split(value, ",")
 	switch ours := slices.ContainsFunc(parts, isBearer); {
-	case !ours && strings.Contains(value, " "):
+	case !ours && !slices.ContainsFunc(lines, func(line string) bool { return !isForeign(line) }):
 		return "", false, nil
 	case !ours: // nothing, or a credential without its scheme
 		return "", true, unauthenticated(Malformed, "Authorization does not hold a scheme and a credential", remedy)
@@ -81,6 +81,12 @@ const bearerScheme = "Bearer"
 func isBearer(part string) bool {
 	part = strings.TrimLeft(part, " \t")
 	return len(part) >= len(bearerScheme) && strings.EqualFold(part[:len(bearerScheme)], bearerScheme)
+}
+
+// isForeign says whether a line of Authorization has a scheme and something after it.
+func isForeign(line string) bool {
+	scheme, rest, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+	return isToken(scheme) && strings.Trim(rest, " ") != ""
 }
 
 // apiKey is the credential in X-API-Key.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type AuditFile struct {
 	mu   sync.Mutex
 	file *os.File
 	lost int       // records since the last line about them
-	next time.Time // when there may be another one
+	why  error     // the last of them was
+	next time.Time // when there may be another line
 }
 
 // OpenAudit opens the file, or makes it, readable by its owner only. The log is told of records that are lost.
@@ -34,6 +36,9 @@ func OpenAudit(name string, log *slog.Logger) (*AuditFile, error) {
 // CheckAudit says whether [OpenAudit] would succeed, and leaves nothing behind: whoever checks may be another user than who
 // serves, and a file that they made would be theirs.
 func CheckAudit(name string) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // to open a pipe would take its reader from it
+	}
 	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) { // then it takes a directory in which it can be made
 		if file, err = os.CreateTemp(filepath.Dir(name), ".audit-*"); err == nil {
@@ -48,7 +53,8 @@ func CheckAudit(name string) error {
 
 // Reopen goes on in the file that now has the name. After an error it goes on in the old one.
 func (a *AuditFile) Reopen() error {
-	file, err := os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	// A pipe that nobody reads is an error at once, and not a wait without end.
+	file, err := os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
 	}
@@ -69,10 +75,11 @@ func (a *AuditFile) Write(record []byte) (int, error) {
 	n, err := a.file.Write(record)
 	if err != nil {
 		a.lost++
-		if now := time.Now(); !now.Before(a.next) {
-			a.log.Error("audit records are lost: AUDIT_FILE cannot be written; make room, or name another file", "file", a.name, "lost", a.lost, "error", err)
-			a.lost, a.next = 0, now.Add(quiet)
-		}
+		a.why = err
+	}
+	if a.lost > 0 && !time.Now().Before(a.next) {
+		a.log.Error("audit records were lost: AUDIT_FILE could not be written; make room, or name another file", "file", a.name, "lost", a.lost, "error", a.why)
+		a.lost, a.next = 0, time.Now().Add(quiet)
 	}
 	return n, err
 }

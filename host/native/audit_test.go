@@ -1,9 +1,13 @@
+//go:build unix
+
 package native_test
 
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +22,11 @@ func TestLostAuditRecordsAreTold(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		audit, err := native.OpenAudit(full, slog.New(slog.NewTextHandler(&log, nil)))
+		name := filepath.Join(t.TempDir(), "audit")
+		if err := os.Symlink(full, name); err != nil {
+			t.Fatal(err)
+		}
+		audit, err := native.OpenAudit(name, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,5 +44,49 @@ func TestLostAuditRecordsAreTold(t *testing.T) {
 		time.Sleep(time.Minute) // the bubble's
 		audit.Logger().Info("request")
 		told("lost=5 ")
+
+		// The last of them are told of when there is room again.
+		audit.Logger().Info("request")
+		audit.Logger().Info("request")
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		if err := audit.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		audit.Logger().Info("request")
+		told("lost=2 ")
+		if data, err := os.ReadFile(name); err != nil || strings.Count(string(data), "\n") != 1 {
+			t.Errorf("the file holds %q, %v", data, err)
+		}
 	})
+}
+
+// A pipe is opened when it has a reader, and neither waited for nor opened by a check.
+func TestAuditIntoAPipe(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Skip(err)
+	}
+	if err := native.CheckAudit(name); err != nil {
+		t.Error(err)
+	}
+	if _, err := native.OpenAudit(name, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a pipe without a reader was opened")
+	}
+	reader, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	audit, err := native.OpenAudit(name, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit.Logger().Info("request")
+	p := make([]byte, 100)
+	if n, err := reader.Read(p); err != nil || !strings.Contains(string(p[:n]), "request") {
+		t.Errorf("%q, %v", p[:n], err)
+	}
 }
