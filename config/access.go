@@ -156,7 +156,7 @@ func (d *draft) settleKeys() {
 		}
 		for _, page := range key.Origins {
 			if !d.settings.Origins.Match(page) {
-				d.warn(name, "limits the key "+key.Name+" to "+page+", whose pages ALLOWED_ORIGINS refuses", "list that origin as well, or correct it")
+				d.warn(name, "limits the key "+key.Name+" to "+page+", whose pages "+d.call("ALLOWED_ORIGINS")+" refuses", "list that origin as well, or correct it")
 			}
 		}
 	}

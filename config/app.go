@@ -126,10 +126,10 @@ func (d *draft) settleApp() {
 		}
 		switch {
 		case strings.Contains(d.app.Endpoint, "/account/") || strings.Contains(d.app.Endpoint, "/enterprise_id/"):
-			d.fault(d.from["TOKEN_ENDPOINT"], "holds an account or enterprise id already, and "+name+" is set too",
+			d.fault(d.from["TOKEN_ENDPOINT"], "holds an account or enterprise id already, and "+d.call(name)+" is set too",
 				"use the ordinary endpoint, which ends in "+coze.TokenPath)
 		case !strings.HasSuffix(d.app.Endpoint, "/token"):
-			d.fault(d.from["TOKEN_ENDPOINT"], "does not end in /token, so the id in "+name+" cannot be put into it",
+			d.fault(d.from["TOKEN_ENDPOINT"], "does not end in /token, so the id in "+d.call(name)+" cannot be put into it",
 				"use an endpoint that ends in "+coze.TokenPath)
 		default:
 			continue

@@ -155,6 +155,7 @@ func (d *draft) settleApps(env map[string]string) {
 	for _, app := range slices.Sorted(maps.Keys(d.apps)) {
 		inner := newDraft(d.options)
 		inner.name, inner.apps, inner.rootless = app, d.apps, d.rootless
+		inner.called, inner.where = d.called, d.from["APPS"]+"."+app+"."
 		merged := inner.inherit(d.apps[app], env)
 		for i := range Table {
 			if Table[i].App != service {
@@ -165,26 +166,23 @@ func (d *draft) settleApps(env map[string]string) {
 		inner.settleApp()
 		inner.settleSession()
 		inner.settleAccess()
-		where := d.from["APPS"] + "." + app + "."
 		for _, f := range inner.faults {
-			if inner.inherited[f.Name] && slices.Contains(d.faults, f) { // reported as the service's
-				continue
+			if !slices.Contains(d.faults, f) { // nor was it reported as the service's
+				d.faults = append(d.faults, f)
 			}
-			f.Name = where + strings.ToLower(f.Name)
-			d.faults = append(d.faults, f)
 		}
 		for _, w := range inner.warnings {
-			if inner.inherited[w.Name] && slices.Contains(d.warnings, w) {
-				continue
+			if !slices.Contains(d.warnings, w) {
+				d.warnings = append(d.warnings, w)
 			}
-			w.Name = where + strings.ToLower(w.Name)
-			d.warnings = append(d.warnings, w)
 		}
 		if d.settings.Apps == nil {
 			d.settings.Apps = map[string]AppSettings{}
 		}
 		d.settings.Apps[app] = inner.settings.AppSettings
-		d.minTTLFits(where+"token_duration", inner.settings.Duration)
+		if inner.isOwn("TOKEN_DURATION") {
+			d.minTTLFits(inner.call("TOKEN_DURATION"), inner.settings.Duration)
+		}
 	}
 }
 
@@ -206,9 +204,9 @@ func (d *draft) inherit(members, env map[string]string) map[string]string {
 			continue
 		}
 		for _, name := range s.Names() {
+			d.inherited[name] = true
 			if !blank(env[name]) {
 				merged[name] = env[name]
-				d.inherited[name] = true
 			}
 		}
 	}

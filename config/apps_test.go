@@ -155,3 +155,54 @@ func TestSessionPrefixLeavesRoom(t *testing.T) {
 	checkFaults(t, faultsOf(t, with("SESSION_PREFIX", long, "DEFAULT_SESSION", session+"s"), native), "DEFAULT_SESSION: longer, with SESSION_PREFIX")
 	mustParse(t, with("SESSION_PREFIX", long, "DEFAULT_SESSION", session+"s", "SESSION_HASH", "on", "SESSION_SECRET", aSecret), native)
 }
+
+// What an app has from the service is the service's fault, or that of its configuration file, and is said once.
+func TestWhatIsInheritedIsCalledAsTheServiceS(t *testing.T) {
+	two := func(members map[string]any) string {
+		return strings.TrimSuffix(apps(t, "sales", members), "}") + "," + strings.TrimPrefix(apps(t, "shop", members), "{")
+	}
+	rootless := func(pairs ...string) map[string]string {
+		return with(append(pairs, "CLIENT_ID", "-", "KID", "-", "PRIVATE_KEY", "-")...)
+	}
+	file := func(base string) config.Options {
+		members := sample()
+		members["coze_api_base"] = base
+		o := fromFile(t, members)
+		o.ReadFile = files(map[string]string{"/apps": two(nil), "/of-account": two(map[string]any{"account_id": "7"}), "/secret": "0x4AAA"})
+		return o
+	}
+	closed := []string{"OPEN_ACCESS: is off, and nobody else is let in"}
+	tooLong := strings.Repeat("s", 200)
+	for name, c := range map[string]struct {
+		env     map[string]string
+		options config.Options
+		want    []string
+	}{
+		"a file's": {map[string]string{"APPS_FILE": "/apps"}, file("ftp://x.y"), []string{`coze_api_base in c.json: has the scheme "ftp"`}},
+		"a file's beside a setting": {map[string]string{"APPS_FILE": "/apps", "AUDIENCE": "api.coze.cn"}, file("https://api.coze.com"),
+			[]string{"coze_api_base in c.json: and AUDIENCE is of coze.cn"}},
+		"a file's beside a member": {map[string]string{"APPS_FILE": "/of-account"}, file("https://api.coze.com/account/2"),
+			[]string{"coze_api_base in c.json: and APPS_FILE.sales.account_id is set too", "coze_api_base in c.json: and APPS_FILE.shop.account_id is set too"}},
+		"closed":          {with("APPS", two(nil), "OPEN_ACCESS", "off"), native, closed},
+		"closed, no root": {rootless("APPS", two(nil), "OPEN_ACCESS", "off"), native, closed},
+		"regions, no root": {rootless("APPS", two(nil), "COZE_REGION", "cn", "AUDIENCE", "api.coze.com"), native,
+			[]string{"AUDIENCE: is of coze.com, and COZE_REGION is of coze.cn"}},
+		"regions of its own": {rootless("APPS", apps(t, "shop", map[string]any{"coze_region": "cn", "audience": "api.coze.com"})), native,
+			[]string{"APPS.shop.audience: and APPS.shop.coze_region is of coze.cn"}},
+		"a secret's file":   {with("APPS", two(nil), "TURNSTILE_SECRET_FILE", "/secret"), file(""), []string{"TURNSTILE_SECRET: is set without VISITOR_SECRET"}},
+		"a duration":        {with("APPS", two(nil), "TOKEN_DURATION", "60", "MIN_TTL", "55"), native, []string{"MIN_TTL: nine tenths of TOKEN_DURATION,"}},
+		"a duration's lack": {with("APPS", two(nil), "MIN_TTL", "86390"), native, []string{"MIN_TTL: nine tenths of TOKEN_DURATION,"}},
+		"a duration of its own": {with("APPS", apps(t, "shop", map[string]any{"token_duration": 60}), "MIN_TTL", "55"), native,
+			[]string{"MIN_TTL: nine tenths of APPS.shop.token_duration,"}},
+		"a session": {with("APPS", apps(t, "shop", map[string]any{"session_prefix": strings.Repeat("p", 100)}), "DEFAULT_SESSION", tooLong), native,
+			[]string{"DEFAULT_SESSION: is longer, with APPS.shop.session_prefix before it"}},
+	} {
+		t.Run(name, func(t *testing.T) { checkFaults(t, faultsOf(t, c.env, c.options), c.want...) })
+	}
+
+	_, warnings := mustParse(t, map[string]string{"APPS_FILE": "/apps"}, file("https://www.coze.com"))
+	checkWarnings(t, warnings, "coze_api_base in c.json: website")
+	_, warnings = mustParse(t, with("API_KEYS", "crm="+aKey+" origins=https://a.example", "ALLOWED_ORIGINS", "https://a.example",
+		"APPS", apps(t, "shop", map[string]any{"allowed_origins": "https://b.example"})), native)
+	checkWarnings(t, warnings, "API_KEYS: to https://a.example, whose pages APPS.shop.allowed_origins refuses")
+}

@@ -92,7 +92,8 @@ type draft struct {
 	name            string                       // of the app that this is a draft for; that of the service has none
 	apps            map[string]map[string]string // :: name → what is set for it
 	rootless        bool                         // there is no app but those of APPS
-	inherited       map[string]bool              // variables that this app has from the service
+	where           string                       // goes before the names of this app's members
+	inherited       map[string]bool              // variables that this app has from the service, where that has them
 	region          *coze.Region                 // as COZE_REGION says
 	from            map[string]string            // :: setting → variable that sets it; defaults are absent
 	called          map[string]string            // :: variable → what messages call it, where that is not its name
@@ -119,8 +120,14 @@ func (d *draft) warn(name, problem, remedy string) {
 	d.warnings = append(d.warnings, Warning{d.call(name), problem, remedy})
 }
 
-// call is what messages call a variable: one that nobody set is called by the member of the file that did.
-func (d *draft) call(name string) string { return cmp.Or(d.called[name], name) }
+// call is what messages call a variable: one that nobody set is called by the member of the file, or of the app, that did.
+// What an app has from the service is called as the service's.
+func (d *draft) call(name string) string {
+	if d.where != "" && !d.inherited[name] {
+		return d.where + strings.ToLower(name)
+	}
+	return cmp.Or(d.called[name], name)
+}
 
 // isSet says whether any variable sets the setting, rightly or wrongly.
 func (d *draft) isSet(setting string) bool { return d.from[setting] != "" }

@@ -40,7 +40,7 @@ func (d *draft) settleSession() {
 	case d.isOwn("SESSION_SECRET") && !d.isOwn("SESSION_HASH"): // names would go to Coze as they are, and nobody would notice
 		d.fault(d.from["SESSION_SECRET"], "is set without SESSION_HASH, so no name is hashed", "set SESSION_HASH to on; or to off, if the secret is for apps that set it to on")
 	case len(d.settings.SessionPrefix)+len(d.settings.DefaultSession) > coze.MaxSession:
-		d.fault("DEFAULT_SESSION", fmt.Sprintf("is longer, with SESSION_PREFIX before it, than the %d bytes of a session", coze.MaxSession), "shorten one of the two")
+		d.fault("DEFAULT_SESSION", fmt.Sprintf("is longer, with %s before it, than the %d bytes of a session", d.call("SESSION_PREFIX"), coze.MaxSession), "shorten one of the two")
 	}
 	d.settings.SessionSecret = Secret{}
 }
