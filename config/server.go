@@ -49,7 +49,7 @@ func readTLSKey(d *draft, v value) {
 }
 
 // pemFile checks that the file can be read and holds the kind of PEM block that it should. Whether the two files
-// belong together is found out by the listener, which parses them.
+// belong together is for the host to say, which parses them: see Options.Look.
 func (d *draft) pemFile(v value, marker, kind, remedy string) string {
 	path := v.text.Reveal()
 	content, ok := d.readFile(v.name, v.name, path)
