@@ -152,6 +152,9 @@ func TestLimitsOfKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { checkFaults(t, faultsOf(t, c.env, native), c.want...) })
 	}
+	// A configuration file that could not be read sets the app at /.
+	env := with("APPS", shop, "API_KEYS", key+" apps=/|shop", "CLIENT_ID", "-", "KID", "-", "PRIVATE_KEY", "-")
+	mustParse(t, env, config.Options{Partial: true})
 	_, warnings := mustParse(t, with("APPS", shop, "API_KEYS", key+" apps=/|shop"), native)
 	checkWarnings(t, warnings)
 

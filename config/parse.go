@@ -16,7 +16,7 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 	d := newDraft(options)
 	env, d.called = options.File.under(env)
 	misspelt := nearMisses(env)
-	d.rootless = onlyApps(env)
+	d.rootless = !options.Partial && onlyApps(env) // what could not be read sets the app at /
 	for i := range Table {
 		setting := &Table[i]
 		if setting.Native && options.Edge {
