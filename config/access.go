@@ -3,11 +3,13 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 
 	"coze-token/caller"
+	"coze-token/internal/strictjson"
 	"coze-token/limit"
 	"coze-token/origin"
 )
@@ -56,14 +58,15 @@ func readLogins(d *draft, v value) {
 	decoder := json.NewDecoder(strings.NewReader(v.text.Reveal()))
 	decoder.DisallowUnknownFields()
 	var logins []caller.LoginOptions
-	if err := decoder.Decode(&logins); err != nil || decoder.More() {
+	err := decoder.Decode(&logins)
+	if _, end := decoder.Token(); err != nil || end != io.EOF {
 		d.fault(v.name, "is not a JSON list of logins", `use [{"issuer": "https://login.example.com", "audiences": ["my-page"]}], with no members but those that the documentation lists`)
 		return
 	}
 	if len(logins) == 0 { // [] and null
 		d.empty(v)
 	}
-	d.noDuplicates(v, []byte(v.text.Reveal()))
+	d.noDuplicates(v, []byte(v.text.Reveal()), strictjson.DuplicateFold)
 	for _, o := range logins {
 		d.addLogin(v.name, o)
 	}

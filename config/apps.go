@@ -11,6 +11,7 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/quote"
+	"coze-token/internal/strictjson"
 )
 
 // An app of APPS takes the settings of the table that an app can have, by their names in lower case. So APPS has no
@@ -63,7 +64,7 @@ func readApps(d *draft, v value) {
 		d.fault(v.name, problem, remedy)
 		return
 	}
-	d.noDuplicates(v, text)
+	d.noDuplicates(v, text, strictjson.Duplicate)
 	switch {
 	case len(apps) == 0:
 		d.fault(v.name, "names no app", remedy)

@@ -10,7 +10,6 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/quote"
-	"coze-token/internal/strictjson"
 )
 
 // The quotes people leave around values. The typographic ones come from chat programs and word processors.
@@ -115,9 +114,10 @@ func (d *draft) onOff(v value) string {
 	return d.choice(v, on, off)
 }
 
-// noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over.
-func (d *draft) noDuplicates(v value, text []byte) {
-	if name, twice, _ := strictjson.Duplicate(text); twice {
+// noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over. duplicate
+// knows which names are the same to whoever reads the value.
+func (d *draft) noDuplicates(v value, text []byte, duplicate func([]byte) (string, bool, error)) {
+	if name, twice, _ := duplicate(text); twice {
 		d.fault(v.name, "has "+quote.Text(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
 	}
 }

@@ -7,10 +7,30 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
+	"unicode"
 )
 
 // Duplicate is a name that comes twice in one object, at any depth. The error says that p is not one JSON value.
 func Duplicate(p []byte) (name string, found bool, err error) {
+	return duplicate(p, func(name string) string { return name })
+}
+
+// DuplicateFold takes names that differ in case alone for the same, as encoding/json does when it fills a struct.
+func DuplicateFold(p []byte) (name string, found bool, err error) { return duplicate(p, fold) }
+
+// fold is the same for two names just if strings.EqualFold holds of them.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
+}
+
+func duplicate(p []byte, key func(name string) string) (name string, found bool, err error) {
 	type level struct {
 		names map[string]bool // nil in an array
 		value bool            // the next token is a member's value
@@ -30,10 +50,10 @@ func Duplicate(p []byte) (name string, found bool, err error) {
 		}
 		if top >= 0 && stack[top].names != nil && !stack[top].value {
 			name := token.(string) // a decoder gives nothing else in this place
-			if stack[top].names[name] {
+			if stack[top].names[key(name)] {
 				return name, true, nil
 			}
-			stack[top].names[name] = true
+			stack[top].names[key(name)] = true
 			stack[top].value = true
 			continue
 		}
