@@ -75,7 +75,7 @@ func readApps(d *draft, v value) {
 	for _, name := range slices.Sorted(maps.Keys(apps)) {
 		switch {
 		case !appName.MatchString(name):
-			d.fault(v.name, "has an app named "+quote.Text(name)+", which cannot stand in a path", "use 1 to 40 letters a-z, digits, - and _, with a letter or digit first")
+			d.fault(v.name, "has an app named "+quote.Name(name)+", which cannot stand in a path", "use 1 to 40 letters a-z, digits, - and _, with a letter or digit first")
 		case slices.Contains(reservedNames, name):
 			d.fault(v.name, "has an app named "+name+", which is a path of the service's own", "give the app another name")
 		default:
@@ -93,7 +93,7 @@ func (d *draft) members(variable, app string, members map[string]json.RawMessage
 		text, ok := memberAsText(members[member])
 		switch {
 		case member != strings.ToLower(member) || !d.appSetting(name):
-			d.fault(where, "has a member "+quote.Text(member)+", which no app has", "the members are: "+strings.Join(d.appMembers(), ", "))
+			d.fault(where, "has a member "+quote.Name(member)+", which no app has", "the members are: "+strings.Join(d.appMembers(), ", "))
 		case !ok:
 			d.fault(where+"."+member, "is of a type that is no setting's", "write a text, a number, true or false, a list of texts, or, for scope, an object and for logins a list of them")
 		case blank(text):

@@ -128,7 +128,7 @@ func memberText(raw json.RawMessage) (text string, ok bool) {
 
 func unknownMember(name, file string) Warning {
 	shown := name + " in " + file
-	if quote.Text(name) != `"`+name+`"` || len(name) > 60 {
+	if quote.Name(name) != `"`+name+`"` || len(name) > 60 {
 		shown = "a member of " + file
 	}
 	remedy := "remove it; settings beyond the app are environment variables"

@@ -56,13 +56,15 @@ func TestFromFileWarnings(t *testing.T) {
 	members := sample()
 	members["clientId"] = "1"
 	members["colour"] = true
+	members["publicKeyFingerprint"] = "1"
 	members["-----BEGIN PRIVATE KEY-----"] = 1
 	members["client_id"] = 1133483935040
 	file, warnings, err := config.FromFile("c.json", fileOf(members))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkWarnings(t, warnings, "a member of c.json: is not a member", "clientId in c.json: did you mean client_id?", "colour in c.json: is not a member")
+	checkWarnings(t, warnings, "a member of c.json: is not a member", "clientId in c.json: did you mean client_id?", "colour in c.json: is not a member",
+		"publicKeyFingerprint in c.json: is not a member")
 	if s, _ := mustParse(t, nil, config.Options{File: file}); s.App.ClientID != clientID {
 		t.Errorf("client id %q", s.App.ClientID)
 	}

@@ -118,7 +118,7 @@ func (d *draft) onOff(v value) string {
 // knows which names are the same to whoever reads the value.
 func (d *draft) noDuplicates(v value, text []byte, duplicate func([]byte) (string, bool, error)) {
 	if name, twice, _ := duplicate(text); twice {
-		d.fault(v.name, "has "+quote.Text(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
+		d.fault(v.name, "has "+quote.Name(name)+" twice in one object, and only one of them would count", "remove one of the two, or give it another name")
 	}
 }
 

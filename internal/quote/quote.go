@@ -4,6 +4,7 @@ package quote
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -34,14 +35,26 @@ func Path(name string) string {
 	return Text(name)
 }
 
+// Name is the same for the name of a member, which is often several words in one: who misspelt it has to see it.
+func Name(name string) string {
+	if !long(name) && words.MatchString(name) {
+		return strconv.Quote(name)
+	}
+	return Text(name)
+}
+
+// words are two letters or more, with a capital before them or not, and numbers as in private_key_2. Of pieces of keys in
+// base64, one in 10,000 looks like that at 17 characters, and one in 20,000,000 at 32.
+var words = regexp.MustCompile(`^([A-Z]?[a-z]{2,}|_[0-9]?)+$`)
+
 // Hidden says whether messages must not show a text.
 func Hidden(text string) bool { return long(text) || random(text) }
 
 // long says whether a text is longer than what people type, or has the marks of PEM.
 func long(text string) bool { return len(text) > maxShown || strings.Contains(text, "-----") }
 
-// random says whether a text is one long word in the letters of base64 or hexadecimal, with capitals, small letters and
-// digits mixed, as hardly any name is.
+// random says whether a text is one long word in the letters of base64 or hexadecimal, with two of
+// capitals, small letters and digits, as hardly any value is.
 func random(text string) bool {
 	if len(text) <= maxWord {
 		return false

@@ -31,6 +31,21 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestName(t *testing.T) {
+	for name, shown := range map[string]bool{
+		"assertionLifetime": true, "DefaultSessionName": true, "Assertion_Lifetime": true, "private_key_file_2": true, "kid": true, "token ttl": true, "": true,
+		"wHt9Z+q/3Jb0dKcXa": false, "wHtZqJbdKcXaLmNoP": false, "MIIEvQIBADANBgkqhk": false, "abcdefghijklmnoP=": false, "0123456789abcdef0": false,
+		"a_1_2_3_4_5_6_7_8_9": false, "-----BEGIN": false, strings.Repeat("someWords", 12): false,
+	} {
+		if got := quote.Name(name); (got == strconv.Quote(name)) != shown {
+			t.Errorf("%q: %s", name, got)
+		}
+	}
+	if got := quote.Text("CorrectHorseBatteryStaple"); got != "a text of 25 characters" { // no name, so it may be a secret
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestPath(t *testing.T) {
 	for name, shown := range map[string]bool{
 		"/run/secrets/CozePrivateKey2": true, "./CozePrivateKeyOfMine": true, "~/CozePrivateKeyOfMine": true, "keys/coze.pem": true, `C:\Keys\CozePrivateKey`: true,
