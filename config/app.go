@@ -98,11 +98,7 @@ func readScope(d *draft, v value) {
 	case !utf8.ValidString(text):
 		d.fault(v.name, "is not UTF-8", remedy)
 	case err != nil:
-		problem := "is not a JSON object"
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			problem = fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
-		}
-		d.fault(v.name, problem, remedy)
+		d.fault(v.name, notJSON(err, []byte(text), "a JSON object"), remedy)
 	case len(object) == 0: // null and {}
 		d.fault(v.name, "is an empty scope", remedy+", or remove it")
 	default:

@@ -33,15 +33,7 @@ func onlyApps(env map[string]string) bool {
 	if blank(env["APPS"]) && blank(env["APPS_FILE"]) {
 		return false
 	}
-	for i := range Table {
-		if !Table[i].Required {
-			continue
-		}
-		if slices.ContainsFunc(Table[i].Names(), func(name string) bool { return !blank(env[name]) }) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(Table, func(s Setting) bool { return s.Required && s.setIn(env) })
 }
 
 // readApps takes APPS apart, into what is set for each app.
@@ -57,11 +49,7 @@ func readApps(d *draft, v value) {
 	}
 	var apps map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(text, &apps); err != nil {
-		problem := "is not a JSON object of objects"
-		if syntax, ok := err.(*json.SyntaxError); ok {
-			problem = fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
-		}
-		d.fault(v.name, problem, remedy)
+		d.fault(v.name, notJSON(err, text, "a JSON object of objects"), remedy)
 		return
 	}
 	d.noDuplicates(v, text, strictjson.Duplicate)
@@ -107,18 +95,13 @@ func (d *draft) members(variable, app string, members map[string]json.RawMessage
 
 // memberAsText writes a member as the environment would have it. null, [] and "" are empty.
 func memberAsText(raw json.RawMessage) (string, bool) {
-	var text string
-	var number json.Number
+	if text, ok := memberText(raw); ok {
+		return text, true
+	}
 	var truth bool
 	var list []string
 	var objects []map[string]json.RawMessage
 	switch {
-	case string(raw) == "null":
-		return "", true
-	case json.Unmarshal(raw, &text) == nil:
-		return text, true
-	case json.Unmarshal(raw, &number) == nil:
-		return number.String(), true
 	case json.Unmarshal(raw, &truth) == nil:
 		return map[bool]string{true: on, false: off}[truth], true
 	case json.Unmarshal(raw, &list) == nil:
@@ -189,19 +172,16 @@ func (d *draft) settleApps(env map[string]string) {
 
 // inherit lays an app's members over what it shares with the service.
 func (d *draft) inherit(members, env map[string]string) map[string]string {
-	sets := func(s *Setting) bool {
-		return slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(members[name]) })
-	}
 	apart := map[appScope]bool{service: true, own: true}
 	for i := range Table {
-		if s := &Table[i]; s.App != shared && sets(s) {
+		if s := &Table[i]; s.App != shared && s.setIn(members) {
 			apart[s.App] = true
 		}
 	}
 	merged := maps.Clone(members)
 	for i := range Table {
 		s := &Table[i]
-		if apart[s.App] || sets(s) {
+		if apart[s.App] || s.setIn(members) {
 			continue
 		}
 		for _, name := range s.Names() {

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"cmp"
-	"slices"
-)
+import "cmp"
 
 // askHost adds what only the host can tell is wrong.
 func (d *draft) askHost() {
@@ -13,9 +10,4 @@ func (d *draft) askHost() {
 	for _, f := range d.options.Look(&d.settings) {
 		d.fault(cmp.Or(d.from[f.Name], f.Name), f.Problem, f.Remedy)
 	}
-}
-
-// unset says whether no variable sets s.
-func (s *Setting) unset(env map[string]string) bool {
-	return !slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(env[name]) })
 }

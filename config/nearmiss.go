@@ -72,7 +72,7 @@ func nearMisses(env map[string]string) misses {
 		right := nearest(wrong, candidates)
 		if right == "" {
 			other := otherNames[strings.ToUpper(wrong)]
-			if other == "" || slices.ContainsFunc(known[other].Names(), func(name string) bool { return !blank(env[name]) }) {
+			if other == "" || known[other].setIn(env) {
 				continue
 			}
 			right = other

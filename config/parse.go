@@ -30,7 +30,7 @@ func Parse(env map[string]string, options Options) (*Settings, []Warning, error)
 		if d.rootless && setting.App == own {
 			continue
 		}
-		if options.Partial && setting.Required && setting.unset(env) {
+		if options.Partial && setting.Required && !setting.setIn(env) {
 			continue
 		}
 		d.read(setting, env, misspelt)

@@ -46,10 +46,9 @@ func (f File) under(env map[string]string) (merged, called map[string]string) {
 	}
 	merged, called = map[string]string{}, map[string]string{}
 	maps.Copy(merged, env)
-	set := func(name string) bool { return !blank(env[name]) }
 	for i := range Table {
 		names := Table[i].Names()
-		if slices.ContainsFunc(names, set) || slices.Contains(names, baseName) && set("COZE_REGION") {
+		if Table[i].setIn(env) || slices.Contains(names, baseName) && !blank(env["COZE_REGION"]) {
 			continue
 		}
 		for _, name := range names {

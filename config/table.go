@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -466,6 +467,11 @@ func (s *Setting) Names() []string {
 		}
 	}
 	return names
+}
+
+// setIn says whether any of the names is set, rightly or wrongly.
+func (s *Setting) setIn(env map[string]string) bool {
+	return slices.ContainsFunc(s.Names(), func(name string) bool { return !blank(env[name]) })
 }
 
 func (s *Setting) ranks() [][]Fallback {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,6 +113,14 @@ func (d *draft) onOff(v value) string {
 		return off
 	}
 	return d.choice(v, on, off)
+}
+
+// notJSON says why a value could not be read as what it should be. The decoder's own words would quote it.
+func notJSON(err error, text []byte, want string) string {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
+	}
+	return "is not " + want
 }
 
 // noDuplicates reports a member that a value in JSON has twice: of two apps or two lists of keys, one would be passed over. duplicate
