@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"coze-token/internal/contract"
+	"coze-token/sandbox"
 )
 
 // TestContract holds the Worker to the contract: the artefact that would be deployed, in the runtime that would run it.
@@ -51,6 +53,18 @@ var makeArtefact = sync.OnceValues(func() (dir string, err error) {
 })
 
 var root, _ = filepath.Abs("../..")
+
+// startCoze serves a sandbox in Coze's place.
+func startCoze(t *testing.T) (coze *sandbox.Sandbox, url string) {
+	t.Helper()
+	coze, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(coze)
+	t.Cleanup(server.Close)
+	return coze, server.URL
+}
 
 func bin(name string) string { return filepath.Join(root, "node_modules", ".bin", name) }
 

@@ -2,27 +2,19 @@ package main_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"coze-token/sandbox"
 )
 
 // Two isolates that start alike must not go on alike: their first request ids and assertions differ, although Go's own
 // seeds, which are drawn in global scope, are the same in both.
 func TestFreshIsolatesDiffer(t *testing.T) {
 	b := &workerBuild{t: t, artefact: artefact(t)}
-	sb, err := sandbox.New(sandbox.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	coze := httptest.NewServer(sb)
-	t.Cleanup(coze.Close)
+	coze, cozeURL := startCoze(t)
 	seen := map[any]bool{}
 	for range 3 {
-		settings := sb.Settings(coze.URL)
+		settings := coze.Settings(cozeURL)
 		settings["TOKEN_DURATON"] = "900"
 		url := b.Start(t, settings)
 		if strings.Contains(b.Output(), "TOKEN_DURATON") && len(seen) == 0 {
@@ -43,7 +35,7 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 				}
 			}
 		}
-		last, _ := sb.Last()
+		last, _ := coze.Last()
 		for _, drawn := range []any{response.Header.Get("X-Request-ID"), last.Claims["jti"]} {
 			if drawn == "" || seen[drawn] {
 				t.Errorf("%v came from two isolates", drawn)

@@ -3,25 +3,17 @@ package main_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"coze-token/sandbox"
 )
 
 // In wrangler.jsonc a variable may be JSON. A setting that is written so must not be passed over: it may be what closes the
 // service.
 func TestVariablesInJSON(t *testing.T) {
 	b := &workerBuild{t: t, artefact: artefact(t)}
-	sb, err := sandbox.New(sandbox.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	coze := httptest.NewServer(sb)
-	t.Cleanup(coze.Close)
+	coze, cozeURL := startCoze(t)
 	ask := func(t *testing.T, vars map[string]any) (status int, body string) {
-		for name, text := range sb.Settings(coze.URL) {
+		for name, text := range coze.Settings(cozeURL) {
 			vars[name] = text
 		}
 		response, err := http.Post(b.start(t, vars)+"/", "", nil)
