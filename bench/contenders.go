@@ -21,9 +21,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"coze-token/config"
-	"coze-token/host/native"
-	"coze-token/service"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
 )
 
 var background = context.Background()
@@ -63,7 +63,7 @@ func settings() (*config.Settings, error) {
 
 // ours is the handler that coze-token serves. Whether it remembers is a setting, CACHE.
 func ours(s *config.Settings, transport http.RoundTripper, log *slog.Logger) (http.Handler, error) {
-	return service.New(s, service.Platform{Transport: transport, Log: log})
+	return cozetoken.New(s, cozetoken.Platform{Transport: transport, Log: log})
 }
 
 // plainHandler is what public token servers written in Go look like, at their best: the key is parsed once, connections

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"coze-token/broker"
-	"coze-token/config"
 	"coze-token/coze"
-	"coze-token/gate"
+	"coze-token/internal/config"
+	"coze-token/internal/gate"
 	"coze-token/sandbox"
 )
 

@@ -11,7 +11,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { start } from "../host/worker/test/workerd.mjs";
+import { start } from "../worker/test/workerd.mjs";
 import { build as buildService, startSandbox } from "../test/processes.mjs";
 
 const root = path.join(import.meta.dirname, "..");

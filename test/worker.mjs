@@ -2,7 +2,7 @@
 // Worker's variables as a JSON object from the first line of standard input, prints its URL, logs to standard error, and ends
 // with its input.
 import { createInterface } from "node:readline";
-import { start } from "../host/worker/test/workerd.mjs";
+import { start } from "../worker/test/workerd.mjs";
 
 const lines = createInterface({ input: process.stdin });
 const { value: first } = await lines[Symbol.asyncIterator]().next();

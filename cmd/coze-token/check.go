@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"coze-token/config"
+	cozetoken "coze-token"
 	"coze-token/coze"
-	"coze-token/host/native"
-	"coze-token/service"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
 )
 
 const checkHelp = `
@@ -135,7 +135,7 @@ func (c *checkup) session(app config.AppSettings) (grant coze.Grant, ok bool) {
 		user = checkUser
 		c.ok("session", "SESSION_REQUIRED is on: the token is asked for as the user %s", user)
 	}
-	grant, err := service.Grant(app, user)
+	grant, err := cozetoken.Grant(app, user)
 	if err != nil {
 		c.fail("use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", "session", "it is refused: %v", err)
 	}

@@ -4,17 +4,17 @@ import (
 	"context"
 	"time"
 
-	"coze-token/caller"
-	"coze-token/config"
-	"coze-token/host/native"
-	"coze-token/host/native/redis"
-	"coze-token/service"
+	cozetoken "coze-token"
+	"coze-token/internal/auth"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
+	"coze-token/internal/redis"
 )
 
 // access says who may ask, and whether their logins' keys can be fetched.
 func (c *checkup) access(a config.AppSettings, offline bool) {
 	if a.IsOpen() {
-		c.warn("access", "%s", service.OpenAccess)
+		c.warn("access", "%s", cozetoken.OpenAccess)
 	}
 	if a.Keys != nil {
 		c.ok("access", "%d API keys", a.Keys.Len())
@@ -32,9 +32,9 @@ func (c *checkup) access(a config.AppSettings, offline bool) {
 	}
 }
 
-func (c *checkup) login(o caller.LoginOptions, offline bool) {
+func (c *checkup) login(o auth.LoginOptions, offline bool) {
 	o.Transport = native.Transport()
-	l, err := caller.NewLogin(o)
+	l, err := auth.NewLogin(o)
 	if err != nil {
 		c.fail("", "access", "%v", err)
 		return

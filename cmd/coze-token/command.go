@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"coze-token/config"
+	"coze-token/internal/config"
 )
 
 // Exit codes, as every help text states them.

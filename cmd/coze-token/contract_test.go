@@ -11,10 +11,10 @@ import (
 	"sync"
 	"testing"
 
-	"coze-token/config"
-	"coze-token/host/native"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
 	"coze-token/internal/contract"
-	"coze-token/service"
+	"coze-token/internal/native"
 )
 
 func TestContract(t *testing.T) { contract.Run(t, &nativeBuild{}) }
@@ -44,7 +44,7 @@ func (b *nativeBuild) startMisconfigured(t *testing.T, faults config.Faults) str
 		t.Fatal(err)
 	}
 	log := native.Logger(&b.log, nil, "json")
-	h := service.Misconfigured(faults, service.Platform{Log: log, Remedy: "set them"})
+	h := cozetoken.Misconfigured(faults, cozetoken.Platform{Log: log, Remedy: "set them"})
 	untilCleanup(t, func(ctx context.Context) error { return native.Serve(ctx, l, h, native.Options{Log: log}) })
 	return "http://" + l.Addr().String()
 }

@@ -12,10 +12,10 @@ import (
 	"net/http"
 	"time"
 
-	"coze-token/config"
-	"coze-token/host/native"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
 	"coze-token/sandbox"
-	"coze-token/service"
 )
 
 const demoHelp = `
@@ -64,7 +64,7 @@ func (d *demo) run(p *process) int {
 	if err != nil {
 		return p.failed(err)
 	}
-	handler, err := service.New(settings, platform(log))
+	handler, err := cozetoken.New(settings, platform(log))
 	if err != nil {
 		return p.failed(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"flag"
 	"fmt"
 
-	"coze-token/caller"
+	"coze-token/internal/auth"
 )
 
 const keyHelp = `
@@ -30,13 +30,13 @@ func keyCommand() command {
 }
 
 func (p *process) key(name string) int {
-	key := caller.NewKey()
-	hash := caller.HashKey(key)
+	key := auth.NewKey()
+	hash := auth.HashKey(key)
 	setting := name + "=" + hash
 	// The key is a good one, so what is wrong can only be the name: by itself, or as the beginning of a line of API_KEYS.
-	_, err := caller.NewKeys([]caller.KeySpec{{Name: name, Key: hash}})
+	_, err := auth.NewKeys([]auth.KeySpec{{Name: name, Key: hash}})
 	if err == nil {
-		_, err = caller.ParseKeys(setting)
+		_, err = auth.ParseKeys(setting)
 	}
 	if err != nil {
 		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`, "key: --name is not a name that a key can have")

@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 
-	"coze-token/config"
-	"coze-token/host/native"
-	"coze-token/host/native/redis"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
+	"coze-token/internal/redis"
 )
 
 // machineFaults is what only this machine can tell is wrong with settings that were read well. serve does not start for them,

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	cozetoken "coze-token"
 	"coze-token/coze"
-	"coze-token/service"
 )
 
 const mintHelp = `
@@ -74,7 +74,7 @@ func (m *mint) run(p *process) int {
 	if m.duration != 0 {
 		app.Duration = m.duration
 	}
-	grant, err := service.Grant(app, m.session)
+	grant, err := cozetoken.Grant(app, m.session)
 	if err != nil {
 		hint := "name the end user that the token is for with --session, as SESSION_REQUIRED asks"
 		if m.session != "" || app.DefaultSession != "" {
@@ -105,10 +105,10 @@ func (m *mint) run(p *process) int {
 }
 
 // token asks once, within the time that a caller of the service would have.
-func (p *process) token(grant coze.Grant, timeout time.Duration, platform service.Platform) (coze.Token, error) {
+func (p *process) token(grant coze.Grant, timeout time.Duration, platform cozetoken.Platform) (coze.Token, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return service.Client(platform).Token(ctx, grant)
+	return cozetoken.Client(platform).Token(ctx, grant)
 }
 
 func (p *process) cozeError(err error) {

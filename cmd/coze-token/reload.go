@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	"coze-token/config"
-	"coze-token/host/native"
-	"coze-token/service"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
 )
 
 // pollInterval is how often files are looked at for changes. Kubernetes and secret managers replace files without a signal.
@@ -32,7 +32,7 @@ type reloader struct {
 	*process
 	hangup      <-chan os.Signal
 	from        *source
-	service     *service.Service
+	service     *cozetoken.Service
 	certificate *atomic.Pointer[tls.Certificate]
 	reopen      func() error // of the audit file
 	log         *slog.Logger
@@ -87,7 +87,7 @@ func (r *reloader) reload() error {
 	r.log.Info("the settings were read again", news...)
 	for name, a := range settings.All() {
 		if a.IsOpen() {
-			r.log.Warn(service.OpenAccess, "path", "/"+name)
+			r.log.Warn(cozetoken.OpenAccess, "path", "/"+name)
 		}
 	}
 	return nil

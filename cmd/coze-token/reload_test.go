@@ -20,9 +20,9 @@ import (
 	"testing"
 	"time"
 
-	"coze-token/caller"
-	"coze-token/config"
 	"coze-token/coze"
+	"coze-token/internal/auth"
+	"coze-token/internal/config"
 	"coze-token/sandbox"
 )
 
@@ -126,7 +126,7 @@ func TestReloadAndOpenAccess(t *testing.T) {
 		}
 		writeApps(t, file, map[string]any{"shop": members})
 	}
-	write(map[string]any{"api_keys": []string{"shop=" + caller.NewKey()}})
+	write(map[string]any{"api_keys": []string{"shop=" + auth.NewKey()}})
 
 	var log logBuffer
 	url := serve(t, &log, "LISTEN=127.0.0.1:0", "APPS_FILE="+file, "AUDIENCE="+settings["AUDIENCE"], "TOKEN_ENDPOINT="+settings["TOKEN_ENDPOINT"])

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"coze-token/host/native"
+	"coze-token/internal/native"
 	"coze-token/sandbox"
 )
 

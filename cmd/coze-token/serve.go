@@ -10,12 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"coze-token/config"
-	"coze-token/host/native"
-	"coze-token/host/native/redis"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/native"
+	"coze-token/internal/ratelimit"
+	"coze-token/internal/redis"
 	"coze-token/internal/version"
-	"coze-token/limit"
-	"coze-token/service"
 )
 
 const serveHelp = `
@@ -84,7 +84,7 @@ func (p *process) serve(file string) int {
 			return p.failed(err)
 		}
 		defer store.Close()
-		platform.Store, platform.Counter = store, func(string) limit.Counter { return store.Counter() }
+		platform.Store, platform.Counter = store, func(string) ratelimit.Counter { return store.Counter() }
 		pingRedis(p.ctx, store, log)
 	}
 	var current atomic.Pointer[tls.Certificate]
@@ -98,7 +98,7 @@ func (p *process) serve(file string) int {
 		current.Store(pair)
 		certificate = current.Load
 	}
-	handler, err := service.New(settings, platform)
+	handler, err := cozetoken.New(settings, platform)
 	if err != nil {
 		p.errorf("", "%v", err)
 		return exitUsage
@@ -128,7 +128,7 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service.Service, certificate func() *tls.Certificate, log *slog.Logger) error {
+func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *cozetoken.Service, certificate func() *tls.Certificate, log *slog.Logger) error {
 	return native.Serve(ctx, l, v, native.Options{
 		MaxConnections: s.MaxConnections,
 		Certificate:    certificate,
@@ -136,8 +136,8 @@ func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *service
 	})
 }
 
-func platform(log *slog.Logger) service.Platform {
-	return service.Platform{Transport: native.Transport(), Log: log}
+func platform(log *slog.Logger) cozetoken.Platform {
+	return cozetoken.Platform{Transport: native.Transport(), Log: log}
 }
 
 // pingRedis warns of a store that cannot be used. It is no reason not to start: each replica can do without.
@@ -177,7 +177,7 @@ func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
 			"duration", a.Duration.String(),
 			"version", version.String())
 		if a.IsOpen() {
-			log.Warn(service.OpenAccess, "path", path)
+			log.Warn(cozetoken.OpenAccess, "path", path)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"coze-token/config"
+	"coze-token/internal/config"
 )
 
 // configFlag is the flag that all commands with settings share.

@@ -13,11 +13,11 @@ import (
 	"net/http"
 	"sync"
 
-	"coze-token/config"
+	cozetoken "coze-token"
 	"coze-token/coze"
-	"coze-token/gate"
-	"coze-token/host/worker"
-	"coze-token/service"
+	"coze-token/internal/config"
+	"coze-token/internal/gate"
+	"coze-token/worker"
 )
 
 // A reactor's main is never run: the program is what its init functions leave behind.
@@ -38,7 +38,7 @@ func handler(o *worker.Options) http.Handler {
 		level = settings.LogLevel
 	}
 	log := slog.New(worker.NewLogHandler(level))
-	platform := service.Platform{
+	platform := cozetoken.Platform{
 		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
 		Signer:    webCrypto,
 		Go: func(f func()) {
@@ -54,23 +54,23 @@ func handler(o *worker.Options) http.Handler {
 		}
 	}
 	misconfigured := func(faults config.Faults) http.Handler {
-		return atFirst(warn, service.Misconfigured(faults, platform))
+		return atFirst(warn, cozetoken.Misconfigured(faults, platform))
 	}
 	var faults config.Faults
 	if errors.As(err, &faults) {
 		return misconfigured(faults)
 	}
 	share(settings, &platform)
-	v, err := service.New(settings, platform)
+	v, err := cozetoken.New(settings, platform)
 	if err != nil {
 		return misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}})
 	}
-	o.Headers, o.Rehearsal = service.RequestHeaders(settings), rehearsal(*settings, platform)
+	o.Headers, o.Rehearsal = cozetoken.RequestHeaders(settings), rehearsal(*settings, platform)
 	return atFirst(func() {
 		warn()
 		for _, app := range settings.All() {
 			if app.IsOpen() {
-				log.Warn(service.OpenAccess) // security check 8
+				log.Warn(cozetoken.OpenAccess) // security check 8
 				break
 			}
 		}

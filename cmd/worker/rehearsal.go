@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"coze-token/config"
-	"coze-token/gate"
-	"coze-token/host/worker"
-	"coze-token/service"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/gate"
+	"coze-token/worker"
 )
 
 // rehearsal is a service of its own, asked while the Worker starts: once for a token that it has to exchange, once for one
 // that it remembers. It has the settings of the real one, but whoever asks is let in, and it shares nothing.
-func rehearsal(s config.Settings, p service.Platform) worker.Rehearsal {
+func rehearsal(s config.Settings, p cozetoken.Platform) worker.Rehearsal {
 	app := s.AppSettings
 	if app.App == nil {
 		for _, app = range s.Apps {
@@ -24,7 +24,7 @@ func rehearsal(s config.Settings, p service.Platform) worker.Rehearsal {
 	app.Keys, app.Logins, app.VisitorSecrets, app.Open = nil, nil, nil, true
 	s.AppSettings, s.Apps = app, nil
 	p.LimitSize = 1
-	v, err := service.New(&s, p)
+	v, err := cozetoken.New(&s, p)
 	if err != nil {
 		return worker.Rehearsal{}
 	}

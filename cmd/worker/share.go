@@ -6,14 +6,14 @@ import (
 	"context"
 	"strings"
 
-	"coze-token/config"
-	"coze-token/host/worker"
-	"coze-token/limit"
-	"coze-token/service"
+	cozetoken "coze-token"
+	"coze-token/internal/config"
+	"coze-token/internal/ratelimit"
+	"coze-token/worker"
 )
 
 // share lets the instances of the Worker know of one another's tokens and counts.
-func share(s *config.Settings, p *service.Platform) {
+func share(s *config.Settings, p *cozetoken.Platform) {
 	kv, named := strings.CutPrefix(s.SharedStore, "kv:")
 	switch {
 	case named:
@@ -22,7 +22,7 @@ func share(s *config.Settings, p *service.Platform) {
 		p.Store = worker.Cache{Space: "coze-token"}
 	}
 	if s.RateLimitBinding != "" {
-		p.Counter = func(kind string) limit.Counter {
+		p.Counter = func(kind string) ratelimit.Counter {
 			if kind != "address" { // the binding has one limit, which is meant for addresses
 				return nil
 			}
@@ -31,10 +31,10 @@ func share(s *config.Settings, p *service.Platform) {
 	}
 }
 
-// counter is a rate-limit binding as a [limit.Counter]. It says yes or no, and keys are hashed.
+// counter is a rate-limit binding as a [ratelimit.Counter]. It says yes or no, and keys are hashed.
 type counter worker.RateLimit
 
-func (c counter) Allow(ctx context.Context, key string, _ limit.Rate) (limit.Decision, error) {
-	ok, err := worker.RateLimit(c).Allow(ctx, limit.HashKey(key))
-	return limit.Decision{OK: ok, Remaining: limit.Unknown}, err
+func (c counter) Allow(ctx context.Context, key string, _ ratelimit.Rate) (ratelimit.Decision, error) {
+	ok, err := worker.RateLimit(c).Allow(ctx, ratelimit.HashKey(key))
+	return ratelimit.Decision{OK: ok, Remaining: ratelimit.Unknown}, err
 }

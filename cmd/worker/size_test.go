@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"coze-token/host/worker/linkgate"
 	"coze-token/sandbox"
+	"coze-token/worker/linkgate"
 )
 
 // The platform takes 64 MiB, so these bounds are not its: they make growth a decision. Whoever raises one says why.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"coze-token/caller"
+	"coze-token/internal/auth"
 )
 
 // Who may ask is shown by one service with an app for each way to be somebody: settings of access are each app's own.
@@ -38,9 +38,9 @@ func testAccess(t *testing.T, b Build) {
 	t.Run("Audit", func(t *testing.T) { h.check(t, b) })
 }
 
-func newKey() string { return keepSecret("an API key", caller.NewKey()) }
+func newKey() string { return keepSecret("an API key", auth.NewKey()) }
 
-func newSecret() string { return keepSecret("a secret", caller.NewKey()) }
+func newSecret() string { return keepSecret("a secret", auth.NewKey()) }
 
 func build(t *testing.T, b Build) *house {
 	h := &house{
@@ -58,7 +58,7 @@ func build(t *testing.T, b Build) *house {
 		return members
 	}
 	origins := []string{exact, wildcard}
-	keys := "backend=" + h.backend + ", hashed=" + caller.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
+	keys := "backend=" + h.backend + ", hashed=" + auth.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
 		", shopper=" + h.shopper + " apps=shop"
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
 	apps := map[string]any{
@@ -70,7 +70,7 @@ func build(t *testing.T, b Build) *house {
 		"visitors-3": app(map[string]any{"visitor_secret": h.secondSecret}),
 		"combined": app(map[string]any{
 			"api_keys": keys, "visitor_secret": visitorSecrets, "allowed_origins": origins,
-			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": caller.AccessHeader}},
+			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": auth.AccessHeader}},
 		}),
 		"proxied":       app(map[string]any{"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": "x-proxy-token"}}}),
 		"open-keys":     app(map[string]any{"api_keys": keys, "open_access": true}),
@@ -131,7 +131,7 @@ func (h *house) keyCredentials() []credential {
 		refused("a wrong key", "unknown_api_key", bearer(wrong)...),
 		refused("a wrong key in X-API-Key", "unknown_api_key", "X-API-Key", wrong),
 		refused("a key's beginning", "unknown_api_key", bearer(h.backend[:len(h.backend)-1])...),
-		refused("a key's hash", "unknown_api_key", bearer(caller.HashKey(h.hashed)[len("sha256:"):])...),
+		refused("a key's hash", "unknown_api_key", bearer(auth.HashKey(h.hashed)[len("sha256:"):])...),
 		refused("two keys", "ambiguous_credential", append(bearer(h.backend), "X-API-Key", h.hashed)...),
 		refused("a key twice", "ambiguous_credential", append(bearer(h.backend), bearer(h.backend)...)...),
 		refused("another app's key", "unknown_api_key", bearer(h.apart)...),
@@ -195,6 +195,6 @@ func (h *house) loginCredentials() []credential {
 		bad("an API key", "unknown_api_key", h.backend),
 		refused("a token in X-API-Key", "unknown_api_key", "X-API-Key", whole),
 		refused("a token twice", "ambiguous_credential", append(bearer(whole), bearer(whole)...)...),
-		refused("in a header that is not configured", "no_credential", caller.AccessHeader, whole),
+		refused("in a header that is not configured", "no_credential", auth.AccessHeader, whole),
 	}
 }

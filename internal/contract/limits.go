@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"coze-token/caller"
+	"coze-token/internal/auth"
 )
 
 // testLimits shows how often may be asked. It also shows that the settings of access count for the app at /, and for an
@@ -20,7 +20,7 @@ func testLimits(t *testing.T, b Build) {
 		"client_id": s.settings["CLIENT_ID"], "kid": s.settings["KID"], "private_key": s.settings["PRIVATE_KEY"], "rate_limit_caller": 2,
 	}}
 	s.serve(t, b, map[string]string{
-		"API_KEYS":           "first=" + first + "\nsecond=" + caller.HashKey(second) + "\nthird=" + third,
+		"API_KEYS":           "first=" + first + "\nsecond=" + auth.HashKey(second) + "\nthird=" + third,
 		"JWT_ISSUER":         idp.url,
 		"JWT_AUDIENCE":       "web",
 		"JWKS_URL":           idp.url + "/keys",
@@ -98,7 +98,7 @@ func testLimits(t *testing.T, b Build) {
 		pass("/", "Origin", exact)
 		s.post(t, bearer(newKey())...).failure(t, 401, "unauthenticated")
 		s.post(t, bearer(newKey())...).failure(t, 401, "unauthenticated")
-		pass("/shop", "Origin", exact, caller.TicketHeader, "new")
+		pass("/shop", "Origin", exact, auth.TicketHeader, "new")
 		refuse("address", "5", "/", "Origin", exact)
 		refuse("address", "5", "/", with(user, "")...)
 		refuse("address", "5", "/", with(newKey(), "")...) // guesses are over, too

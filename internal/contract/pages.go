@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"coze-token/caller"
+	"coze-token/internal/auth"
 )
 
 // testPages shows what browsers ask beforehand, and that pages can read what goes wrong.
@@ -104,21 +104,21 @@ func (h *house) testCombined(t *testing.T) {
 		{"a key", "combined", bearer(h.backend), key("")},
 		{"a key, for a user", "combined", append(bearer(h.backend), "X-User-ID", "dave@shop.example"), key("dave@shop.example")},
 		{"a key, for a visitor", "combined", append(bearer(h.backend), "X-User-ID", visitor+"x"), outcome{status: 403, code: "forbidden", reason: "reserved_session", mode: "key", caller: "backend"}},
-		{"a key and a ticket", "combined", append(bearer(h.backend), caller.TicketHeader, ticket), key("")},
+		{"a key and a ticket", "combined", append(bearer(h.backend), auth.TicketHeader, ticket), key("")},
 		{"a login", "combined", bearer(login), user},
-		{"a login in its own header", "combined", []string{caller.AccessHeader, login}, user},
+		{"a login in its own header", "combined", []string{auth.AccessHeader, login}, user},
 		{"a login in a header that a proxy sets", "proxied", []string{"X-Proxy-Token", login}, user},
-		{"a login in another's header", "proxied", []string{caller.AccessHeader, login}, no("no_credential")},
-		{"a login and a ticket", "combined", append(bearer(login), caller.TicketHeader, ticket), user},
+		{"a login in another's header", "proxied", []string{auth.AccessHeader, login}, no("no_credential")},
+		{"a login and a ticket", "combined", append(bearer(login), auth.TicketHeader, ticket), user},
 		{"a login whose user is named as a visitor", "combined", bearer(h.idp.token(map[string]any{"sub": visitor + "x"})), outcome{status: 403, code: "forbidden", reason: "reserved_session"}},
 		{"nothing", "combined", nil, guest},
-		{"a ticket", "combined", []string{caller.TicketHeader, ticket}, guest},
+		{"a ticket", "combined", []string{auth.TicketHeader, ticket}, guest},
 		{"a wrong key", "combined", bearer(newKey()), no("unknown_api_key")},
-		{"a wrong key and a ticket", "combined", append(bearer(newKey()), caller.TicketHeader, ticket), no("unknown_api_key")},
+		{"a wrong key and a ticket", "combined", append(bearer(newKey()), auth.TicketHeader, ticket), no("unknown_api_key")},
 		{"an expired login", "combined", bearer(expired), no("token_expired")},
-		{"an expired login and a ticket", "combined", append(bearer(expired), caller.TicketHeader, ticket), no("token_expired")},
-		{"an expired login in its own header", "combined", []string{caller.AccessHeader, expired}, no("token_expired")},
-		{"a tampered ticket", "combined", []string{caller.TicketHeader, tampered(ticket, 5)}, no("bad_visitor_credential")},
+		{"an expired login and a ticket", "combined", append(bearer(expired), auth.TicketHeader, ticket), no("token_expired")},
+		{"an expired login in its own header", "combined", []string{auth.AccessHeader, expired}, no("token_expired")},
+		{"a tampered ticket", "combined", []string{auth.TicketHeader, tampered(ticket, 5)}, no("bad_visitor_credential")},
 
 		{"nothing, where anybody may", "open-keys", nil, outcome{status: 200, mode: "open", caller: "open"}},
 		{"a name, where anybody may", "open-keys", []string{"X-User-ID", "erin@shop.example"}, outcome{status: 200, mode: "open", caller: "open", session: "erin@shop.example"}},

@@ -5,17 +5,17 @@ import (
 	"strings"
 	"testing"
 
-	"coze-token/caller"
+	"coze-token/internal/auth"
 )
 
-const visitor = caller.VisitorPrefix
+const visitor = auth.VisitorPrefix
 
 // newTicket becomes a visitor of an app, by ticket.
 func (h *house) newTicket(t *testing.T, path string) string {
 	t.Helper()
-	a := h.do(t, "POST", path, nil, caller.TicketHeader, "new")
+	a := h.do(t, "POST", path, nil, auth.TicketHeader, "new")
 	a.token(t)
-	ticket := a.Header.Get(caller.TicketHeader)
+	ticket := a.Header.Get(auth.TicketHeader)
 	if ticket == "" || len(a.Cookies()) != 0 {
 		t.Fatalf("asked for a ticket, and got %d cookies and the ticket %q", len(a.Cookies()), ticket)
 	}
@@ -28,8 +28,8 @@ func (h *house) newCookie(t *testing.T, path string) *http.Cookie {
 	a := h.do(t, "POST", path, nil)
 	a.token(t)
 	cookies := a.Cookies()
-	if len(cookies) != 1 || a.Header.Get(caller.TicketHeader) != "" {
-		t.Fatalf("%d cookies, and the ticket %q", len(cookies), a.Header.Get(caller.TicketHeader))
+	if len(cookies) != 1 || a.Header.Get(auth.TicketHeader) != "" {
+		t.Fatalf("%d cookies, and the ticket %q", len(cookies), a.Header.Get(auth.TicketHeader))
 	}
 	keepSecret("a visitor's cookie", cookies[0].Value)
 	return cookies[0]
@@ -52,7 +52,7 @@ func tampered(text string, at int) string {
 
 // ticketCredentials are those of the app "visitors", as pages of other sites have them.
 func (h *house) ticketCredentials(t *testing.T, ticket string) []credential {
-	with := func(ticket string) []string { return []string{caller.TicketHeader, ticket} }
+	with := func(ticket string) []string { return []string{auth.TicketHeader, ticket} }
 	good := func(name, user string, headers ...string) credential {
 		return credential{name: name, headers: headers, mode: "visitor", caller: "visitor", user: user}
 	}
@@ -89,7 +89,7 @@ func (h *house) testVisitors(t *testing.T) {
 	header := func(c *http.Cookie) string { return c.Name + "=" + c.Value }
 	seen := map[string]bool{}
 	for name, headers := range map[string][]string{
-		"first": {"Cookie", header(first)}, "second": {"Cookie", "theme=dark; " + header(second)}, "ticket": {caller.TicketHeader, ticket},
+		"first": {"Cookie", header(first)}, "second": {"Cookie", "theme=dark; " + header(second)}, "ticket": {auth.TicketHeader, ticket},
 	} {
 		session := h.session(t, "/visitors", headers...)
 		if !strings.HasPrefix(session, visitor) || seen[session] {
@@ -99,7 +99,7 @@ func (h *house) testVisitors(t *testing.T) {
 		for range 2 {
 			a := h.do(t, "POST", "/visitors", nil, headers...)
 			h.holds(t, name+" again", "visitors", a, outcome{status: 200, mode: "visitor", caller: "visitor", session: session})
-			if a.Header.Get("Set-Cookie") != "" || a.Header.Get(caller.TicketHeader) != "" {
+			if a.Header.Get("Set-Cookie") != "" || a.Header.Get(auth.TicketHeader) != "" {
 				t.Errorf("%s: who is known is given another identity", name)
 			}
 		}

@@ -1,0 +1,31 @@
+package auth
+
+// What fuzzers call directly.
+
+func ReadToken(raw string) error {
+	if _, e := readToken(raw); e != nil {
+		return e
+	}
+	return nil
+}
+
+func ParseJWKS(p []byte) (algs []string, err error) {
+	keys, err := parseJWKS(p)
+	for _, k := range keys {
+		algs = append(algs, k.alg)
+	}
+	return algs, err
+}
+
+func ParseDiscovery(p []byte, issuer string, loopback bool) (string, error) {
+	return parseDiscovery(p, issuer, loopback)
+}
+
+func (k *Keys) Find(credential string) (name string, ok bool) {
+	if found := k.find(credential); found != nil {
+		return found.name, true
+	}
+	return "", false
+}
+
+var Freshness = freshness
