@@ -45,7 +45,7 @@ func grants(a config.AppSettings) gate.App {
 		sessions.Secret = []byte(secret)
 	}
 	return gate.App{
-		Grant:    coze.Grant{App: a.App, Session: a.DefaultSession, Duration: a.Duration},
+		Grant:    coze.TokenRequest{App: a.App, Session: a.DefaultSession, Duration: a.Duration},
 		Sessions: sessions,
 	}
 }
@@ -53,7 +53,7 @@ func grants(a config.AppSettings) gate.App {
 // Grant is what an app's token is asked for on behalf of a user, or of nobody in particular, where user is empty. It is what
 // the gate would ask for, so that a token that was made without it opens the same conversations. An error says why the user
 // cannot have a session.
-func Grant(a config.AppSettings, user string) (coze.Grant, error) {
+func Grant(a config.AppSettings, user string) (coze.TokenRequest, error) {
 	app := grants(a)
 	return app.GrantFor(user)
 }

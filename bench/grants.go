@@ -96,7 +96,7 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	b := broker.New(known(tokens), broker.Options{Size: n + n/4 + 100, Budget: -1})
 	before := heap()
 	for _, session := range sessions {
-		if _, err := b.Get(ctx, coze.Grant{App: app, Session: session, Duration: 10 * time.Hour}, broker.Want{}); err != nil {
+		if _, err := b.Get(ctx, coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}, broker.GetOptions{}); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +106,7 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	if st := b.Stats(); st.Grants != n {
 		return nil, fmt.Errorf("%d grants are remembered of %d", st.Grants, n)
 	}
-	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Grant: coze.Grant{App: app, Duration: 10 * time.Hour}}}, Log: discard})
+	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: 10 * time.Hour}}}, Log: discard})
 	requests := make([]*http.Request, min(n, 10_000))
 	for i := range requests {
 		requests[i] = request(sessions[mathrand.IntN(n)])
@@ -133,7 +133,7 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 // known is a source that answers at once, with tokens that were there before.
 type known map[string]string
 
-func (k known) Token(_ context.Context, g coze.Grant) (coze.Token, error) {
+func (k known) Token(_ context.Context, g coze.TokenRequest) (coze.Token, error) {
 	return coze.Token{AccessToken: k[g.Session], Expiry: time.Now().Add(g.Duration), Type: "Bearer"}, nil
 }
 

@@ -23,7 +23,7 @@ func heap() uint64 {
 // still is a source that answers at once with a token that the benchmark made before.
 type still struct{ tokens map[string]string }
 
-func (s still) Token(_ context.Context, grant coze.Grant) (coze.Token, error) {
+func (s still) Token(_ context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	return coze.Token{AccessToken: s.tokens[grant.Session], Expiry: time.Now().Add(grant.Duration), Type: "Bearer"}, nil
 }
 
@@ -40,7 +40,7 @@ func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []s
 	b = broker.New(still{tokens}, broker.Options{Size: n + n/10, Budget: -1})
 	before := heap()
 	for _, session := range sessions {
-		if _, err := b.Get(context.Background(), coze.Grant{App: app, Session: session, Duration: 10 * time.Hour}, broker.Want{}); err != nil {
+		if _, err := b.Get(context.Background(), coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}, broker.GetOptions{}); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func BenchmarkHit(b *testing.B) {
 				if i++; i == n {
 					i = 0
 				}
-				broker1.Get(ctx, coze.Grant{App: app, Session: sessions[i], Duration: 10 * time.Hour}, broker.Want{})
+				broker1.Get(ctx, coze.TokenRequest{App: app, Session: sessions[i], Duration: 10 * time.Hour}, broker.GetOptions{})
 			}
 		})
 		b.Run(fmt.Sprintf("parallel/grants=%d", n), func(b *testing.B) {
@@ -86,7 +86,7 @@ func BenchmarkHit(b *testing.B) {
 					if i++; i == n {
 						i = 0
 					}
-					broker1.Get(ctx, coze.Grant{App: app, Session: sessions[i], Duration: 10 * time.Hour}, broker.Want{})
+					broker1.Get(ctx, coze.TokenRequest{App: app, Session: sessions[i], Duration: 10 * time.Hour}, broker.GetOptions{})
 				}
 			})
 		})
@@ -108,7 +108,7 @@ func BenchmarkMiss(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		br.Get(context.Background(), coze.Grant{App: app, Session: sessions[i%n]}, broker.Want{})
+		br.Get(context.Background(), coze.TokenRequest{App: app, Session: sessions[i%n]}, broker.GetOptions{})
 		i++
 	}
 }

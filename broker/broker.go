@@ -82,21 +82,21 @@ func New(next coze.Source, o Options) *Broker {
 func (b *Broker) Use(apps ...*coze.App) { b.apps.use(apps) }
 
 // Token is Get for callers without wishes of their own. It makes a Broker a [coze.Source].
-func (b *Broker) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
-	result, err := b.Get(ctx, grant, Want{})
+func (b *Broker) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
+	result, err := b.Get(ctx, grant, GetOptions{})
 	return result.Token, err
 }
 
 // Get returns a token of the grant, remembered or new. A remembered one is returned even when ctx has ended. The error is a
-// [*coze.Error]; its RetryAfter, where it is not zero, is when it is worth asking again. The result's Origin then
+// [*coze.Error]; its RetryAfter, where it is not zero, is when it is worth asking again. The result's CacheStatus then
 // tells a remembered failure from a new one, and is empty when nobody was asked.
-func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, error) {
+func (b *Broker) Get(ctx context.Context, grant coze.TokenRequest, want GetOptions) (Result, error) {
 	k, app, err := b.key(grant)
 	if err != nil {
 		return Result{}, err
 	}
 	if int64(want.MinTTL) > int64(k.seconds)*int64(time.Second) {
-		return Result{}, &coze.Error{Kind: coze.Unsigned, Err: ErrMinTTL}
+		return Result{}, &coze.Error{Kind: coze.InvalidRequest, Err: ErrMinTTL}
 	}
 	if b.off {
 		ctx, cancel := want.wait(ctx)
@@ -109,7 +109,7 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 	s := b.table.shard(k, app.hash)
 	now := b.now().UnixNano()
 	if h, ok := s.look(k, now); ok && terms.meet(h, now) && now < h.refresh {
-		return Result{h.coze(), Remembered}, nil // what nearly every call comes to
+		return Result{h.coze(), Hit}, nil // what nearly every call comes to
 	}
 	ctx, cancel := want.wait(ctx)
 	defer cancel()
@@ -120,15 +120,15 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 			if now >= h.refresh {
 				b.refresh(ctx, s, app, k, grant, terms, now)
 			}
-			return Result{h.coze(), Remembered}, nil
+			return Result{h.coze(), Hit}, nil
 		}
 		f, led, e := b.board(ctx, s, app, k, grant, terms, now)
 		if e != nil {
-			origin := Remembered
+			origin := Hit
 			if e.Kind == coze.Timeout && ctx.Err() != nil {
 				origin = ""
 			}
-			return Result{Origin: origin}, e
+			return Result{CacheStatus: origin}, e
 		}
 		if f == nil {
 			continue // a flight has just landed
@@ -139,13 +139,13 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 			return Result{}, &coze.Error{Kind: coze.Timeout, Err: context.Cause(ctx)}
 		}
 		got := f.outcome
-		if !led && got.origin == Minted {
-			got.origin = Joined
+		if !led && got.origin == Miss {
+			got.origin = Collapsed
 		}
 		switch {
 		case got.err != nil:
 			e := *got.err // each caller's own, to do with as it likes
-			return Result{Origin: got.origin}, &e
+			return Result{CacheStatus: got.origin}, &e
 		case got.origin != Shared || led || terms.meet(got.held, b.now().UnixNano()):
 			// There is no better one than one that was exchanged while this caller waited.
 			return Result{got.held.coze(), got.origin}, nil
@@ -155,7 +155,7 @@ func (b *Broker) Get(ctx context.Context, grant coze.Grant, want Want) (Result, 
 }
 
 // wait bounds a wait.
-func (w Want) wait(ctx context.Context) (context.Context, context.CancelFunc) {
+func (w GetOptions) wait(ctx context.Context) (context.Context, context.CancelFunc) {
 	if w.Wait <= 0 {
 		return ctx, func() {}
 	}
@@ -165,7 +165,7 @@ func (w Want) wait(ctx context.Context) (context.Context, context.CancelFunc) {
 // board finds the flight that a caller is to wait for, and says whether it was started for it. Without a flight there is a failure,
 // or a token that was not there a moment ago.
 func (b *Broker) board(
-	ctx context.Context, s *shard, a *app, k key, grant coze.Grant, t terms, now int64,
+	ctx context.Context, s *shard, a *app, k key, grant coze.TokenRequest, t terms, now int64,
 ) (f *flight, led bool, failure *coze.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,7 +193,7 @@ func (b *Broker) board(
 }
 
 // refresh starts a flight in the background for a token that is good but has lived most of its life.
-func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coze.Grant, t terms, now int64) {
+func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coze.TokenRequest, t terms, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.grants[k]
@@ -212,12 +212,12 @@ func (b *Broker) refresh(ctx context.Context, s *shard, a *app, k key, grant coz
 }
 
 // pass is Get where nothing is remembered.
-func (b *Broker) pass(ctx context.Context, grant coze.Grant) (Result, error) {
+func (b *Broker) pass(ctx context.Context, grant coze.TokenRequest) (Result, error) {
 	token, err := b.exchange(ctx, grant)
 	if err != nil {
-		return Result{Origin: Minted}, asError(err)
+		return Result{CacheStatus: Miss}, asError(err)
 	}
-	return Result{token, Minted}, nil
+	return Result{token, Miss}, nil
 }
 
 // Stats are a broker's counts since it was made, for metrics.

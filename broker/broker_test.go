@@ -21,18 +21,18 @@ func TestRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
-		first := must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
+		first := must(t, b, grant, broker.GetOptions{})
 		if want := "czs_app-1_anna_15m0s_1"; first.Token.AccessToken != want {
 			t.Errorf("%s, want %s", first.Token.AccessToken, want)
 		}
-		second := must(t, b, grant, broker.Want{})
-		if first.Origin != broker.Minted || second.Origin != broker.Remembered || first.Token != second.Token {
+		second := must(t, b, grant, broker.GetOptions{})
+		if first.CacheStatus != broker.Miss || second.CacheStatus != broker.Hit || first.Token != second.Token {
 			t.Fatalf("got %+v, then %+v", first, second)
 		}
 		source.expect(t, 1)
 		// The default duration, written out, is the same grant; so are fractions of a second, which Coze never sees.
-		must(t, b, coze.Grant{App: testApp(), Session: "anna"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: testApp(), Session: "anna"}, broker.GetOptions{})
 		source.expect(t, 1)
 		if st := b.Stats(); st.Grants != 1 || st.Exchanges != 1 || st.Flights != 0 {
 			t.Fatalf("%+v", st)
@@ -45,18 +45,18 @@ func TestKey(t *testing.T) {
 	source := &fake{}
 	b := broker.New(source, broker.Options{})
 	want := int64(0)
-	ask := func(what string, grant coze.Grant) {
+	ask := func(what string, grant coze.TokenRequest) {
 		t.Helper()
 		want++
-		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Minted {
+		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Miss {
 			t.Fatalf("%s: the token is another grant's", what)
 		}
 		source.expect(t, want)
 	}
-	ask("plain", coze.Grant{App: testApp(), Session: "s"})
-	ask("no session", coze.Grant{App: testApp()})
-	ask("session", coze.Grant{App: testApp(), Session: "t"})
-	ask("duration", coze.Grant{App: testApp(), Session: "s", Duration: time.Hour})
+	ask("plain", coze.TokenRequest{App: testApp(), Session: "s"})
+	ask("no session", coze.TokenRequest{App: testApp()})
+	ask("session", coze.TokenRequest{App: testApp(), Session: "t"})
+	ask("duration", coze.TokenRequest{App: testApp(), Session: "s", Duration: time.Hour})
 	kind := reflect.TypeFor[coze.App]()
 	for i := range kind.NumField() {
 		app := testApp()
@@ -72,25 +72,25 @@ func TestKey(t *testing.T) {
 			for _, c := range []coze.SessionContext{{DeviceID: "x"}, {CustomConsumer: "x"}, {ConnectorID: "x"}} {
 				app := testApp()
 				app.SessionContext = c
-				ask(fmt.Sprintf("%+v", c), coze.Grant{App: app, Session: "s"})
+				ask(fmt.Sprintf("%+v", c), coze.TokenRequest{App: app, Session: "s"})
 			}
 			continue
 		case *[]coze.Key:
 			*value = []coze.Key{{ID: "another"}}
-			if got := must(t, b, coze.Grant{App: app, Session: "s"}, broker.Want{}); got.Origin != broker.Remembered {
+			if got := must(t, b, coze.TokenRequest{App: app, Session: "s"}, broker.GetOptions{}); got.CacheStatus != broker.Hit {
 				t.Fatal("a change of keys must keep the tokens")
 			}
 			continue
 		default:
 			t.Fatalf("what does App.%s do to a token?", kind.Field(i).Name)
 		}
-		ask(kind.Field(i).Name, coze.Grant{App: app, Session: "s"})
+		ask(kind.Field(i).Name, coze.TokenRequest{App: app, Session: "s"})
 	}
 	// Parts that run together.
 	for _, ids := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"a\x00b", "c"}, {"a", "b\x00c"}} {
 		app := testApp()
 		app.AccountID, app.EnterpriseID = ids[0], ids[1]
-		ask(ids[0]+"|"+ids[1], coze.Grant{App: app, Session: "s"})
+		ask(ids[0]+"|"+ids[1], coze.TokenRequest{App: app, Session: "s"})
 	}
 }
 
@@ -112,7 +112,7 @@ func TestManyAppsAreBounded(t *testing.T) {
 		app := testApp()
 		app.ClientID = fmt.Sprint(i % 3000)
 		all = append(all, weak.Make(app))
-		got := must(t, b, coze.Grant{App: app}, broker.Want{})
+		got := must(t, b, coze.TokenRequest{App: app}, broker.GetOptions{})
 		if want := "czs_" + app.ClientID + "_"; got.Token.AccessToken[:len(want)] != want {
 			t.Fatalf("app %s got %s", app.ClientID, got.Token.AccessToken)
 		}
@@ -144,13 +144,13 @@ func TestReloads(t *testing.T) {
 						b.Use(apps...)
 					}
 					for _, app := range apps {
-						must(t, b, coze.Grant{App: app, Session: "anna"}, broker.Want{})
+						must(t, b, coze.TokenRequest{App: app, Session: "anna"}, broker.GetOptions{})
 					}
 					if first == nil {
 						first = apps[0]
 					}
 					if declared { // a request that began before
-						must(t, b, coze.Grant{App: first, Session: "anna"}, broker.Want{})
+						must(t, b, coze.TokenRequest{App: first, Session: "anna"}, broker.GetOptions{})
 					}
 					if i%100 < 3 {
 						runtime.GC() // what nothing refers to any more, the identities among it, goes
@@ -169,10 +169,10 @@ func TestReloads(t *testing.T) {
 
 func TestWrongGrants(t *testing.T) {
 	b := broker.New(&fake{}, broker.Options{})
-	fails(t, b, coze.Grant{}, coze.Unsigned)
-	fails(t, b, coze.Grant{App: testApp(), Duration: -time.Second}, coze.Unsigned)
-	fails(t, b, coze.Grant{App: testApp(), Duration: 25 * time.Hour}, coze.Unsigned)
-	_, err := b.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{MinTTL: 901 * time.Second})
+	fails(t, b, coze.TokenRequest{}, coze.InvalidRequest)
+	fails(t, b, coze.TokenRequest{App: testApp(), Duration: -time.Second}, coze.InvalidRequest)
+	fails(t, b, coze.TokenRequest{App: testApp(), Duration: 25 * time.Hour}, coze.InvalidRequest)
+	_, err := b.Get(t.Context(), coze.TokenRequest{App: testApp()}, broker.GetOptions{MinTTL: 901 * time.Second})
 	if !errors.Is(err, broker.ErrMinTTL) {
 		t.Fatal(err)
 	}
@@ -201,8 +201,8 @@ func TestMinTTL(t *testing.T) {
 						go f()
 					}
 				}})
-				grant := coze.Grant{App: testApp(), Duration: test.duration}
-				want := broker.Want{MinTTL: test.want}
+				grant := coze.TokenRequest{App: testApp(), Duration: test.duration}
+				want := broker.GetOptions{MinTTL: test.want}
 				first := must(t, b, grant, want)
 				time.Sleep(test.duration - test.floor)
 				if got := must(t, b, grant, want); got.Token != first.Token {
@@ -224,14 +224,14 @@ func TestMinTTLOfTheWholeDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		for range 100 { // over 11 s in all
-			must(t, b, grant, broker.Want{MinTTL: coze.DefaultDuration})
+			must(t, b, grant, broker.GetOptions{MinTTL: coze.DefaultDuration})
 			time.Sleep(100 * time.Millisecond)
 		}
 		source.expect(t, 1)
 		time.Sleep(2 * time.Second)
-		must(t, b, grant, broker.Want{MinTTL: coze.DefaultDuration})
+		must(t, b, grant, broker.GetOptions{MinTTL: coze.DefaultDuration})
 		source.expect(t, 2)
 	})
 }
@@ -242,7 +242,7 @@ func TestShortLivedTokens(t *testing.T) {
 		source := &fake{life: 30 * time.Second}
 		b := broker.New(source, broker.Options{})
 		for range 600 {
-			if got := must(t, b, coze.Grant{App: testApp()}, broker.Want{}); time.Until(got.Token.Expiry) <= 0 {
+			if got := must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{}); time.Until(got.Token.Expiry) <= 0 {
 				t.Fatal("an expired token")
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -257,13 +257,13 @@ func TestSteadyTrafficNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 2 * time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp(), Session: "anna"}
-		must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp(), Session: "anna"}
+		must(t, b, grant, broker.GetOptions{})
 		for range 24 * 60 * 12 { // a day, every five seconds
 			start := time.Now()
-			got := must(t, b, grant, broker.Want{})
-			if time.Since(start) != 0 || got.Origin != broker.Remembered {
-				t.Fatalf("waited %v, %s", time.Since(start), got.Origin)
+			got := must(t, b, grant, broker.GetOptions{})
+			if time.Since(start) != 0 || got.CacheStatus != broker.Hit {
+				t.Fatalf("waited %v, %s", time.Since(start), got.CacheStatus)
 			}
 			if left := time.Until(got.Token.Expiry); left < 300*time.Second {
 				t.Fatalf("%v left", left)
@@ -287,7 +287,7 @@ func TestRefreshTimesAreSpread(t *testing.T) {
 		for sec := 0; sec < 600; sec++ {
 			before := source.calls.Load()
 			for i := range 50 {
-				must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+				must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 			}
 			synctest.Wait()
 			if source.calls.Load() > before && sec > 0 {
@@ -309,7 +309,7 @@ func TestRefreshTimesAreSpread(t *testing.T) {
 func TestFailedRefreshKeepsTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := false
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			if down {
 				return &coze.Error{Kind: coze.Unavailable, Status: 502}
 			}
@@ -317,11 +317,11 @@ func TestFailedRefreshKeepsTheToken(t *testing.T) {
 		}}
 		var log logs
 		b := broker.New(source, broker.Options{Log: log.logger()})
-		grant := coze.Grant{App: testApp()}
-		first := must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp()}
+		first := must(t, b, grant, broker.GetOptions{})
 		down = true
 		for range 599 {
-			if got := must(t, b, grant, broker.Want{}); got.Token != first.Token {
+			if got := must(t, b, grant, broker.GetOptions{}); got.Token != first.Token {
 				t.Fatal("another token")
 			}
 			time.Sleep(time.Second)
@@ -339,7 +339,7 @@ func TestFailedRefreshKeepsTheToken(t *testing.T) {
 		}
 		down = false
 		time.Sleep(40 * time.Second)
-		must(t, b, grant, broker.Want{})
+		must(t, b, grant, broker.GetOptions{})
 	})
 }
 
@@ -347,54 +347,54 @@ func TestStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 100 * time.Millisecond}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp()}
-		old := must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp()}
+		old := must(t, b, grant, broker.GetOptions{})
 		time.Sleep(11 * time.Second)
-		if got := must(t, b, grant, broker.Want{Stale: "another"}); got.Token != old.Token {
+		if got := must(t, b, grant, broker.GetOptions{Stale: "another"}); got.Token != old.Token {
 			t.Fatal("a stale token that is not the remembered one changes nothing")
 		}
 		var wg sync.WaitGroup
 		for range 100 { // a storm
 			wg.Go(func() {
-				if got := must(t, b, grant, broker.Want{Stale: old.Token.AccessToken}); got.Token == old.Token {
+				if got := must(t, b, grant, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
 					t.Error("the stale token again")
 				}
 			})
 		}
 		synctest.Wait()
-		if got := must(t, b, grant, broker.Want{}); got.Token != old.Token {
+		if got := must(t, b, grant, broker.GetOptions{}); got.Token != old.Token {
 			t.Error("others are to keep the old token until there is a new one")
 		}
 		wg.Wait()
 		source.expect(t, 2)
-		fresh := must(t, b, grant, broker.Want{})
+		fresh := must(t, b, grant, broker.GetOptions{})
 		if fresh.Token == old.Token {
 			t.Fatal("the new token is not remembered")
 		}
 		for range 50 { // it goes on, each with the newest token, as with a 4101 that no token helps against
-			fresh = must(t, b, grant, broker.Want{Stale: fresh.Token.AccessToken})
+			fresh = must(t, b, grant, broker.GetOptions{Stale: fresh.Token.AccessToken})
 			time.Sleep(100 * time.Millisecond)
 		}
 		source.expect(t, 2)
 		time.Sleep(10 * time.Second)
-		must(t, b, grant, broker.Want{Stale: fresh.Token.AccessToken})
+		must(t, b, grant, broker.GetOptions{Stale: fresh.Token.AccessToken})
 		source.expect(t, 3)
 	})
 }
 
 func TestOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n > 3 {
 				return refused()
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Off: true, Budget: 8})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		for range 3 {
-			if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Minted {
-				t.Fatal(got.Origin)
+			if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Miss {
+				t.Fatal(got.CacheStatus)
 			}
 		}
 		for range 5 {
@@ -407,10 +407,10 @@ func TestOff(t *testing.T) {
 
 func TestHitsDoNotAllocate(t *testing.T) {
 	b := broker.New(&fake{}, broker.Options{})
-	grant := coze.Grant{App: testApp(), Session: "anna"}
+	grant := coze.TokenRequest{App: testApp(), Session: "anna"}
 	ctx := t.Context()
-	must(t, b, grant, broker.Want{})
-	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, grant, broker.Want{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
+	must(t, b, grant, broker.GetOptions{})
+	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, grant, broker.GetOptions{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	var source coze.Source = b

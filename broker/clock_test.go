@@ -151,7 +151,7 @@ func TestWrongClockDoesNotMakeTokensLiveLonger(t *testing.T) {
 		source := &fake{}
 		b := broker.New(source, broker.Options{Now: clock.Now})
 		for range 3600 {
-			if got := must(t, b, coze.Grant{App: testApp()}, broker.Want{}); time.Until(got.Token.Expiry) < 290*time.Second {
+			if got := must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{}); time.Until(got.Token.Expiry) < 290*time.Second {
 				t.Fatalf("%v left", time.Until(got.Token.Expiry))
 			}
 			time.Sleep(time.Second)
@@ -169,7 +169,7 @@ func TestFirstExchangeOfAWrongClock(t *testing.T) {
 			clock := &broker.Clock{Base: func() time.Time { return time.Now().Add(off) }}
 			transport := clock.Watch(&dated{latency: 300 * time.Millisecond})
 			refuse := false
-			source := &fake{fail: func(int64, coze.Grant) error {
+			source := &fake{fail: func(int64, coze.TokenRequest) error {
 				signed := clock.Now()
 				transport.RoundTrip(nil)
 				if d := time.Until(signed); refuse || d > time.Second || d < -time.Hour {
@@ -178,11 +178,11 @@ func TestFirstExchangeOfAWrongClock(t *testing.T) {
 				return nil
 			}}
 			b := broker.New(source, broker.Options{Now: clock.Now})
-			must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 			source.expect(t, 2)
 			// A refusal that is about something else is not tried again.
 			refuse = true
-			fails(t, b, coze.Grant{App: testApp(), Session: "a"}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: testApp(), Session: "a"}, coze.Rejected)
 			source.expect(t, 3)
 			if n := b.Stats().Exchanges; n != 3 {
 				t.Errorf("%d exchanges are counted", n)
@@ -209,7 +209,7 @@ func TestClockSetWhileInFlight(t *testing.T) {
 			app := testApp()
 			var wg sync.WaitGroup
 			for range 2 {
-				wg.Go(func() { must(t, b, coze.Grant{App: app, Duration: 10 * time.Hour}, broker.Want{}) })
+				wg.Go(func() { must(t, b, coze.TokenRequest{App: app, Duration: 10 * time.Hour}, broker.GetOptions{}) })
 				time.Sleep(time.Second)
 				off.Store(int64(step))
 			}
@@ -217,11 +217,11 @@ func TestClockSetWhileInFlight(t *testing.T) {
 			source.expect(t, 1)
 
 			off.Store(0)
-			lost := coze.Grant{App: app, Session: "lost", Duration: 10 * time.Hour}
-			b.Get(t.Context(), lost, broker.Want{Wait: time.Second})
+			lost := coze.TokenRequest{App: app, Session: "lost", Duration: 10 * time.Hour}
+			b.Get(t.Context(), lost, broker.GetOptions{Wait: time.Second})
 			off.Store(int64(step))
 			time.Sleep(broker.DefaultTimeout)
-			must(t, b, lost, broker.Want{})
+			must(t, b, lost, broker.GetOptions{})
 		})
 	}
 }
@@ -234,9 +234,9 @@ func TestClockAndTokens(t *testing.T) {
 			clock.Watch(&dated{}).RoundTrip(nil)
 			source := &fake{}
 			b := broker.New(source, broker.Options{Now: clock.Now})
-			grant := coze.Grant{App: testApp()}
+			grant := coze.TokenRequest{App: testApp()}
 			for range 3600 {
-				got := must(t, b, grant, broker.Want{})
+				got := must(t, b, grant, broker.GetOptions{})
 				if left := time.Until(got.Token.Expiry); left < 298*time.Second {
 					t.Fatalf("%v left", left)
 				}

@@ -7,7 +7,7 @@
 //
 //   - A caller receives a token of exactly the grant it asked for. Every input that shapes a token is part of the key,
 //     keys are compared whole, and no session is a grant of its own.
-//   - A token has at least the promised life left ([Options.MinTTL], [Want.MinTTL]).
+//   - A token has at least the promised life left ([Options.MinTTL], [GetOptions.MinTTL]).
 //   - Any number of simultaneous callers of one grant cost one exchange. It does not end when the first of them
 //     leaves, and none waits longer than its own context.
 //   - A grant in steady use is exchanged anew in the background, before its token runs short.

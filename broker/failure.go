@@ -140,7 +140,7 @@ func (a *app) succeeded() {
 
 // memorable says whether a failure is worth remembering: not when nothing was sent.
 func memorable(err *coze.Error) bool {
-	return err.Kind != coze.Unsigned && !errors.Is(err, ErrBudget)
+	return err.Kind != coze.InvalidRequest && !errors.Is(err, ErrBudget)
 }
 
 // asError finds the *coze.Error in err, and makes one of what a source of another making returns.

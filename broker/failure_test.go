@@ -15,14 +15,14 @@ import (
 func TestRefusalIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wrong := true
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			if wrong {
 				return refused()
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		if e := fails(t, b, grant, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
 			t.Fatalf("attempts %d, RetryAfter %v", e.Attempts, e.RetryAfter)
 		}
@@ -44,7 +44,7 @@ func TestRefusalIsRemembered(t *testing.T) {
 		}
 		wrong = false
 		time.Sleep(35 * time.Second)
-		must(t, b, grant, broker.Want{})
+		must(t, b, grant, broker.GetOptions{})
 		wrong = true
 		time.Sleep(11 * time.Minute)
 		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
@@ -57,7 +57,7 @@ func TestRefusalIsRemembered(t *testing.T) {
 func TestRefusedAppRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wrong := true
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			if wrong {
 				return refused()
 			}
@@ -66,27 +66,27 @@ func TestRefusedAppRests(t *testing.T) {
 		b := broker.New(source, broker.Options{})
 		app := testApp()
 		for i := range 2000 {
-			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
 		}
 		source.expect(t, 3)
 		time.Sleep(7 * time.Second)
 		for i := range 2000 {
-			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint("b", i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("b", i)}, coze.Rejected)
 		}
 		source.expect(t, 4) // one tries whether it is over
 		wrong = false
 		time.Sleep(13 * time.Second)
-		must(t, b, coze.Grant{App: app, Session: "probe"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "probe"}, broker.GetOptions{})
 		// And the success clears what the others had against them.
-		must(t, b, coze.Grant{App: app, Session: "b0"}, broker.Want{})
-		must(t, b, coze.Grant{App: app, Session: "0"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "b0"}, broker.GetOptions{})
+		must(t, b, coze.TokenRequest{App: app, Session: "0"}, broker.GetOptions{})
 	})
 }
 
 // Keys that were replaced deserve a try at once.
 func TestNewKeysAreTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(_ int64, grant coze.Grant) error {
+		source := &fake{fail: func(_ int64, grant coze.TokenRequest) error {
 			if grant.App.Keys == nil {
 				return refused()
 			}
@@ -95,12 +95,12 @@ func TestNewKeysAreTried(t *testing.T) {
 		b := broker.New(source, broker.Options{})
 		old := testApp()
 		for i := range 5 {
-			fails(t, b, coze.Grant{App: old, Session: fmt.Sprint(i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: old, Session: fmt.Sprint(i)}, coze.Rejected)
 		}
 		fresh := testApp()
 		fresh.Keys = []coze.Key{{ID: "new"}}
 		for i := range 5 {
-			must(t, b, coze.Grant{App: fresh, Session: fmt.Sprint(i)}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: fresh, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 	})
 }
@@ -108,7 +108,7 @@ func TestNewKeysAreTried(t *testing.T) {
 // One visitor's odd session must not stop the others.
 func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(_ int64, grant coze.Grant) error {
+		source := &fake{fail: func(_ int64, grant coze.TokenRequest) error {
 			if grant.Session[0] == 'x' {
 				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request", Message: "invalid request: session_name"}
 			}
@@ -117,13 +117,13 @@ func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 		b := broker.New(source, broker.Options{})
 		app := testApp()
 		for i := range 50 {
-			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint("x", i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("x", i)}, coze.Rejected)
 		}
 		source.expect(t, 50)
 		for i := range 50 {
-			must(t, b, coze.Grant{App: app, Session: fmt.Sprint("good", i)}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("good", i)}, broker.GetOptions{})
 		}
-		fails(t, b, coze.Grant{App: app, Session: "x1"}, coze.Rejected)
+		fails(t, b, coze.TokenRequest{App: app, Session: "x1"}, coze.Rejected)
 		source.expect(t, 100)
 	})
 }
@@ -132,7 +132,7 @@ func TestTroubleBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		down.Store(true)
-		source := &fake{latency: 50 * time.Millisecond, fail: func(int64, coze.Grant) error {
+		source := &fake{latency: 50 * time.Millisecond, fail: func(int64, coze.TokenRequest) error {
 			if down.Load() {
 				return &coze.Error{Kind: coze.Unavailable, Message: "Coze could not be reached"}
 			}
@@ -142,7 +142,7 @@ func TestTroubleBacksOff(t *testing.T) {
 		app := testApp()
 		// A hundred visitors a second, each new, for five minutes.
 		for i := range 30000 {
-			go b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			go b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := source.calls.Load(); n > 60 {
@@ -150,9 +150,9 @@ func TestTroubleBacksOff(t *testing.T) {
 		}
 		down.Store(false)
 		time.Sleep(40 * time.Second)
-		must(t, b, coze.Grant{App: app, Session: "probe"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "probe"}, broker.GetOptions{})
 		for i := range 100 {
-			must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 	})
 }
@@ -160,7 +160,7 @@ func TestTroubleBacksOff(t *testing.T) {
 // A single failure among many successes is not an outage.
 func TestOneFailureStopsOnlyItsGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n%5 == 0 {
 				return &coze.Error{Kind: coze.Unavailable, Status: 502}
 			}
@@ -169,7 +169,7 @@ func TestOneFailureStopsOnlyItsGrant(t *testing.T) {
 		b := broker.New(source, broker.Options{})
 		app := testApp()
 		for i := range 100 {
-			b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 		source.expect(t, 100)
 	})
@@ -177,7 +177,7 @@ func TestOneFailureStopsOnlyItsGrant(t *testing.T) {
 
 func TestBusyIsHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n == 1 {
 				return &coze.Error{Kind: coze.Busy, Status: 429, RetryAfter: 20 * time.Second}
 			}
@@ -185,28 +185,28 @@ func TestBusyIsHeeded(t *testing.T) {
 		}}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
-		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Busy)
+		fails(t, b, coze.TokenRequest{App: app, Session: "a"}, coze.Busy)
 		time.Sleep(19 * time.Second)
-		if e := fails(t, b, coze.Grant{App: app, Session: "b"}, coze.Busy); e.RetryAfter != time.Second {
+		if e := fails(t, b, coze.TokenRequest{App: app, Session: "b"}, coze.Busy); e.RetryAfter != time.Second {
 			t.Errorf("RetryAfter %v", e.RetryAfter)
 		}
 		source.expect(t, 1)
 		time.Sleep(time.Second)
-		must(t, b, coze.Grant{App: app, Session: "b"}, broker.Want{})
-		must(t, b, coze.Grant{App: app, Session: "a"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "b"}, broker.GetOptions{})
+		must(t, b, coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{})
 	})
 }
 
 func TestUnsignedIsNotRemembered(t *testing.T) {
-	source := &fake{fail: func(n int64, _ coze.Grant) error {
+	source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 		if n == 1 {
-			return &coze.Error{Kind: coze.Unsigned, Err: errors.New("no key")}
+			return &coze.Error{Kind: coze.InvalidRequest, Err: errors.New("no key")}
 		}
 		return nil
 	}}
 	b := broker.New(source, broker.Options{})
-	fails(t, b, coze.Grant{App: testApp()}, coze.Unsigned)
-	must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+	fails(t, b, coze.TokenRequest{App: testApp()}, coze.InvalidRequest)
+	must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 }
 
 func TestBudget(t *testing.T) {
@@ -215,10 +215,10 @@ func TestBudget(t *testing.T) {
 		b := broker.New(source, broker.Options{Budget: 30})
 		app := testApp()
 		for i := range 30 {
-			must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 		for i := range 1000 {
-			_, err := b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint("flood", i)}, broker.Want{})
+			_, err := b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint("flood", i)}, broker.GetOptions{})
 			var e *coze.Error
 			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) || e.Kind != coze.Busy || e.RetryAfter <= 0 || e.RetryAfter > 2*time.Second {
 				t.Fatalf("%+v", err)
@@ -229,17 +229,17 @@ func TestBudget(t *testing.T) {
 			t.Errorf("a flood must leave no trace: %+v", st)
 		}
 		for i := range 30 {
-			if got := must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{}); got.Origin != broker.Remembered {
-				t.Error(got.Origin)
+			if got := must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+				t.Error(got.CacheStatus)
 			}
 		}
 		time.Sleep(2 * time.Second)
-		must(t, b, coze.Grant{App: app, Session: "later"}, broker.Want{})
-		fails(t, b, coze.Grant{App: app, Session: "too many"}, coze.Busy)
+		must(t, b, coze.TokenRequest{App: app, Session: "later"}, broker.GetOptions{})
+		fails(t, b, coze.TokenRequest{App: app, Session: "too many"}, coze.Busy)
 
 		off := broker.New(&fake{}, broker.Options{Budget: -1})
 		for i := range 20000 {
-			must(t, off, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			must(t, off, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 	})
 }
@@ -250,13 +250,13 @@ func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 		source := &fake{}
 		b := broker.New(source, broker.Options{Budget: 1})
 		app := testApp()
-		inUse := coze.Grant{App: app, Session: "in use"}
-		must(t, b, inUse, broker.Want{})
+		inUse := coze.TokenRequest{App: app, Session: "in use"}
+		must(t, b, inUse, broker.GetOptions{})
 		for i := range 599 {
 			time.Sleep(time.Second)
-			b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 			for range 10 {
-				must(t, b, inUse, broker.Want{})
+				must(t, b, inUse, broker.GetOptions{})
 				synctest.Wait()
 			}
 		}
@@ -269,7 +269,7 @@ func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 // A success of any grant clears what is common to all, at once.
 func TestSuccessClearsTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n == 1 {
 				return refused()
 			}
@@ -277,30 +277,30 @@ func TestSuccessClearsTheApp(t *testing.T) {
 		}}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
-		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
-		fails(t, b, coze.Grant{App: app, Session: "a"}, coze.Rejected)
-		must(t, b, coze.Grant{App: app, Session: "b"}, broker.Want{})
-		must(t, b, coze.Grant{App: app, Session: "a"}, broker.Want{})
+		fails(t, b, coze.TokenRequest{App: app, Session: "a"}, coze.Rejected)
+		fails(t, b, coze.TokenRequest{App: app, Session: "a"}, coze.Rejected)
+		must(t, b, coze.TokenRequest{App: app, Session: "b"}, broker.GetOptions{})
+		must(t, b, coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{})
 	})
 }
 
 func TestSuccessClearsTheGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n == 3 {
 				return nil
 			}
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp(), Duration: 10 * time.Second}
+		grant := coze.TokenRequest{App: testApp(), Duration: 10 * time.Second}
 		fails(t, b, grant, coze.Rejected)
 		time.Sleep(6 * time.Second)
 		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter < 8*time.Second {
 			t.Errorf("the second rest is %v", e.RetryAfter)
 		}
 		time.Sleep(12 * time.Second)
-		must(t, b, grant, broker.Want{})
+		must(t, b, grant, broker.GetOptions{})
 		time.Sleep(10 * time.Second)
 		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
 			t.Errorf("the first rest after a success is %v", e.RetryAfter)
@@ -311,16 +311,16 @@ func TestSuccessClearsTheGrant(t *testing.T) {
 // What fails at the same time is one failure, not many in a row.
 func TestSimultaneousFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{latency: time.Second, fail: func(int64, coze.Grant) error {
+		source := &fake{latency: time.Second, fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Unavailable}
 		}}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
 		for i := range 100 {
-			go b.Get(t.Context(), coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+			go b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 		time.Sleep(1001 * time.Millisecond)
-		if e := fails(t, b, coze.Grant{App: app, Session: "late"}, coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
+		if e := fails(t, b, coze.TokenRequest{App: app, Session: "late"}, coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
 			t.Errorf("a rest of %v", e.RetryAfter)
 		}
 	})
@@ -329,7 +329,7 @@ func TestSimultaneousFailures(t *testing.T) {
 // While Coze asks for quiet, tokens in use are not exchanged early either.
 func TestRefreshRestsWithTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n == 2 {
 				return &coze.Error{Kind: coze.Busy, RetryAfter: time.Minute}
 			}
@@ -337,11 +337,11 @@ func TestRefreshRestsWithTheApp(t *testing.T) {
 		}}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
-		must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "in use"}, broker.GetOptions{})
 		time.Sleep(541 * time.Second)
-		fails(t, b, coze.Grant{App: app, Session: "new"}, coze.Busy)
+		fails(t, b, coze.TokenRequest{App: app, Session: "new"}, coze.Busy)
 		for range 59 {
-			must(t, b, coze.Grant{App: app, Session: "in use"}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: app, Session: "in use"}, broker.GetOptions{})
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}
@@ -354,24 +354,24 @@ func TestClockSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		off := 5 * time.Minute
 		fail := true
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			if fail {
 				return refused()
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Now: func() time.Time { return time.Now().Add(off) }})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		fails(t, b, grant, coze.Rejected)
 		off, fail = 0, false
-		must(t, b, grant, broker.Want{})
+		must(t, b, grant, broker.GetOptions{})
 
 		off = 5 * time.Minute
 		grant.Session = "a"
-		old := must(t, b, grant, broker.Want{})
+		old := must(t, b, grant, broker.GetOptions{})
 		off = 0
 		time.Sleep(20 * time.Second)
-		if got := must(t, b, grant, broker.Want{Stale: old.Token.AccessToken}); got.Token == old.Token {
+		if got := must(t, b, grant, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
 			t.Error("a token from the future stays young")
 		}
 	})
@@ -380,16 +380,16 @@ func TestClockSetBack(t *testing.T) {
 // What Coze, or whoever answers in its place, asks for is heeded for five minutes at most.
 func TestRestsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Busy, Status: 429, RetryAfter: 24 * time.Hour}
 		}}
 		b := broker.New(source, broker.Options{})
 		app := testApp()
-		if e := fails(t, b, coze.Grant{App: app}, coze.Busy); e.RetryAfter != 5*time.Minute {
+		if e := fails(t, b, coze.TokenRequest{App: app}, coze.Busy); e.RetryAfter != 5*time.Minute {
 			t.Errorf("a rest of %v", e.RetryAfter)
 		}
 		time.Sleep(5 * time.Minute)
-		fails(t, b, coze.Grant{App: app}, coze.Busy)
+		fails(t, b, coze.TokenRequest{App: app}, coze.Busy)
 		source.expect(t, 2)
 	})
 }
@@ -397,12 +397,12 @@ func TestRestsAreBounded(t *testing.T) {
 // Replicas, and grants, that failed together do not come back together.
 func TestRestsAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := broker.New(&fake{fail: func(int64, coze.Grant) error {
+		b := broker.New(&fake{fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}, broker.Options{})
 		least, most := time.Hour, time.Duration(0)
 		for i := range 100 {
-			e := fails(t, b, coze.Grant{App: testApp(), Session: fmt.Sprint(i)}, coze.Rejected)
+			e := fails(t, b, coze.TokenRequest{App: testApp(), Session: fmt.Sprint(i)}, coze.Rejected)
 			least, most = min(least, e.RetryAfter), max(most, e.RetryAfter)
 		}
 		if least < 4*time.Second || most > 6*time.Second || most-least < 500*time.Millisecond {
@@ -414,10 +414,10 @@ func TestRestsAreSpread(t *testing.T) {
 // A failure long after the last one is the first again.
 func TestStreaksEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := broker.New(&fake{fail: func(int64, coze.Grant) error {
+		b := broker.New(&fake{fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}, broker.Options{})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		for range 4 {
 			if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
 				t.Errorf("a rest of %v", e.RetryAfter)
@@ -430,20 +430,20 @@ func TestStreaksEnd(t *testing.T) {
 // A grant that Coze refuses is not asked for more often because a good token of it is in use.
 func TestRefreshRestsWithTheGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, _ coze.Grant) error {
+		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
 			if n > 1 {
 				return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp(), Duration: coze.MaxDuration}
+		grant := coze.TokenRequest{App: testApp(), Duration: coze.MaxDuration}
 		for source.calls.Load() < 2 {
-			must(t, b, grant, broker.Want{})
+			must(t, b, grant, broker.GetOptions{})
 			time.Sleep(time.Minute)
 		}
 		for range 3600 {
-			must(t, b, grant, broker.Want{})
+			must(t, b, grant, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		if n := source.calls.Load(); n > 150 {
@@ -455,23 +455,23 @@ func TestRefreshRestsWithTheGrant(t *testing.T) {
 // What failed beside a good token does not take it along when its own time is over.
 func TestFailureDoesNotShortenALife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, grant coze.Grant) error {
+		source := &fake{fail: func(n int64, grant coze.TokenRequest) error {
 			if grant.Session == "" && n > 1 {
 				return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Size: 10})
-		grant := coze.Grant{App: testApp(), Duration: 10 * time.Hour}
-		must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp(), Duration: 10 * time.Hour}
+		must(t, b, grant, broker.GetOptions{})
 		time.Sleep(time.Hour)
-		if _, err := b.Get(t.Context(), grant, broker.Want{MinTTL: grant.Duration}); err == nil {
+		if _, err := b.Get(t.Context(), grant, broker.GetOptions{MinTTL: grant.Duration}); err == nil {
 			t.Fatal("a token with ten hours left, after one")
 		}
 		time.Sleep(time.Hour)
-		must(t, b, coze.Grant{App: testApp(), Session: "newcomer"}, broker.Want{})
-		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
-			t.Error(got.Origin)
+		must(t, b, coze.TokenRequest{App: testApp(), Session: "newcomer"}, broker.GetOptions{})
+		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+			t.Error(got.CacheStatus)
 		}
 	})
 }

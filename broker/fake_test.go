@@ -18,14 +18,14 @@ import (
 type fake struct {
 	latency time.Duration
 	life    time.Duration // of its tokens, instead of the grant's duration
-	fail    func(n int64, grant coze.Grant) error
+	fail    func(n int64, grant coze.TokenRequest) error
 	calls   atomic.Int64
 	running atomic.Int64
 	mu      sync.Mutex
 	by      map[string]int // exchanges :: session → number
 }
 
-func (f *fake) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+func (f *fake) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	n := f.calls.Add(1)
 	f.running.Add(1)
 	defer f.running.Add(-1)
@@ -78,7 +78,7 @@ func testApp() *coze.App {
 	return &coze.App{ClientID: "app-1", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
 }
 
-func must(t *testing.T, b *broker.Broker, grant coze.Grant, want broker.Want) broker.Result {
+func must(t *testing.T, b *broker.Broker, grant coze.TokenRequest, want broker.GetOptions) broker.Result {
 	t.Helper()
 	got, err := b.Get(t.Context(), grant, want)
 	if err != nil {
@@ -88,11 +88,11 @@ func must(t *testing.T, b *broker.Broker, grant coze.Grant, want broker.Want) br
 }
 
 // fails is the error of a call that must fail, with its kind.
-func fails(t *testing.T, b *broker.Broker, grant coze.Grant, kind coze.Kind) *coze.Error {
+func fails(t *testing.T, b *broker.Broker, grant coze.TokenRequest, kind coze.Kind) *coze.Error {
 	t.Helper()
-	got, err := b.Get(t.Context(), grant, broker.Want{})
+	got, err := b.Get(t.Context(), grant, broker.GetOptions{})
 	if err == nil {
-		t.Fatalf("a token, %q, %s; want an error", got.Token.AccessToken, got.Origin)
+		t.Fatalf("a token, %q, %s; want an error", got.Token.AccessToken, got.CacheStatus)
 	}
 	e := err.(*coze.Error)
 	if e.Kind != kind {

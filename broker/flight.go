@@ -18,7 +18,7 @@ type flight struct {
 	ctx      context.Context // its values are the first caller's; its end is not the flight's
 	app      *app
 	key      key
-	grant    coze.Grant
+	grant    coze.TokenRequest
 	terms    terms         // the first caller's
 	newer    int64         // a token from the store must expire after this: the remembered one, which is being replaced, may have been replaced before
 	early    bool          // the remembered token is still good
@@ -32,7 +32,7 @@ type flight struct {
 // An outcome is what a flight brings back: a token or a failure.
 type outcome struct {
 	held   held
-	origin Origin
+	origin CacheStatus
 	err    *coze.Error
 }
 
@@ -95,16 +95,16 @@ func (b *Broker) obtain(ctx context.Context, f *flight) outcome {
 			return outcome{err: e}
 		}
 		f.app.failed(e, now.UnixNano())
-		return outcome{origin: Minted, err: e}
+		return outcome{origin: Miss, err: e}
 	}
 	f.app.succeeded()
 	h := held{token: token.AccessToken, kind: token.Type, expiry: token.Expiry.UnixNano(), minted: now.UnixNano()}
 	h.refresh = f.terms.refreshAt(h)
-	return outcome{held: h, origin: Minted}
+	return outcome{held: h, origin: Miss}
 }
 
 // exchange asks the source behind, within the budget.
-func (b *Broker) exchange(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+func (b *Broker) exchange(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	if e := b.budget.spend(b.now()); e != nil {
 		b.count.overBudget.Add(1)
 		return coze.Token{}, e

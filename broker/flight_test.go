@@ -22,11 +22,11 @@ func TestOneFlight(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
-				got := must(t, b, coze.Grant{App: testApp(), Session: "anna"}, broker.Want{})
-				switch got.Origin {
-				case broker.Minted:
+				got := must(t, b, coze.TokenRequest{App: testApp(), Session: "anna"}, broker.GetOptions{})
+				switch got.CacheStatus {
+				case broker.Miss:
 					minted.Add(1)
-				case broker.Joined:
+				case broker.Collapsed:
 					joined.Add(1)
 				}
 			})
@@ -50,7 +50,7 @@ func TestOneFlightOnThreads(t *testing.T) {
 		for range 16 {
 			wg.Go(func() {
 				<-start
-				must(t, b, coze.Grant{App: app, Session: "anna"}, broker.Want{})
+				must(t, b, coze.TokenRequest{App: app, Session: "anna"}, broker.GetOptions{})
 			})
 		}
 		close(start)
@@ -63,12 +63,12 @@ func TestLeaderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		gone, leave := context.WithCancelCause(t.Context())
 		reason := errors.New("the visitor closed the page")
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, err := b.Get(gone, grant, broker.Want{})
+			_, err := b.Get(gone, grant, broker.GetOptions{})
 			var e *coze.Error
 			if !errors.As(err, &e) || e.Kind != coze.Timeout || !errors.Is(err, reason) {
 				t.Error(err)
@@ -76,13 +76,13 @@ func TestLeaderLeaves(t *testing.T) {
 		})
 		synctest.Wait()
 		for range 3 {
-			wg.Go(func() { must(t, b, grant, broker.Want{}) })
+			wg.Go(func() { must(t, b, grant, broker.GetOptions{}) })
 		}
 		hurried, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		wg.Go(func() {
 			began := time.Now()
-			_, err := b.Get(hurried, grant, broker.Want{})
+			_, err := b.Get(hurried, grant, broker.GetOptions{})
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 500*time.Millisecond {
 				t.Error(err, time.Since(began))
 			}
@@ -99,7 +99,7 @@ func TestGoneCallersStartNothing(t *testing.T) {
 	b := broker.New(source, broker.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.Get(ctx, coze.Grant{App: testApp()}, broker.Want{}); !errors.Is(err, context.Canceled) {
+	if _, err := b.Get(ctx, coze.TokenRequest{App: testApp()}, broker.GetOptions{}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	source.expect(t, 0)
@@ -110,7 +110,7 @@ func TestFlightEndsByItself(t *testing.T) {
 		source := &fake{latency: time.Hour}
 		b := broker.New(source, broker.Options{Timeout: 4 * time.Second})
 		began := time.Now()
-		fails(t, b, coze.Grant{App: testApp()}, coze.Timeout)
+		fails(t, b, coze.TokenRequest{App: testApp()}, coze.Timeout)
 		if time.Since(began) != 4*time.Second {
 			t.Error(time.Since(began))
 		}
@@ -133,16 +133,16 @@ func TestLostFlight(t *testing.T) {
 			}
 			go f()
 		}})
-		grant := coze.Grant{App: testApp()}
+		grant := coze.TokenRequest{App: testApp()}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := b.Get(ctx, grant, broker.Want{}); err == nil {
+		if _, err := b.Get(ctx, grant, broker.GetOptions{}); err == nil {
 			t.Fatal("who made this token?")
 		}
 		time.Sleep(20 * time.Second)
-		got := must(t, b, grant, broker.Want{})
+		got := must(t, b, grant, broker.GetOptions{})
 		lost[0]() // awake again
-		if again := must(t, b, grant, broker.Want{}); again.Token != got.Token {
+		if again := must(t, b, grant, broker.GetOptions{}); again.Token != got.Token {
 			t.Error("the flight that was lost pushed out the token of its successor")
 		}
 	})
@@ -158,13 +158,13 @@ func TestLostRefresh(t *testing.T) {
 				go f()
 			}
 		}})
-		grant := coze.Grant{App: testApp(), Duration: time.Hour}
+		grant := coze.TokenRequest{App: testApp(), Duration: time.Hour}
 		for flights < 2 {
-			must(t, b, grant, broker.Want{})
+			must(t, b, grant, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		for range 60 {
-			must(t, b, grant, broker.Want{})
+			must(t, b, grant, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		source.expect(t, 2)
@@ -183,7 +183,7 @@ func TestSourceMisbehaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := broker.New(sourceFunc(misbehave), broker.Options{})
 			for range 3 {
-				fails(t, b, coze.Grant{App: testApp()}, coze.Unavailable)
+				fails(t, b, coze.TokenRequest{App: testApp()}, coze.Unavailable)
 			}
 			if st := b.Stats(); st.Flights != 0 {
 				t.Errorf("%+v", st)
@@ -194,7 +194,7 @@ func TestSourceMisbehaves(t *testing.T) {
 
 type sourceFunc func() (coze.Token, error)
 
-func (f sourceFunc) Token(context.Context, coze.Grant) (coze.Token, error) { return f() }
+func (f sourceFunc) Token(context.Context, coze.TokenRequest) (coze.Token, error) { return f() }
 
 // A flight that was lost may land while its successor is still under way. That one's callers must not be forgotten.
 func TestLostFlightLandsLate(t *testing.T) {
@@ -202,7 +202,7 @@ func TestLostFlightLandsLate(t *testing.T) {
 		var calls atomic.Int64
 		source := sourceFunc(func() (coze.Token, error) {
 			if calls.Add(1) == 2 {
-				return coze.Token{}, &coze.Error{Kind: coze.Unsigned}
+				return coze.Token{}, &coze.Error{Kind: coze.InvalidRequest}
 			}
 			time.Sleep(5 * time.Second)
 			return coze.Token{AccessToken: "x", Expiry: time.Now().Add(time.Hour)}, nil
@@ -215,15 +215,15 @@ func TestLostFlightLandsLate(t *testing.T) {
 			}
 			go f()
 		}})
-		grant := coze.Grant{App: testApp(), Duration: time.Hour}
+		grant := coze.TokenRequest{App: testApp(), Duration: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		b.Get(ctx, grant, broker.Want{})
+		b.Get(ctx, grant, broker.GetOptions{})
 		time.Sleep(20 * time.Second)
-		go b.Get(t.Context(), grant, broker.Want{}) // its successor
+		go b.Get(t.Context(), grant, broker.GetOptions{}) // its successor
 		synctest.Wait()
 		lost()
-		go b.Get(t.Context(), grant, broker.Want{}) // is to join that
+		go b.Get(t.Context(), grant, broker.GetOptions{}) // is to join that
 		synctest.Wait()
 		if n := calls.Load(); n != 2 {
 			t.Errorf("%d exchanges, want 2", n)
@@ -234,12 +234,12 @@ func TestLostFlightLandsLate(t *testing.T) {
 
 func TestErrorsAreEachCallersOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{latency: time.Second, fail: func(int64, coze.Grant) error { return refused() }}
+		source := &fake{latency: time.Second, fail: func(int64, coze.TokenRequest) error { return refused() }}
 		b := broker.New(source, broker.Options{})
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				_, err := b.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
+				_, err := b.Get(t.Context(), coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 				e := err.(*coze.Error)
 				if e.Message == "mine" {
 					t.Error("another caller's error")
@@ -248,7 +248,7 @@ func TestErrorsAreEachCallersOwn(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if e := fails(t, b, coze.Grant{App: testApp()}, coze.Rejected); e.Message == "mine" {
+		if e := fails(t, b, coze.TokenRequest{App: testApp()}, coze.Rejected); e.Message == "mine" {
 			t.Error("another caller's error")
 		}
 	})

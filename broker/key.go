@@ -112,16 +112,16 @@ func (r *register) use(apps []*coze.App) {
 }
 
 // key is the grant's key, with its app and its duration in whole seconds, which is what Coze is asked for.
-func (b *Broker) key(grant coze.Grant) (key, *app, error) {
+func (b *Broker) key(grant coze.TokenRequest) (key, *app, error) {
 	duration := grant.Duration
 	if duration == 0 {
 		duration = coze.DefaultDuration
 	}
 	if grant.App == nil {
-		return key{}, nil, &coze.Error{Kind: coze.Unsigned, Err: fmt.Errorf("the grant has no app")}
+		return key{}, nil, &coze.Error{Kind: coze.InvalidRequest, Err: fmt.Errorf("the grant has no app")}
 	}
 	if duration < coze.MinDuration || duration > coze.MaxDuration {
-		return key{}, nil, &coze.Error{Kind: coze.Unsigned, Err: fmt.Errorf("a token's duration is from %v to %v, not %v",
+		return key{}, nil, &coze.Error{Kind: coze.InvalidRequest, Err: fmt.Errorf("a token's duration is from %v to %v, not %v",
 			coze.MinDuration, coze.MaxDuration, duration)}
 	}
 	known := b.apps.app(grant.App)

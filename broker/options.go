@@ -53,8 +53,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Want is what a caller asks for beyond the grant. The zero value asks for nothing.
-type Want struct {
+// GetOptions is what a caller asks for beyond the grant. The zero value asks for nothing.
+type GetOptions struct {
 	// MinTTL is the life that the token must have left, if that is more than the broker's own. At most the grant's
 	// duration, or the error is [ErrMinTTL]. A token is as good as it gets when it was exchanged less than ten
 	// seconds, or a tenth of its duration, ago: such a one is handed out whatever it has left.
@@ -68,27 +68,27 @@ type Want struct {
 	Wait time.Duration
 }
 
-// An Origin says where a call's answer came from, an error too.
-type Origin string
+// An CacheStatus says where a call's answer came from, an error too.
+type CacheStatus string
 
 // The origins.
 const (
-	Minted     Origin = "minted"     // exchanged for this call
-	Joined     Origin = "joined"     // exchanged for another call that asked first
-	Remembered Origin = "remembered" // known already
-	Shared     Origin = "shared"     // from the shared store
+	Miss      CacheStatus = "miss"      // exchanged for this call
+	Collapsed CacheStatus = "collapsed" // exchanged for another call that asked first
+	Hit       CacheStatus = "hit"       // known already
+	Shared    CacheStatus = "shared"    // from the shared store
 )
 
 // A Result is a token and where it came from.
 type Result struct {
-	Token  coze.Token
-	Origin Origin
+	Token       coze.Token
+	CacheStatus CacheStatus
 }
 
 // Causes that a [coze.Error] of this package wraps, for errors.Is.
 var (
 	// ErrBudget: the budget of exchanges is spent. Its kind is coze.Busy, and RetryAfter says when there is one again.
 	ErrBudget = errors.New("this service's own budget of exchanges (MINT_BUDGET) is spent")
-	// ErrMinTTL: no token of this duration can have the life that was asked for. Its kind is coze.Unsigned.
+	// ErrMinTTL: no token of this duration can have the life that was asked for. Its kind is coze.InvalidRequest.
 	ErrMinTTL = errors.New("a token cannot have more life left than its duration")
 )

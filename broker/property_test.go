@@ -61,7 +61,7 @@ func drawWeather(t *rapid.T) weather {
 			&coze.Error{Kind: coze.Rejected, Code: "invalid_request"},
 			&coze.Error{Kind: coze.Busy, RetryAfter: 3 * time.Second},
 			&coze.Error{Kind: coze.Unavailable, Status: 502},
-			&coze.Error{Kind: coze.Unsigned},
+			&coze.Error{Kind: coze.InvalidRequest},
 			errors.New("plain"),
 		}), 1, 10).Draw(t, "faults"),
 		store: rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "error", "slow", "hang"}), 1, 10).Draw(t, "store"),
@@ -132,9 +132,9 @@ func play(t *testing.T, calls []call, w weather, size int, shared bool, perMinut
 				ctx, cancel = context.WithTimeout(ctx, c.patience)
 				defer cancel()
 			}
-			grant := coze.Grant{App: app, Session: c.session, Duration: c.duration}
+			grant := coze.TokenRequest{App: app, Session: c.session, Duration: c.duration}
 			name := fmt.Sprintf("czs_%s_%s_%s_", app.ClientID, c.session, c.duration)
-			want := broker.Want{MinTTL: c.minTTL}
+			want := broker.GetOptions{MinTTL: c.minTTL}
 			mu.Lock()
 			if c.stale {
 				want.Stale = seen[name]
@@ -190,7 +190,7 @@ type recorder struct {
 	begun    map[string]time.Time // the last success :: grant
 }
 
-func (r *recorder) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+func (r *recorder) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	name := fmt.Sprint(grant.Session, "|", grant.Duration)
 	r.begunMu.Lock()
 	last, ok := r.begun[name]

@@ -132,7 +132,7 @@ func (sh *sharing) finish(f *flight, got outcome) {
 	if f.claim != nil {
 		f.claim.end()
 	}
-	kept := got.err == nil && got.origin == Minted && sh.keep(f, got.held)
+	kept := got.err == nil && got.origin == Miss && sh.keep(f, got.held)
 	if f.claim != nil && !kept {
 		f.claim.release(f.ctx)
 	}

@@ -36,15 +36,15 @@ func TestStoreServesOthers(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
 		var log logs
 		all := replicas(3, source, withoutClaims{store}, &log)
-		grant := coze.Grant{App: testApp(), Session: "anna@example.com"}
-		first := must(t, all[0], grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp(), Session: "anna@example.com"}
+		first := must(t, all[0], grant, broker.GetOptions{})
 		synctest.Wait()
 		for _, b := range all[1:] {
-			got := must(t, b, grant, broker.Want{})
-			if got.Origin != broker.Shared || got.Token != first.Token {
+			got := must(t, b, grant, broker.GetOptions{})
+			if got.CacheStatus != broker.Shared || got.Token != first.Token {
 				t.Fatalf("%+v", got)
 			}
-			if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered || got.Token != first.Token {
+			if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit || got.Token != first.Token {
 				t.Fatalf("%+v", got)
 			}
 		}
@@ -60,10 +60,10 @@ func TestStoreServesOthers(t *testing.T) {
 		})
 		// A token that is said to be dead is not taken from the store again, and its successor reaches the others.
 		time.Sleep(time.Minute)
-		second := must(t, all[0], grant, broker.Want{Stale: first.Token.AccessToken})
+		second := must(t, all[0], grant, broker.GetOptions{Stale: first.Token.AccessToken})
 		synctest.Wait()
-		other := must(t, all[1], grant, broker.Want{Stale: first.Token.AccessToken})
-		if second.Token == first.Token || other.Token != second.Token || other.Origin != broker.Shared {
+		other := must(t, all[1], grant, broker.GetOptions{Stale: first.Token.AccessToken})
+		if second.Token == first.Token || other.Token != second.Token || other.CacheStatus != broker.Shared {
 			t.Errorf("%+v, %+v", second, other)
 		}
 		source.expect(t, 2)
@@ -79,17 +79,17 @@ func TestOldTokensDoNotComeBack(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
 		var log logs
 		b := replicas(1, source, withoutClaims{store}, &log)[0]
-		grant := coze.Grant{App: testApp()}
-		last := must(t, b, grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp()}
+		last := must(t, b, grant, broker.GetOptions{})
 		synctest.Wait()
 		store.Fault = func(ctx context.Context, operation string) error {
 			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
 		}
 		for range 5 {
 			time.Sleep(20 * time.Second)
-			next := must(t, b, grant, broker.Want{Stale: last.Token.AccessToken})
-			if next.Origin != broker.Minted || !next.Token.Expiry.After(last.Token.Expiry) {
-				t.Fatalf("a token of before came back, %s", next.Origin)
+			next := must(t, b, grant, broker.GetOptions{Stale: last.Token.AccessToken})
+			if next.CacheStatus != broker.Miss || !next.Token.Expiry.After(last.Token.Expiry) {
+				t.Fatalf("a token of before came back, %s", next.CacheStatus)
 			}
 			last = next
 		}
@@ -109,7 +109,7 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, b := range all {
 			for session := range 20 {
-				wg.Go(func() { must(t, b, coze.Grant{App: app, Session: fmt.Sprint(session)}, broker.Want{}) })
+				wg.Go(func() { must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(session)}, broker.GetOptions{}) })
 			}
 		}
 		began := time.Now()
@@ -121,7 +121,7 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 		// Then an hour of traffic on all replicas: refreshes are shared as well.
 		for range 360 {
 			for _, b := range all {
-				wg.Go(func() { must(t, b, coze.Grant{App: app, Session: "0"}, broker.Want{}) })
+				wg.Go(func() { must(t, b, coze.TokenRequest{App: app, Session: "0"}, broker.GetOptions{}) })
 			}
 			wg.Wait()
 			time.Sleep(10 * time.Second)
@@ -147,12 +147,12 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 		all := replicas(2, source, store, &log)
 		app := testApp()
 		var wg sync.WaitGroup
-		wg.Go(func() { must(t, all[0], coze.Grant{App: app, Session: "a"}, broker.Want{}) })
+		wg.Go(func() { must(t, all[0], coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{}) })
 		synctest.Wait()
 		began := time.Now()
 		wg.Go(func() {
-			if got := must(t, all[1], coze.Grant{App: app, Session: "a"}, broker.Want{}); got.Origin != broker.Shared {
-				t.Error(got.Origin)
+			if got := must(t, all[1], coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{}); got.CacheStatus != broker.Shared {
+				t.Error(got.CacheStatus)
 			}
 			if d := time.Since(began); d > 600*time.Millisecond {
 				t.Errorf("waited %v for an exchange of 300 ms", d)
@@ -161,7 +161,7 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 		synctest.Wait()
 		fail.Store(5)
 		for i := range 5 {
-			wg.Go(func() { must(t, all[0], coze.Grant{App: app, Session: fmt.Sprint("b", i)}, broker.Want{}) })
+			wg.Go(func() { must(t, all[0], coze.TokenRequest{App: app, Session: fmt.Sprint("b", i)}, broker.GetOptions{}) })
 		}
 		wg.Wait()
 	})
@@ -175,14 +175,14 @@ func TestClaimIsReleased(t *testing.T) {
 		budget int
 		fault  func(context.Context, string) error
 	}{
-		"refused":     {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }}},
+		"refused":     {source: &fake{latency: latency, fail: func(int64, coze.TokenRequest) error { return refused() }}},
 		"panics":      {source: sourceFunc(func() (coze.Token, error) { panic("the source's own trouble") })},
 		"exits":       {source: sourceFunc(func() (coze.Token, error) { runtime.Goexit(); return coze.Token{}, nil })},
 		"over budget": {source: &fake{}, budget: 1},
 		"failed put": {source: &fake{latency: latency}, fault: func(ctx context.Context, operation string) error {
 			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
 		}},
-		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.Grant) error { return refused() }},
+		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.TokenRequest) error { return refused() }},
 			fault: func(ctx context.Context, operation string) error {
 				return only("claimed", operation, ctx, func(context.Context, string) error { return errors.New("connection reset") })
 			}},
@@ -193,20 +193,20 @@ func TestClaimIsReleased(t *testing.T) {
 				options := broker.Options{Store: faulty{store, first.fault}, Secret: secret, Budget: first.budget}
 				unlucky := broker.New(first.source, options)
 				healthy := broker.New(&fake{latency: latency}, broker.Options{Store: store, Secret: secret})
-				ask := func(grant coze.Grant, wait time.Duration) {
+				ask := func(grant coze.TokenRequest, wait time.Duration) {
 					t.Helper()
 					began := time.Now()
-					must(t, healthy, grant, broker.Want{})
+					must(t, healthy, grant, broker.GetOptions{})
 					if d := time.Since(began); d > wait {
 						t.Errorf("waited %v, at most %v are needed", d, wait)
 					}
 				}
-				grant := coze.Grant{App: testApp(), Session: "before"}
-				unlucky.Get(t.Context(), grant, broker.Want{})
+				grant := coze.TokenRequest{App: testApp(), Session: "before"}
+				unlucky.Get(t.Context(), grant, broker.GetOptions{})
 				synctest.Wait()
 				ask(grant, latency)
 				grant.Session = "meanwhile"
-				go unlucky.Get(t.Context(), grant, broker.Want{})
+				go unlucky.Get(t.Context(), grant, broker.GetOptions{})
 				synctest.Wait()
 				ask(grant, 2*latency+lastLook)
 			})
@@ -247,12 +247,12 @@ func TestOverBudgetDoesNotBlockItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Store: &storetest.Memory{}, Secret: secret, Budget: 60})
 		for i := range 60 {
-			must(t, b, coze.Grant{App: testApp(), Session: fmt.Sprint(i)}, broker.Want{})
+			must(t, b, coze.TokenRequest{App: testApp(), Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
-		grant := coze.Grant{App: testApp(), Session: "one too many"}
+		grant := coze.TokenRequest{App: testApp(), Session: "one too many"}
 		time.Sleep(fails(t, b, grant, coze.Busy).RetryAfter)
 		began := time.Now()
-		must(t, b, grant, broker.Want{})
+		must(t, b, grant, broker.GetOptions{})
 		if d := time.Since(began); d > 0 {
 			t.Errorf("waited %v", d)
 		}
@@ -273,7 +273,7 @@ func TestSlowExchangesAreSharedToo(t *testing.T) {
 				began := time.Now()
 				var wg sync.WaitGroup
 				for _, b := range replicas(50, source, store, &log) {
-					wg.Go(func() { must(t, b, coze.Grant{App: testApp()}, broker.Want{}) })
+					wg.Go(func() { must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{}) })
 				}
 				wg.Wait()
 				source.expect(t, 1)
@@ -301,11 +301,11 @@ func TestRenewalDoesNotOvertakeTheRelease(t *testing.T) {
 		}}
 		var log logs
 		// The exchange fails while the first renewal is under way.
-		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.Grant) error { return refused() }}, store, &log)[0]
-		fails(t, unlucky, coze.Grant{App: testApp()}, coze.Rejected)
+		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.TokenRequest) error { return refused() }}, store, &log)[0]
+		fails(t, unlucky, coze.TokenRequest{App: testApp()}, coze.Rejected)
 		time.Sleep(time.Second)
 		began := time.Now()
-		must(t, replicas(1, &fake{}, store, &log)[0], coze.Grant{App: testApp()}, broker.Want{})
+		must(t, replicas(1, &fake{}, store, &log)[0], coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 		if d := time.Since(began); d > 200*time.Millisecond {
 			t.Errorf("waited %v for nobody", d)
 		}
@@ -333,13 +333,13 @@ func TestAbandonedClaim(t *testing.T) {
 		var dead atomic.Bool
 		var log logs
 		first := broker.New(&fake{latency: time.Hour}, broker.Options{Store: mortal{store, &dead}, Secret: secret})
-		go first.Get(t.Context(), coze.Grant{App: testApp()}, broker.Want{})
+		go first.Get(t.Context(), coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 		synctest.Wait()
 		dead.Store(true)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for _, b := range replicas(50, source, store, &log) {
-			wg.Go(func() { must(t, b, coze.Grant{App: testApp()}, broker.Want{}) })
+			wg.Go(func() { must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{}) })
 		}
 		wg.Wait()
 		if d := time.Since(began); d > 3*time.Second {
@@ -372,7 +372,7 @@ func TestStoreFaults(t *testing.T) {
 				app := testApp()
 				for i := range 60 {
 					began := time.Now()
-					must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+					must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 					if d := time.Since(began); d > 450*time.Millisecond {
 						t.Fatalf("waited %v for an exchange of 300 ms", d)
 					}
@@ -383,9 +383,9 @@ func TestStoreFaults(t *testing.T) {
 				case "error", "panics", "only put hangs":
 				default:
 					time.Sleep(10 * time.Second)
-					must(t, b, coze.Grant{App: app, Session: "pays"}, broker.Want{})
+					must(t, b, coze.TokenRequest{App: app, Session: "pays"}, broker.GetOptions{})
 					began := time.Now()
-					must(t, b, coze.Grant{App: app, Session: "pays nothing"}, broker.Want{})
+					must(t, b, coze.TokenRequest{App: app, Session: "pays nothing"}, broker.GetOptions{})
 					if d := time.Since(began); d != 300*time.Millisecond {
 						t.Errorf("waited %v for an exchange of 300 ms", d)
 					}
@@ -425,18 +425,18 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		all := replicas(2, source, store, &log)
 		session := 0
 		// get says whether the second broker is served what the first one exchanged, and how many of its gets failed before.
-		get := func(fail int) broker.Origin {
+		get := func(fail int) broker.CacheStatus {
 			session++
-			grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session)}
-			must(t, all[0], grant, broker.Want{})
+			grant := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session)}
+			must(t, all[0], grant, broker.GetOptions{})
 			synctest.Wait()
 			failing = fail
-			return must(t, all[1], grant, broker.Want{}).Origin
+			return must(t, all[1], grant, broker.GetOptions{}).CacheStatus
 		}
 		for _, fail := range []int{1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0} {
 			want := broker.Shared
 			if fail > 0 {
-				want = broker.Minted
+				want = broker.Miss
 			}
 			if got := get(fail); got != want {
 				t.Fatalf("session %d was %s", session, got)
@@ -447,7 +447,7 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		}
 		asked := store.Calls("get")
 		for range 10 {
-			if get(0) != broker.Minted {
+			if get(0) != broker.Miss {
 				t.Fatal("a store that failed five times in a row is not left alone")
 			}
 		}
@@ -457,7 +457,7 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		// One that is still down is asked by one flight each three seconds.
 		for range 3 {
 			time.Sleep(3 * time.Second)
-			if get(1) != broker.Minted || get(0) != broker.Minted {
+			if get(1) != broker.Miss || get(0) != broker.Miss {
 				t.Fatal("one failure is enough now")
 			}
 		}
@@ -487,8 +487,8 @@ func TestOneFlightTriesTheStoreAgain(t *testing.T) {
 			var wg sync.WaitGroup
 			for range flights {
 				session++
-				grant := coze.Grant{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
-				wg.Go(func() { must(t, b, grant, broker.Want{}) })
+				grant := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
+				wg.Go(func() { must(t, b, grant, broker.GetOptions{}) })
 			}
 			wg.Wait()
 			return store.Calls("get") - before
@@ -526,14 +526,14 @@ func TestStoreRecovers(t *testing.T) {
 		source := &fake{}
 		var log logs
 		all := replicas(2, source, store, &log)
-		must(t, all[0], coze.Grant{App: testApp(), Session: "a"}, broker.Want{})
+		must(t, all[0], coze.TokenRequest{App: testApp(), Session: "a"}, broker.GetOptions{})
 		synctest.Wait()
 		down = false
 		time.Sleep(4 * time.Second)
-		must(t, all[0], coze.Grant{App: testApp(), Session: "b"}, broker.Want{})
+		must(t, all[0], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{})
 		synctest.Wait()
-		if got := must(t, all[1], coze.Grant{App: testApp(), Session: "b"}, broker.Want{}); got.Origin != broker.Shared {
-			t.Error(got.Origin)
+		if got := must(t, all[1], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{}); got.CacheStatus != broker.Shared {
+			t.Error(got.CacheStatus)
 		}
 	})
 }
@@ -555,9 +555,9 @@ func TestStoreIsNotTrusted(t *testing.T) {
 				source, store := &fake{}, &storetest.Memory{}
 				var log logs
 				all := replicas(2, source, store, &log)
-				grants := []coze.Grant{{App: app("1"), Session: "a"}, {App: app("1"), Session: "b"}}
+				grants := []coze.TokenRequest{{App: app("1"), Session: "a"}, {App: app("1"), Session: "b"}}
 				for _, grant := range grants {
-					must(t, all[0], grant, broker.Want{})
+					must(t, all[0], grant, broker.GetOptions{})
 				}
 				synctest.Wait()
 				var values [][]byte
@@ -574,8 +574,8 @@ func TestStoreIsNotTrusted(t *testing.T) {
 				})
 				time.Sleep(3 * time.Second) // the claims are over
 				for _, grant := range grants {
-					got := must(t, all[1], grant, broker.Want{})
-					if got.Origin != broker.Minted || !strings.Contains(got.Token.AccessToken, "_"+grant.Session+"_") {
+					got := must(t, all[1], grant, broker.GetOptions{})
+					if got.CacheStatus != broker.Miss || !strings.Contains(got.Token.AccessToken, "_"+grant.Session+"_") {
 						t.Errorf("%+v", got)
 					}
 				}
@@ -592,9 +592,9 @@ func TestStoreWithoutSecret(t *testing.T) {
 	store := &storetest.Memory{}
 	for _, s := range [][]byte{nil, []byte("short")} {
 		b := broker.New(&fake{}, broker.Options{Store: store, Secret: func(*coze.App) []byte { return s }})
-		must(t, b, coze.Grant{App: testApp()}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 	}
-	must(t, broker.New(&fake{}, broker.Options{Store: store}), coze.Grant{App: testApp()}, broker.Want{})
+	must(t, broker.New(&fake{}, broker.Options{Store: store}), coze.TokenRequest{App: testApp()}, broker.GetOptions{})
 	if n := store.Calls("get") + store.Calls("put"); n != 0 {
 		t.Errorf("%d calls of a store that nothing may be put into", n)
 	}
@@ -607,18 +607,18 @@ func TestJoinedCallersWantMore(t *testing.T) {
 		store := &storetest.Memory{Fault: func(context.Context, string) error { time.Sleep(50 * time.Millisecond); return nil }}
 		var log logs
 		all := replicas(2, source, store, &log)
-		grant := coze.Grant{App: testApp()}
-		first := must(t, all[0], grant, broker.Want{})
+		grant := coze.TokenRequest{App: testApp()}
+		first := must(t, all[0], grant, broker.GetOptions{})
 		time.Sleep(200 * time.Second)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if got := must(t, all[1], grant, broker.Want{}); got.Token != first.Token || got.Origin != broker.Shared {
+			if got := must(t, all[1], grant, broker.GetOptions{}); got.Token != first.Token || got.CacheStatus != broker.Shared {
 				t.Errorf("%+v", got)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			got := must(t, all[1], grant, broker.Want{MinTTL: 800 * time.Second})
+			got := must(t, all[1], grant, broker.GetOptions{MinTTL: 800 * time.Second})
 			if time.Until(got.Token.Expiry) < 800*time.Second {
 				t.Errorf("%+v", got)
 			}
@@ -637,11 +637,11 @@ func TestRefreshThroughTheStore(t *testing.T) {
 				source := &fake{latency: time.Second}
 				var log logs
 				b := replicas(1, source, store, &log)[0]
-				grant := coze.Grant{App: testApp()}
-				must(t, b, grant, broker.Want{})
+				grant := coze.TokenRequest{App: testApp()}
+				must(t, b, grant, broker.GetOptions{})
 				for range 6000 {
-					if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
-						t.Fatal(got.Origin)
+					if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+						t.Fatal(got.CacheStatus)
 					}
 					time.Sleep(time.Second)
 				}
@@ -667,7 +667,7 @@ func TestPatienceEnds(t *testing.T) {
 			var log logs
 			b := replicas(1, &fake{latency: 500 * time.Millisecond}, &neverFirst{}, &log)[0]
 			began := time.Now()
-			must(t, b, coze.Grant{App: testApp()}, broker.Want{Wait: wait})
+			must(t, b, coze.TokenRequest{App: testApp()}, broker.GetOptions{Wait: wait})
 			most := broker.DefaultTimeout
 			if wait > 0 {
 				most = wait

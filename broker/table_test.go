@@ -15,19 +15,19 @@ func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3})
 		app := testApp()
-		get := func(session string) broker.Origin {
+		get := func(session string) broker.CacheStatus {
 			time.Sleep(2 * time.Second)
-			return must(t, b, coze.Grant{App: app, Session: session}, broker.Want{}).Origin
+			return must(t, b, coze.TokenRequest{App: app, Session: session}, broker.GetOptions{}).CacheStatus
 		}
 		for _, session := range strings.Fields("a b c a d") { // d pushes b out
 			get(session)
 		}
 		for _, session := range strings.Fields("a c d") {
-			if get(session) != broker.Remembered {
+			if get(session) != broker.Hit {
 				t.Errorf("%s is forgotten", session)
 			}
 		}
-		if get("b") != broker.Minted {
+		if get("b") != broker.Miss {
 			t.Error("b is remembered")
 		}
 		if st := b.Stats(); st.Grants != 3 || st.Evicted != 2 {
@@ -41,9 +41,9 @@ func TestUseIsSeenAfterTheClockWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		off := time.Hour
 		b := broker.New(&fake{}, broker.Options{Size: 3, Now: func() time.Time { return time.Now().Add(off) }})
-		get := func(session string) broker.Origin {
+		get := func(session string) broker.CacheStatus {
 			time.Sleep(2 * time.Second)
-			return must(t, b, coze.Grant{App: testApp(), Session: session, Duration: 10 * time.Hour}, broker.Want{}).Origin
+			return must(t, b, coze.TokenRequest{App: testApp(), Session: session, Duration: 10 * time.Hour}, broker.GetOptions{}).CacheStatus
 		}
 		for _, session := range strings.Fields("a b c") {
 			get(session)
@@ -51,7 +51,7 @@ func TestUseIsSeenAfterTheClockWasSetBack(t *testing.T) {
 		off = 0
 		get("a")
 		get("d") // pushes b out
-		if get("a") != broker.Remembered || get("c") != broker.Remembered || get("b") != broker.Minted {
+		if get("a") != broker.Hit || get("c") != broker.Hit || get("b") != broker.Miss {
 			t.Error("what was used last was forgotten first")
 		}
 	})
@@ -61,16 +61,16 @@ func TestExpiredGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3})
 		app := testApp()
-		long := func(session string) broker.Origin {
-			return must(t, b, coze.Grant{App: app, Session: session, Duration: 10 * time.Hour}, broker.Want{}).Origin
+		long := func(session string) broker.CacheStatus {
+			return must(t, b, coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}, broker.GetOptions{}).CacheStatus
 		}
 		long("a")
 		long("b")
 		time.Sleep(5 * time.Second)
-		must(t, b, coze.Grant{App: app, Session: "short", Duration: time.Minute}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "short", Duration: time.Minute}, broker.GetOptions{})
 		time.Sleep(2 * time.Minute)
 		long("c") // short was used last, but is of no use
-		if long("a") != broker.Remembered || long("b") != broker.Remembered {
+		if long("a") != broker.Hit || long("b") != broker.Hit {
 			t.Error("a token with hours left was forgotten for one that had expired")
 		}
 		if st := b.Stats(); st.Grants != 3 || st.Evicted != 0 {
@@ -80,10 +80,10 @@ func TestExpiredGoFirst(t *testing.T) {
 		b = broker.New(&fake{}, broker.Options{Size: 2})
 		long("a")
 		time.Sleep(5 * time.Second)
-		must(t, b, coze.Grant{App: app, Session: "short"}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: "short"}, broker.GetOptions{})
 		time.Sleep(601 * time.Second)
 		long("b")
-		if long("a") != broker.Remembered {
+		if long("a") != broker.Hit {
 			t.Error("a token with hours left was forgotten for one that is of no use")
 		}
 	})
@@ -95,7 +95,7 @@ func TestSizeIsKept(t *testing.T) {
 			b := broker.New(&fake{}, broker.Options{Size: size, Budget: -1})
 			app := testApp()
 			for i := range size*2 + 10 {
-				must(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, broker.Want{})
+				must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 				if i%997 == 0 {
 					if st := b.Stats(); st.Grants > size {
 						t.Fatalf("%d grants, at most %d", st.Grants, size)
@@ -115,7 +115,7 @@ func TestShardsAreEven(t *testing.T) {
 	b := broker.New(&fake{}, broker.Options{Size: size, Budget: -1})
 	app := testApp()
 	for i := range size {
-		must(t, b, coze.Grant{App: app, Session: fmt.Sprint("user-", i)}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("user-", i)}, broker.GetOptions{})
 	}
 	if st := b.Stats(); st.Evicted > size/40 {
 		t.Errorf("%d of %d forgotten", st.Evicted, size)
@@ -124,20 +124,20 @@ func TestShardsAreEven(t *testing.T) {
 
 func TestFailuresAreBoundedAndDie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(int64, coze.Grant) error {
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}
 		b := broker.New(source, broker.Options{Size: 100, Budget: -1})
 		app := testApp()
 		for i := range 1000 {
-			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
 		}
 		if st := b.Stats(); st.Grants != 100 {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(5 * time.Minute)
 		for i := range 10 {
-			fails(t, b, coze.Grant{App: app, Session: fmt.Sprint("again", i)}, coze.Rejected)
+			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("again", i)}, coze.Rejected)
 		}
 		if st := b.Stats(); st.Grants > 20 {
 			t.Errorf("what expired is to be removed: %+v", st)
@@ -154,24 +154,24 @@ func TestSessionsDoNotPinRequests(t *testing.T) {
 	before := heap()
 	for i := range 100 {
 		request := strings.Repeat("x", 1<<20) + fmt.Sprint("user", i)
-		must(t, b, coze.Grant{App: app, Session: request[1<<20:]}, broker.Want{})
+		must(t, b, coze.TokenRequest{App: app, Session: request[1<<20:]}, broker.GetOptions{})
 	}
 	if grown := int64(heap()) - int64(before); grown > 10<<20 {
 		t.Errorf("100 grants hold %d bytes", grown)
 	}
-	must(t, b, coze.Grant{App: app}, broker.Want{})
+	must(t, b, coze.TokenRequest{App: app}, broker.GetOptions{})
 }
 
 // One caller that wants more does not make the token of less use to the others.
 func TestAnotherCallersWishDoesNotShortenALife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{})
-		grant := coze.Grant{App: testApp()}
-		must(t, b, grant, broker.Want{MinTTL: 800 * time.Second})
+		grant := coze.TokenRequest{App: testApp()}
+		must(t, b, grant, broker.GetOptions{MinTTL: 800 * time.Second})
 		time.Sleep(200 * time.Second)
-		must(t, b, coze.Grant{App: testApp(), Session: "newcomer"}, broker.Want{})
-		if got := must(t, b, grant, broker.Want{}); got.Origin != broker.Remembered {
-			t.Error(got.Origin)
+		must(t, b, coze.TokenRequest{App: testApp(), Session: "newcomer"}, broker.GetOptions{})
+		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+			t.Error(got.CacheStatus)
 		}
 	})
 }

@@ -93,8 +93,8 @@ func (a *App) TokenURL() (string, error) {
 	}
 }
 
-// A Grant is what a token is asked for.
-type Grant struct {
+// A TokenRequest is what a token is asked for.
+type TokenRequest struct {
 	App *App
 	// Session is the end user, the assertion's session_name, which has to pass [CheckSession]. Empty means that no session
 	// is named: the token then sees the conversations of every such token of the app.
@@ -114,5 +114,5 @@ type Token struct {
 
 // A Source turns grants into tokens. It must be safe for concurrent use. Its errors are, or wrap, an [*Error].
 type Source interface {
-	Token(ctx context.Context, grant Grant) (Token, error)
+	Token(ctx context.Context, grant TokenRequest) (Token, error)
 }

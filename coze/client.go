@@ -40,9 +40,9 @@ type Client struct {
 // Token exchanges a new assertion for a token. After network errors, 429 and 5xx it tries again with another
 // assertion, three times in all with one key, as far as ctx allows. Where Coze does not know a key, the next one is tried.
 // The error is an [*Error].
-func (c *Client) Token(ctx context.Context, grant Grant) (Token, error) {
+func (c *Client) Token(ctx context.Context, grant TokenRequest) (Token, error) {
 	if grant.App == nil || len(grant.App.Keys) == 0 {
-		return Token{}, &Error{Kind: Unsigned, Err: errors.New("there is no app, or it has no key")}
+		return Token{}, &Error{Kind: InvalidRequest, Err: errors.New("there is no app, or it has no key")}
 	}
 	var failure *Error
 	sent := 0
@@ -61,7 +61,7 @@ func (c *Client) Token(ctx context.Context, grant Grant) (Token, error) {
 }
 
 // tryKey makes up to maxAttempts exchanges with one key, and counts the assertions that it sends.
-func (c *Client) tryKey(ctx context.Context, grant Grant, key Key, sent *int) (token Token, failure *Error) {
+func (c *Client) tryKey(ctx context.Context, grant TokenRequest, key Key, sent *int) (token Token, failure *Error) {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		token, failure = c.exchange(ctx, grant, key, sent)
@@ -76,7 +76,7 @@ func (c *Client) tryKey(ctx context.Context, grant Grant, key Key, sent *int) (t
 }
 
 // exchange makes one attempt.
-func (c *Client) exchange(ctx context.Context, grant Grant, key Key, sent *int) (Token, *Error) {
+func (c *Client) exchange(ctx context.Context, grant TokenRequest, key Key, sent *int) (Token, *Error) {
 	// The request's context is also why it fails when the caller has gone or the time is up.
 	ended := func(err error) *Error {
 		if ctx.Err() != nil {
@@ -89,11 +89,11 @@ func (c *Client) exchange(ctx context.Context, grant Grant, key Key, sent *int) 
 	}
 	assertion, err := sign(grant.App, key, grant.Session, c.now())
 	if err != nil {
-		return Token{}, &Error{Kind: Unsigned, Err: err}
+		return Token{}, &Error{Kind: InvalidRequest, Err: err}
 	}
 	request, err := c.request(ctx, grant, assertion)
 	if err != nil {
-		return Token{}, &Error{Kind: Unsigned, Err: err}
+		return Token{}, &Error{Kind: InvalidRequest, Err: err}
 	}
 	*sent++
 	response, err := c.Transport.RoundTrip(request)
@@ -115,7 +115,7 @@ type exchangeBody struct {
 	Scope           json.RawMessage `json:"scope,omitempty"`
 }
 
-func (c *Client) request(ctx context.Context, grant Grant, assertion string) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, grant TokenRequest, assertion string) (*http.Request, error) {
 	url, err := grant.App.TokenURL()
 	if err != nil {
 		return nil, err

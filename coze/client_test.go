@@ -98,7 +98,7 @@ func TestTheExchange(t *testing.T) {
 	a.Scope = json.RawMessage(`{"account_permission":{"permission_list":["Connector.botChat"]}}`)
 	a.SessionContext = coze.SessionContext{DeviceID: "device-1", ConnectorID: "2001"}
 	before := time.Now().Unix()
-	token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a, Session: "用户🙂", Duration: 10 * time.Minute})
+	token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a, Session: "用户🙂", Duration: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestTheExchange(t *testing.T) {
 
 func TestNoSessionMeansNoClaim(t *testing.T) {
 	s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil {
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil {
 		t.Fatal(err)
 	}
 	_, claims, _ := claimsOf(t, s.sent[0])
@@ -158,7 +158,7 @@ func TestNoSessionMeansNoClaim(t *testing.T) {
 
 func TestOpenSSLVerifiesTheSignature(t *testing.T) {
 	s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil {
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, assertion := claimsOf(t, s.sent[0])
@@ -263,7 +263,7 @@ func TestRefusalsAndNonsense(t *testing.T) {
 				// The bubble's clock starts in the year 2000: the answers above are of today.
 				now := time.Unix(soon-3600, 0)
 				s := &script{answers: []func(*http.Request) (*http.Response, error){c.answer, c.answer, c.answer}}
-				_, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.Grant{App: app()})
+				_, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.TokenRequest{App: app()})
 				var e *coze.Error
 				if !errors.As(err, &e) {
 					t.Fatalf("got %v", err)
@@ -286,7 +286,7 @@ func TestACodeOfZeroIsSuccess(t *testing.T) {
 	for _, zero := range []string{`"code":0,"msg":"success"`, `"error_code":0,"error_message":"success"`, `"error_code":"0"`, `"error_code":0,"error":""`, `"error":0`} {
 		body := fmt.Sprintf(`{"access_token":"x","expires_in":%d,%s}`, time.Now().Add(time.Hour).Unix(), zero)
 		s := &script{answers: []func(*http.Request) (*http.Response, error){says(200, body)}}
-		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil || token.AccessToken != "x" {
+		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil || token.AccessToken != "x" {
 			t.Errorf("%s: %v", zero, err)
 		}
 	}
@@ -300,7 +300,7 @@ func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
 		}}
-		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.Grant{App: app()})
+		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.TokenRequest{App: app()})
 		if (err == nil) != believed || believed && !token.Expiry.Equal(now.Add(ahead)) {
 			t.Errorf("%v ahead: %v, %v", ahead, token.Expiry, err)
 		}
@@ -312,7 +312,7 @@ func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			breaks(io.ErrUnexpectedEOF), says(503, ""), good(),
 		}}
-		if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()}); err != nil {
+		if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil {
 			t.Fatal(err)
 		}
 		seen := map[any]bool{}
@@ -339,7 +339,7 @@ func TestPausesAreDoubledAndJittered(t *testing.T) {
 				return says(503, "")(r)
 			}
 			s := &script{answers: []func(*http.Request) (*http.Response, error){fails, fails, fails}}
-			if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err == nil || len(at) != 3 {
+			if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err == nil || len(at) != 3 {
 				t.Fatalf("%d attempts: %v", len(at), err)
 			}
 			for i := range pauses {
@@ -381,7 +381,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: []func(*http.Request) (*http.Response, error){says(c.status, "", "Retry-After", c.value), good()}}
 				began := time.Now()
-				_, err := (&coze.Client{Transport: s, MaxRetryAfter: c.max}).Token(t.Context(), coze.Grant{App: app()})
+				_, err := (&coze.Client{Transport: s, MaxRetryAfter: c.max}).Token(t.Context(), coze.TokenRequest{App: app()})
 				if waited := time.Since(began); waited < c.least || waited > c.most || len(s.sent) != c.attempts {
 					t.Errorf("waited %v for %d attempts: %v", waited, len(s.sent), err)
 				}
@@ -404,7 +404,7 @@ func TestTheCallersDeadline(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			s := &script{answers: []func(*http.Request) (*http.Response, error){hang}}
-			_, err := (&coze.Client{Transport: s}).Token(ctx, coze.Grant{App: app()})
+			_, err := (&coze.Client{Transport: s}).Token(ctx, coze.TokenRequest{App: app()})
 			var e *coze.Error
 			if !errors.As(err, &e) || e.Kind != coze.Timeout || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
@@ -417,7 +417,7 @@ func TestTheCallersDeadline(t *testing.T) {
 			defer cancel()
 			s := &script{answers: []func(*http.Request) (*http.Response, error){says(429, "", "Retry-After", "5")}}
 			began := time.Now()
-			_, err := (&coze.Client{Transport: s}).Token(ctx, coze.Grant{App: app()})
+			_, err := (&coze.Client{Transport: s}).Token(ctx, coze.TokenRequest{App: app()})
 			var e *coze.Error
 			if !errors.As(err, &e) || e.Kind != coze.Busy || time.Since(began) != 0 {
 				t.Errorf("after %v: %v", time.Since(began), err)
@@ -430,7 +430,7 @@ func TestTheCallersDeadline(t *testing.T) {
 			cancel()
 			return hang(r)
 		}}}
-		_, err := (&coze.Client{Transport: s}).Token(ctx, coze.Grant{App: app()})
+		_, err := (&coze.Client{Transport: s}).Token(ctx, coze.TokenRequest{App: app()})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
@@ -442,7 +442,7 @@ func TestTheNextKeyIsTriedWhenOneIsUnknown(t *testing.T) {
 	a := app()
 	a.Keys = append(a.Keys, coze.Key{ID: "kid-2", Signer: rsaKey()})
 	s := &script{answers: []func(*http.Request) (*http.Response, error){unknown, good()}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err != nil {
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err != nil {
 		t.Fatal(err)
 	}
 	header, _, _ := claimsOf(t, s.sent[1])
@@ -451,7 +451,7 @@ func TestTheNextKeyIsTriedWhenOneIsUnknown(t *testing.T) {
 	}
 
 	s = &script{answers: []func(*http.Request) (*http.Response, error){says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`)}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err == nil || len(s.sent) != 1 {
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err == nil || len(s.sent) != 1 {
 		t.Errorf("%d attempts: another refusal is not the key's fault", len(s.sent))
 	}
 }
@@ -482,7 +482,7 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	ecdsaKey.Keys[0].Signer, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	device := app()
 	device.SessionContext.DeviceID = "a\xff"
-	for name, grant := range map[string]coze.Grant{
+	for name, grant := range map[string]coze.TokenRequest{
 		"locked": {App: locked}, "no key": {App: noKey}, "bad scope": {App: badScope}, "both ids": {App: bothIDs},
 		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour}, "part of a second": {App: app(), Duration: 1900 * time.Millisecond},
 		"no app": {}, "no lifetime": {App: hasty}, "no signer": {App: unsigned}, "no private key": {App: unparsed}, "an EC key": {App: ecdsaKey},
@@ -494,7 +494,7 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 		s := &script{}
 		_, err := (&coze.Client{Transport: s}).Token(t.Context(), grant)
 		var e *coze.Error
-		if !errors.As(err, &e) || e.Kind != coze.Unsigned || e.Temporary() || e.Attempts != 0 || len(s.sent) != 0 {
+		if !errors.As(err, &e) || e.Kind != coze.InvalidRequest || e.Temporary() || e.Attempts != 0 || len(s.sent) != 0 {
 			t.Errorf("%s: %v after %d attempts", name, err, len(s.sent))
 		}
 		if err != nil && strings.ContainsAny(err.Error(), "\n\xff\xfe") {
@@ -525,7 +525,7 @@ func TestAMessageSignerWillDo(t *testing.T) {
 	a := app()
 	a.Keys[0].Signer = messageSigner{rsaKey()}
 	s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: a}); err != nil {
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -535,7 +535,7 @@ func TestAnEchoedAssertionIsNotPassedOn(t *testing.T) {
 		b, _ := json.Marshal(map[string]string{"error_code": "invalid_client", "error_message": "bad " + r.Header.Get("Authorization")})
 		return says(401, string(b))(r)
 	}}}
-	_, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.Grant{App: app()})
+	_, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()})
 	_, _, assertion := claimsOf(t, s.sent[0])
 	if strings.Contains(err.Error(), assertion[:60]) {
 		t.Errorf("the assertion is in %q", err)
@@ -565,7 +565,7 @@ func FuzzAnswer(f *testing.F) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, nil
 		}
 		s := &script{answers: []func(*http.Request) (*http.Response, error){answer, answer, answer}}
-		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(ctx, coze.Grant{App: a})
+		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(ctx, coze.TokenRequest{App: a})
 		if err == nil {
 			if left := token.Expiry.Sub(now); token.AccessToken == "" || left <= 0 || left > 25*time.Hour || status/100 != 2 {
 				t.Errorf("status %d, %q gave %+v", status, body, token)

@@ -9,7 +9,7 @@
 //
 // # The types
 //
-// An [App] is the registration at Coze with its keys. A [Grant] is what one caller wants: an app, a session, a
+// An [App] is the registration at Coze with its keys. A [TokenRequest] is what one caller wants: an app, a session, a
 // duration. A [Token] is the answer. A [Source] turns grants into tokens; [Client] is the one that asks Coze, and
 // other sources (a cache, a limiter) wrap it.
 //
@@ -22,7 +22,7 @@
 //		Endpoint: coze.China.Endpoint,
 //	}
 //	client := &coze.Client{Transport: http.DefaultTransport}
-//	token, err := client.Token(ctx, coze.Grant{App: app, Session: "user-1", Duration: 15 * time.Minute})
+//	token, err := client.Token(ctx, coze.TokenRequest{App: app, Session: "user-1", Duration: 15 * time.Minute})
 //
 // # What comes from where
 //

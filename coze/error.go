@@ -19,8 +19,8 @@ const (
 	Busy Kind = "busy"
 	// Timeout: the caller's context ended first.
 	Timeout Kind = "timeout"
-	// Unsigned: no assertion could be made, so Coze was not asked.
-	Unsigned Kind = "unsigned"
+	// InvalidRequest: no assertion could be made, so Coze was not asked.
+	InvalidRequest Kind = "invalid_request"
 )
 
 // An Error is why there is no token.
@@ -53,7 +53,7 @@ func (e *Error) Error() string {
 		b.WriteString("coze is busy")
 	case Timeout:
 		b.WriteString("no answer from coze in time")
-	case Unsigned:
+	case InvalidRequest:
 		b.WriteString("the assertion could not be signed")
 	default:
 		b.WriteString("no token from coze")

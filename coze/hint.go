@@ -33,7 +33,7 @@ func (e *Error) Hint() string {
 		return "Coze limits how often tokens are asked for. Wait, and ask less often."
 	case Timeout:
 		return "Coze did not answer in time. Try again; if it goes on, check the network between this service and TOKEN_ENDPOINT."
-	case Unsigned:
+	case InvalidRequest:
 		return "Check KID, PRIVATE_KEY and the other settings of the app."
 	case Unavailable:
 		switch {

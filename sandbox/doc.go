@@ -6,7 +6,7 @@
 //	if err != nil { … }
 //	server := httptest.NewServer(sb)
 //	client := &coze.Client{Transport: http.DefaultTransport}
-//	token, err := client.Token(ctx, coze.Grant{App: sb.App(server.URL), Session: "user-1"})
+//	token, err := client.Token(ctx, coze.TokenRequest{App: sb.App(server.URL), Session: "user-1"})
 //	issue, _ := sb.Issued(token.AccessToken) // issue.Session == "user-1"
 //
 // # What is emulated

@@ -158,7 +158,7 @@ func call(t *testing.T, method, url, body string, header ...string) *reply {
 func mint(t *testing.T, app *coze.App, session string) (coze.Token, error) {
 	t.Helper()
 	client := &coze.Client{Transport: http.DefaultTransport}
-	return client.Token(t.Context(), coze.Grant{App: app, Session: session})
+	return client.Token(t.Context(), coze.TokenRequest{App: app, Session: session})
 }
 
 func TestClientGetsItsSessionsToken(t *testing.T) {
@@ -167,7 +167,7 @@ func TestClientGetsItsSessionsToken(t *testing.T) {
 	app.SessionContext = coze.SessionContext{DeviceID: "kiosk-1", ConnectorID: "2001"}
 	client := &coze.Client{Transport: http.DefaultTransport}
 	for _, session := range []string{"", "user-1", "用户-2", "🙂"} {
-		grant := coze.Grant{App: app, Session: session, Duration: time.Hour}
+		grant := coze.TokenRequest{App: app, Session: session, Duration: time.Hour}
 		token, err := client.Token(t.Context(), grant)
 		if err != nil {
 			t.Fatal(err)
@@ -741,7 +741,7 @@ func TestManySessionsAtOnce(t *testing.T) {
 	for i := range 50 {
 		group.Go(func() {
 			session := fmt.Sprint("user-", i)
-			token, err := client.Token(context.Background(), coze.Grant{App: app, Session: session})
+			token, err := client.Token(context.Background(), coze.TokenRequest{App: app, Session: session})
 			if err != nil {
 				t.Error(err)
 				return

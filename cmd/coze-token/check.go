@@ -129,7 +129,7 @@ func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration
 const checkUser = "coze-token-check"
 
 // session is what will be asked for: what a caller gets that names no user, or, where such a one gets nothing, checkUser.
-func (c *checkup) session(app config.AppSettings) (grant coze.Grant, ok bool) {
+func (c *checkup) session(app config.AppSettings) (grant coze.TokenRequest, ok bool) {
 	user := ""
 	if app.SessionRequired && app.DefaultSession == "" {
 		user = checkUser
@@ -156,7 +156,7 @@ func (c *checkup) faults(err error) {
 // How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(grant coze.Grant, timeout time.Duration) {
+func (c *checkup) askCoze(grant coze.TokenRequest, timeout time.Duration) {
 	p := platform(slog.New(slog.DiscardHandler))
 	observed := &observer{next: native.Transport()}
 	p.Transport = observed

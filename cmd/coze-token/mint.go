@@ -105,7 +105,7 @@ func (m *mint) run(p *process) int {
 }
 
 // token asks once, within the time that a caller of the service would have.
-func (p *process) token(grant coze.Grant, timeout time.Duration, platform cozetoken.Platform) (coze.Token, error) {
+func (p *process) token(grant coze.TokenRequest, timeout time.Duration, platform cozetoken.Platform) (coze.Token, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	return cozetoken.Client(platform).Token(ctx, grant)

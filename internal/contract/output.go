@@ -103,7 +103,7 @@ type wantRecord struct {
 func (a *audit) expect(name string, answer answer, r record) {
 	r["status"] = strconv.Itoa(answer.StatusCode)
 	r["method"] = answer.Request.Method
-	r["page"] = strings.Join(answer.Request.Header["Origin"], ", ")
+	r["origin"] = strings.Join(answer.Request.Header["Origin"], ", ")
 	a.want = append(a.want, wantRecord{name, answer, r})
 }
 

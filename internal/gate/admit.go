@@ -108,7 +108,7 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 
 	want.Wait = g.Timeout
 	result, err := g.Source.Get(r.Context(), grant, want)
-	x.origin = result.Origin
+	x.cache = result.CacheStatus
 	if err != nil {
 		x.err = err
 		return upstreamFailure(err)

@@ -25,13 +25,13 @@ func (*nowhere) WriteHeader(int)             {}
 // BenchmarkRemembered is what the gate and the broker cost for a token that is remembered, beside a handler that writes the
 // same bytes: the ceiling.
 func BenchmarkRemembered(b *testing.B) {
-	source := sourceOf(func(ctx context.Context, g coze.Grant) (coze.Token, error) {
+	source := sourceOf(func(ctx context.Context, g coze.TokenRequest) (coze.Token, error) {
 		return coze.Token{AccessToken: "czs_0123456789abcdefghijklmnopqrstuvwxyzABCDEF", Expiry: time.Now().Add(time.Hour), Type: "Bearer"}, nil
 	})
 	app := &coze.App{ClientID: "1", Audience: coze.China.Audience, Endpoint: coze.China.Endpoint}
 	h := gate.New(gate.Options{
 		Source: broker.New(source, broker.Options{}),
-		Apps:   map[string]gate.App{"": {Grant: coze.Grant{App: app, Duration: time.Hour}}},
+		Apps:   map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: time.Hour}}},
 		Limits: gate.Limits{Addresses: ratelimit.New(ratelimit.Options{Name: "address"}), AddressRate: ratelimit.Rate{Requests: 1_000_000, Per: time.Second}},
 		Log:    slog.New(slog.DiscardHandler),
 	})
@@ -51,6 +51,8 @@ func BenchmarkRemembered(b *testing.B) {
 	}
 }
 
-type sourceOf func(context.Context, coze.Grant) (coze.Token, error)
+type sourceOf func(context.Context, coze.TokenRequest) (coze.Token, error)
 
-func (f sourceOf) Token(ctx context.Context, g coze.Grant) (coze.Token, error) { return f(ctx, g) }
+func (f sourceOf) Token(ctx context.Context, g coze.TokenRequest) (coze.Token, error) {
+	return f(ctx, g)
+}

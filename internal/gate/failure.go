@@ -113,7 +113,7 @@ func upstreamFailure(err error) answer {
 		a.retryAfter = defaultPause
 	case coze.Timeout:
 		a = fail(http.StatusGatewayTimeout, "upstream_timeout", "Coze did not answer in time", e.Hint())
-	case coze.Unsigned:
+	case coze.InvalidRequest:
 		a = fail(http.StatusInternalServerError, "misconfigured", "the request to Coze could not be signed", e.Hint())
 	default:
 		problem := "Coze could not be reached"

@@ -8,7 +8,7 @@
 //
 //	mux.Handle("POST /coze/{$}", http.StripPrefix("/coze", gate.New(gate.Options{
 //		Source: broker.New(client, broker.Options{}),
-//		Apps:   map[string]gate.App{"": {Grant: coze.Grant{App: app, Duration: 15 * time.Minute}}},
+//		Apps:   map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: 15 * time.Minute}}},
 //	})))
 package gate
 
@@ -41,7 +41,7 @@ var RequestHeaders = slices.Concat([]string{SessionHeader}, auth.RequestHeaders,
 
 // A Source is what tokens come from: a [*broker.Broker].
 type Source interface {
-	Get(ctx context.Context, grant coze.Grant, want broker.Want) (broker.Result, error)
+	Get(ctx context.Context, grant coze.TokenRequest, want broker.GetOptions) (broker.Result, error)
 }
 
 // Options say what a gate stands in front of.
@@ -67,7 +67,7 @@ type Options struct {
 // An App is what tokens can be had for, and by whom.
 type App struct {
 	// Grant is what the source is asked for. Its Session is the one of callers that name none: usually empty.
-	Grant coze.Grant
+	Grant coze.TokenRequest
 	// Sessions are the rules for session names. Optional.
 	Sessions Sessions
 	// Callers knows who asks. Optional: without it, anybody may, for any session.
@@ -140,7 +140,7 @@ type exchange struct {
 	address string
 	caller  auth.Caller
 	session string
-	origin  broker.Origin
+	cache   broker.CacheStatus
 	reason  string // of a refusal that is neither the source's nor the caller's
 	err     error  // the source's or the caller's, which says more than the caller is told
 }

@@ -28,9 +28,9 @@ import (
 
 // What a caller sees over HTTP is the contract suite's subject. Here is what that suite cannot bring about.
 
-type sourceFunc func(context.Context, coze.Grant) (coze.Token, error)
+type sourceFunc func(context.Context, coze.TokenRequest) (coze.Token, error)
 
-func (f sourceFunc) Get(ctx context.Context, g coze.Grant, want broker.Want) (broker.Result, error) {
+func (f sourceFunc) Get(ctx context.Context, g coze.TokenRequest, want broker.GetOptions) (broker.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, want.Wait)
 	defer cancel()
 	token, err := f(ctx, g)
@@ -56,7 +56,7 @@ func ask(t *testing.T, o gate.Options, r *http.Request) (status int, body map[st
 }
 
 func TestAPanicIsAnAnswer(t *testing.T) {
-	status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+	status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 		panic("boom")
 	})}, httptest.NewRequest("POST", "/", nil))
 	if status != 500 || body["code"] != "internal_error" || body["request_id"] == "" {
@@ -77,10 +77,10 @@ func TestErrorsOfOtherSources(t *testing.T) {
 		code   string
 	}{
 		{errors.New("dial tcp 10.1.2.3:443: refused"), 500, "internal_error"},
-		{&coze.Error{Kind: coze.Unsigned, Err: errors.New("10.1.2.3 is locked")}, 500, "misconfigured"},
+		{&coze.Error{Kind: coze.InvalidRequest, Err: errors.New("10.1.2.3 is locked")}, 500, "misconfigured"},
 		{&coze.Error{Kind: coze.Unavailable, Err: errors.New("dial tcp 10.1.2.3:443: refused")}, 502, "upstream_unavailable"},
 	} {
-		status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+		status, body, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 			return coze.Token{}, c.err
 		})}, httptest.NewRequest("POST", "/", nil))
 		if status != c.status || body["code"] != c.code {
@@ -98,7 +98,7 @@ func TestErrorsOfOtherSources(t *testing.T) {
 func TestTheSourceHasTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		_, _, _ = ask(t, gate.Options{Timeout: 7 * time.Second, Source: sourceFunc(func(ctx context.Context, _ coze.Grant) (coze.Token, error) {
+		_, _, _ = ask(t, gate.Options{Timeout: 7 * time.Second, Source: sourceFunc(func(ctx context.Context, _ coze.TokenRequest) (coze.Token, error) {
 			<-ctx.Done()
 			return coze.Token{}, &coze.Error{Kind: coze.Timeout, Err: ctx.Err()}
 		})}, httptest.NewRequest("POST", "/", nil).WithContext(t.Context()))
@@ -110,7 +110,7 @@ func TestTheSourceHasTheTimeout(t *testing.T) {
 
 func TestATokenThatHasJustExpiredHasNoTimeLeft(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	_, body, _ := ask(t, gate.Options{Now: func() time.Time { return now }, Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+	_, body, _ := ask(t, gate.Options{Now: func() time.Time { return now }, Source: sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 		return coze.Token{AccessToken: "czs_x", Expiry: now.Add(-time.Minute), Type: "Bearer"}, nil
 	})}, httptest.NewRequest("POST", "/", nil))
 	if body["ttl"] != 0.0 {
@@ -132,7 +132,7 @@ func TestABodyThatBreaksOff(t *testing.T) {
 func TestLogsHoldNoSessionAndNoQuery(t *testing.T) {
 	r := httptest.NewRequest("POST", "/?authorization=Bearer+czs_query", nil)
 	r.Header.Set("X-User-ID", "alice@example.com")
-	_, _, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+	_, _, log := ask(t, gate.Options{Source: sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 		return coze.Token{AccessToken: "czs_answer", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
 	})}, r)
 	for _, secret := range []string{"alice", "czs_query", "czs_answer"} {
@@ -146,7 +146,7 @@ func TestLogsHoldNoSessionAndNoQuery(t *testing.T) {
 }
 
 // granted is a source that has a token for everybody.
-var granted = sourceFunc(func(context.Context, coze.Grant) (coze.Token, error) {
+var granted = sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 	return coze.Token{AccessToken: "czs_x", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
 })
 
@@ -174,7 +174,7 @@ func TestRecordsBoundWhatCallersChoose(t *testing.T) {
 // Prefix and name are hashed with their lengths, so that two services that share an app and a secret never meet.
 func TestPrefixAndNameDoNotRunTogether(t *testing.T) {
 	name := func(prefix, user string) (session string) {
-		source := sourceFunc(func(ctx context.Context, g coze.Grant) (coze.Token, error) {
+		source := sourceFunc(func(ctx context.Context, g coze.TokenRequest) (coze.Token, error) {
 			session = g.Session
 			return granted(ctx, g)
 		})
@@ -252,8 +252,8 @@ func FuzzSession(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, session string) {
-		var asked *coze.Grant
-		h := gate.New(gate.Options{Log: slog.New(slog.DiscardHandler), Apps: map[string]gate.App{"": {}}, Source: sourceFunc(func(_ context.Context, g coze.Grant) (coze.Token, error) {
+		var asked *coze.TokenRequest
+		h := gate.New(gate.Options{Log: slog.New(slog.DiscardHandler), Apps: map[string]gate.App{"": {}}, Source: sourceFunc(func(_ context.Context, g coze.TokenRequest) (coze.Token, error) {
 			asked = &g
 			return coze.Token{AccessToken: "x", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil
 		})})

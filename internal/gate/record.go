@@ -49,9 +49,9 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 		text("caller_mode", string(x.caller.Mode))
 		text("caller", x.caller.Name)
 		text("session_hash", sessionHash(x.session))
-		text("page", clip(strings.Join(r.Header["Origin"], ", "), 100))
+		text("origin", clip(strings.Join(r.Header["Origin"], ", "), 100))
 		text("address", x.address)
-		text("origin", string(x.origin))
+		text("cache", string(x.cache))
 		var refused *auth.Error
 		if errors.As(x.err, &refused) {
 			x.reason = string(refused.Reason)

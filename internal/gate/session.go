@@ -54,7 +54,7 @@ func (s Sessions) Name(user string) (string, error) {
 }
 
 // GrantFor is what the source is asked for on behalf of a user, or, where user is empty, of a caller that names none.
-func (a *App) GrantFor(user string) (coze.Grant, error) {
+func (a *App) GrantFor(user string) (coze.TokenRequest, error) {
 	grant := a.Grant
 	if user == "" {
 		user = grant.Session

@@ -17,7 +17,7 @@ import (
 
 // wishes reads what a caller asks for beyond a token: in the query, how long it must still live; in the body, which one
 // is dead. With ok false, the answer says what is wrong with it.
-func wishes(w http.ResponseWriter, r *http.Request, duration time.Duration) (want broker.Want, a answer, ok bool) {
+func wishes(w http.ResponseWriter, r *http.Request, duration time.Duration) (want broker.GetOptions, a answer, ok bool) {
 	if r.URL.RawQuery != "" {
 		if duration == 0 {
 			duration = coze.DefaultDuration

@@ -26,7 +26,7 @@ type mint struct {
 	count   atomic.Int64
 }
 
-func (m *mint) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+func (m *mint) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	n := m.count.Add(1)
 	select {
 	case <-time.After(m.latency):
@@ -99,7 +99,7 @@ func fiftyReplicas(t *testing.T, timeout time.Duration) (faults int64) {
 	}
 	var mu sync.Mutex
 	var took []time.Duration
-	origins := map[broker.Origin]int{}
+	origins := map[broker.CacheStatus]int{}
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for _, b := range brokers {
@@ -110,7 +110,7 @@ func fiftyReplicas(t *testing.T, timeout time.Duration) (faults int64) {
 				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
 				session := fmt.Sprintf("user-%d", i)
 				began := time.Now()
-				got, err := b.Get(t.Context(), coze.Grant{App: app, Session: session}, broker.Want{})
+				got, err := b.Get(t.Context(), coze.TokenRequest{App: app, Session: session}, broker.GetOptions{})
 				d := time.Since(began)
 				if err != nil {
 					t.Error(err)
@@ -122,7 +122,7 @@ func fiftyReplicas(t *testing.T, timeout time.Duration) (faults int64) {
 				mu.Lock()
 				defer mu.Unlock()
 				took = append(took, d)
-				origins[got.Origin]++
+				origins[got.CacheStatus]++
 			})
 		}
 	}
@@ -159,7 +159,7 @@ func TestNothingIsReadableInRedis(t *testing.T) {
 	s := open(t, server.URL)
 	var tell []string
 	for _, session := range []string{"anna@example.com", "用户-7", ""} {
-		got, err := b.Get(t.Context(), coze.Grant{App: app, Session: session}, broker.Want{})
+		got, err := b.Get(t.Context(), coze.TokenRequest{App: app, Session: session}, broker.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 				for turn := range 2 {
 					name := *phase.Load()
 					began := time.Now()
-					got, err := brokers[(worker+turn)%2].Get(context.WithoutCancel(ctx), coze.Grant{App: app, Session: session}, broker.Want{})
+					got, err := brokers[(worker+turn)%2].Get(context.WithoutCancel(ctx), coze.TokenRequest{App: app, Session: session}, broker.GetOptions{})
 					d := time.Since(began)
 					if err != nil || !strings.HasPrefix(got.Token.AccessToken, "czs_"+session+"_") {
 						t.Errorf("%s: %+v, %v", name, got, err)
@@ -249,7 +249,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 					}
 					p.requests++
 					p.worst = max(p.worst, d)
-					if got.Origin == broker.Shared {
+					if got.CacheStatus == broker.Shared {
 						p.shared++
 					}
 					mu.Unlock()
@@ -308,24 +308,24 @@ func BenchmarkBroker(b *testing.B) {
 	for _, bench := range []struct {
 		name   string
 		broker *broker.Broker
-		origin broker.Origin
-	}{{"alone", alone, broker.Minted}, {"none", first, broker.Minted}, {"found", second, broker.Shared}} {
+		origin broker.CacheStatus
+	}{{"alone", alone, broker.Miss}, {"none", first, broker.Miss}, {"found", second, broker.Shared}} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.StopTimer()
 			var took []time.Duration
 			for i := range b.N {
-				grant := coze.Grant{App: app, Session: fmt.Sprint(bench.name, b.N, i)}
+				grant := coze.TokenRequest{App: app, Session: fmt.Sprint(bench.name, b.N, i)}
 				if bench.broker == second {
 					first.Token(b.Context(), grant)
 				}
 				time.Sleep(2 * time.Millisecond) // what the broker puts, it puts after it has answered
 				began := time.Now()
 				b.StartTimer()
-				got, err := bench.broker.Get(b.Context(), grant, broker.Want{})
+				got, err := bench.broker.Get(b.Context(), grant, broker.GetOptions{})
 				b.StopTimer()
 				took = append(took, time.Since(began))
-				if err != nil || got.Origin != bench.origin {
-					b.Fatal(got.Origin, err)
+				if err != nil || got.CacheStatus != bench.origin {
+					b.Fatal(got.CacheStatus, err)
 				}
 			}
 			slices.Sort(took)

@@ -167,12 +167,12 @@ test("isolates of one data centre share tokens, and others cannot read them", as
     const token = (i, session) => ask(`${workers[i].url}/token`, { kind: "cache", url: mint.url, session });
     for (const session of ["anna@example.com", "bert"]) {
       const minted = await token(0, session);
-      assert.equal(minted.headers.get("x-origin"), "minted", minted.text);
+      assert.equal(minted.headers.get("x-cache-status"), "miss", minted.text);
       await eventually(() => cache.entries.size === (session === "bert" ? 2 : 1));
       const shared = await token(1, session);
-      assert.equal(shared.headers.get("x-origin"), "shared");
+      assert.equal(shared.headers.get("x-cache-status"), "shared");
       assert.equal(shared.text, minted.text);
-      assert.equal((await token(1, session)).headers.get("x-origin"), "remembered");
+      assert.equal((await token(1, session)).headers.get("x-cache-status"), "hit");
     }
     assert.equal(mint.count, 2);
     for (const [key, { head, body, expires }] of cache.entries) {
@@ -184,12 +184,12 @@ test("isolates of one data centre share tokens, and others cannot read them", as
     }
     // Another key's isolate finds nothing, and what was changed opens for nobody.
     const other = await token(2, "bert");
-    assert.equal(other.headers.get("x-origin"), "minted");
+    assert.equal(other.headers.get("x-cache-status"), "miss");
     for (const entry of cache.entries.values()) entry.body[entry.body.length - 1] ^= 1;
     await workers[1].stop();
     workers[1] = await start({ module, cache: cache.url, vars: { PRIVATE_KEY } });
     const again = await token(1, "anna@example.com");
-    assert.equal(again.headers.get("x-origin"), "minted");
+    assert.equal(again.headers.get("x-cache-status"), "miss");
     assert.match(again.text, /^czs_anna@example\.com_/);
     assert.equal(again.headers.get("x-faults"), "1");
   } finally {
@@ -204,7 +204,7 @@ test("a token outlives a Worker in KV", async () => {
   try {
     const query = { kind: "TOKENS", url: mint.url, session: "carl" };
     const minted = await ask(`${worker.url}/token`, query);
-    assert.equal(minted.headers.get("x-origin"), "minted", minted.text);
+    assert.equal(minted.headers.get("x-cache-status"), "miss", minted.text);
     const kv = await worker.worker.getKVNamespace("TOKENS");
     const kept = await eventually(async () => {
       const { keys } = await kv.list();

@@ -112,7 +112,7 @@ func secret(w http.ResponseWriter, r *http.Request) {
 // upstream is a source of tokens: whatever the URL of its app answers.
 type upstream struct{}
 
-func (upstream) Token(ctx context.Context, grant coze.Grant) (coze.Token, error) {
+func (upstream) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
 	_, p, err := get(ctx, grant.App.Endpoint+"?session="+url.QueryEscape(grant.Session))
 	if err != nil {
 		return coze.Token{}, err
@@ -143,12 +143,12 @@ func token(w http.ResponseWriter, r *http.Request) {
 		apps[q.Get("url")] = app
 	}
 	brokersMu.Unlock()
-	got, err := b.Get(r.Context(), coze.Grant{App: app, Session: q.Get("session")}, broker.Want{})
+	got, err := b.Get(r.Context(), coze.TokenRequest{App: app, Session: q.Get("session")}, broker.GetOptions{})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	w.Header().Set("X-Origin", string(got.Origin))
+	w.Header().Set("X-Cache-Status", string(got.CacheStatus))
 	w.Header().Set("X-Faults", fmt.Sprint(b.Stats().StoreFaults))
 	io.WriteString(w, got.Token.AccessToken)
 }
