@@ -5,22 +5,22 @@ package cozetoken_test
 import (
 	"crypto/rsa"
 	"fmt"
-	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"testing"
 	"weak"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/redis"
 	"coze-token/internal/redistest"
 	"coze-token/sandbox"
 )
 
-// scene is a sandbox, and the settings of its app.
-func scene(t *testing.T) (*sandbox.Sandbox, map[string]string) {
+// startSandbox starts a sandbox and returns the settings of its app.
+func startSandbox(t *testing.T) (*sandbox.Sandbox, map[string]string) {
 	t.Helper()
 	sb, err := sandbox.New(sandbox.Options{})
 	if err != nil {
@@ -33,19 +33,10 @@ func scene(t *testing.T) (*sandbox.Sandbox, map[string]string) {
 	return sb, env
 }
 
-func parse(t *testing.T, env map[string]string) *config.Settings {
+func start(t *testing.T, env map[string]string, o cozetoken.Options) *cozetoken.Service {
 	t.Helper()
-	s, _, err := config.Parse(env, config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func start(t *testing.T, s *config.Settings, p cozetoken.Platform) *cozetoken.Service {
-	t.Helper()
-	p.Transport, p.Log = http.DefaultTransport, slog.New(slog.DiscardHandler)
-	v, err := cozetoken.New(s, p)
+	o.Transport = http.DefaultTransport
+	v, err := cozetoken.New(env, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +59,7 @@ func ask(t *testing.T, v *cozetoken.Service, session string) (body string) {
 // Two replicas share their tokens through a store, a real one.
 func TestReplicasShare(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
-	sb, env := scene(t)
+	sb, env := startSandbox(t)
 	var replicas []*cozetoken.Service
 	for range 2 {
 		store, err := redis.Open(server.URL)
@@ -76,9 +67,10 @@ func TestReplicasShare(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
-		replicas = append(replicas, start(t, parse(t, env), cozetoken.Platform{Store: store}))
+		replicas = append(replicas, start(t, env, cozetoken.Options{Store: store}))
 	}
-	// On a busy machine the store may be too slow for a replica now and then, which exchanges for itself.
+	// On a busy machine the store may be too slow for a replica now and then, which exchanges for
+	// itself.
 	for i := range 20 {
 		before := sb.Exchanges()
 		for _, v := range replicas {
@@ -93,19 +85,21 @@ func TestReplicasShare(t *testing.T) {
 
 // Settings that are read again keep the tokens, and nothing keeps the private keys of before.
 func TestReload(t *testing.T) {
-	sb, env := scene(t)
+	sb, env := startSandbox(t)
 	var keys []weak.Pointer[rsa.PrivateKey]
-	read := func() *config.Settings {
-		s := parse(t, env)
-		keys = append(keys, weak.Make(s.App.Keys[0].Signer.(*rsa.PrivateKey)))
-		return s
-	}
-	v := start(t, read(), cozetoken.Platform{})
-	for range 1100 {
-		ask(t, v, "session-a")
-		if err := v.Use(read()); err != nil {
+	read := func() *cozetoken.Settings {
+		s, _, err := cozetoken.Read(env, cozetoken.Options{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		app, _ := s.App("")
+		keys = append(keys, weak.Make(app.OAuth.Keys[0].Signer.(*rsa.PrivateKey)))
+		return s
+	}
+	v := cozetoken.Build(read(), cozetoken.Options{Transport: http.DefaultTransport})
+	for range 1100 {
+		ask(t, v, "session-a")
+		v.Use(read())
 	}
 	ask(t, v, "session-a")
 	if n := sb.Exchanges(); n != 1 {
@@ -118,4 +112,28 @@ func TestReload(t *testing.T) {
 		}
 	}
 	runtime.KeepAlive(v)
+}
+
+// A reload by an environment that is wrong changes nothing, and says what is wrong.
+func TestReloadOfWrongSettings(t *testing.T) {
+	sb, env := startSandbox(t)
+	v := start(t, env, cozetoken.Options{})
+	ask(t, v, "session-a")
+	for name, want := range map[string]string{"KID": "KID: is not set", "TOKEN_DURATION": "TOKEN_DURATION: is 0, below"} {
+		wrong := maps.Clone(env)
+		wrong[name] = map[string]string{"TOKEN_DURATION": "0"}[name]
+		if err := v.Reload(wrong); err == nil || !strings.Contains(err.Error(),
+			strings.Replace(want, "is not set", "is empty", 1)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ask(t, v, "session-a")
+	env["DEFAULT_SESSION"] = "everybody"
+	if err := v.Reload(env); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, v, "session-a")
+	if n := sb.Exchanges(); n != 1 {
+		t.Errorf("%d exchanges for one session", n)
+	}
 }

@@ -4,14 +4,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	cozetoken "coze-token"
 	"coze-token/coze"
-	"coze-token/internal/config"
+	"coze-token/internal/fault"
+	"coze-token/internal/gate"
 	"coze-token/internal/native"
 )
 
@@ -81,12 +81,14 @@ func (c *checkup) line(verdict, subject, format string, args ...any) {
 }
 
 func (c *checkup) check(file, name string, offline bool) {
-	settings, warnings, err := c.parse(&source{file: file}, machineFaults)
+	settings, warnings, err := c.read(&source{file: file}, machineFaults)
 	for _, w := range warnings {
-		c.warn("settings", "%s", w)
+		c.warn("settings", "%v", w)
 	}
 	if err != nil {
-		c.faults(err)
+		for _, f := range fault.Of(err) {
+			c.fail(f.Remedy, "settings", "%s: %s", f.Setting, f.Problem)
+		}
 		return
 	}
 	c.redis(settings, offline)
@@ -99,69 +101,58 @@ func (c *checkup) check(file, name string, offline bool) {
 		c.app("/"+name, app, settings.Timeout, offline)
 		return
 	}
-	for name, app := range settings.All() {
+	for name, app := range settings.Apps() {
 		c.app("/"+name, app, settings.Timeout, offline)
 	}
 }
 
-// app looks at one app. Each of its keys is tried by itself: one that Coze does not know would otherwise hide behind the next.
-func (c *checkup) app(path string, app config.AppSettings, timeout time.Duration, offline bool) {
-	endpoint, _ := app.App.TokenURL() // config has made sure that there is one
-	c.ok("app", "%s: app %s, region %s, tokens of %v from %s", path, app.App.ClientID, app.Region, app.Duration, endpoint)
+// app looks at one app. It tries each key by itself: a key that Coze does not know would hide behind the next.
+func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, offline bool) {
+	endpoint, _ := app.OAuth.TokenURL() // an app that was read has one
+	c.ok("app", "%s: app %s, region %s, tokens of %v from %s",
+		path, app.OAuth.ClientID, app.Region, app.Duration, endpoint)
 	c.access(app, offline)
-	grant, usable := c.session(app)
-	for _, key := range app.App.Keys {
+	request, usable := c.session(app)
+	for _, key := range app.OAuth.Keys {
 		c.ok("key", "private key of %s", key)
 		if offline || !usable {
 			continue
 		}
-		alone := *app.App
+		alone := *app.OAuth
 		alone.Keys = []coze.Key{key}
-		grant.App = &alone
-		c.askCoze(grant, timeout)
+		request.App = &alone
+		c.askCoze(request, timeout)
 	}
 	if offline {
 		c.ok("coze", "not asked (--offline)")
 	}
 }
 
-// checkUser is who the token is for where none is given without a session: a user that nobody else is.
+// checkUser is a user that nobody else is. The token is for this user where there is none without a session.
 const checkUser = "coze-token-check"
 
-// session is what will be asked for: what a caller gets that names no user, or, where such a one gets nothing, checkUser.
-func (c *checkup) session(app config.AppSettings) (grant coze.TokenRequest, ok bool) {
+// session is what to ask for: what a caller gets who names no user or, where such a caller gets nothing, checkUser.
+func (c *checkup) session(app cozetoken.App) (request coze.TokenRequest, ok bool) {
 	user := ""
-	if app.SessionRequired && app.DefaultSession == "" {
+	if app.Sessions.Required && app.Session == "" {
 		user = checkUser
 		c.ok("session", "SESSION_REQUIRED is on: the token is asked for as the user %s", user)
 	}
-	grant, err := cozetoken.Grant(app, user)
+	request, err := app.RequestFor(user)
 	if err != nil {
 		c.fail("use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", "session", "it is refused: %v", err)
 	}
-	return grant, err == nil
-}
-
-func (c *checkup) faults(err error) {
-	var faults config.Faults
-	if !errors.As(err, &faults) {
-		c.fail("", "settings", "%v", err)
-	}
-	for _, f := range faults {
-		c.fail(f.Remedy, "settings", "%s: %s", f.Name, f.Problem)
-	}
+	return request, err == nil
 }
 
 // tolerance is how far apart two good clocks may be: Coze's Date header has whole seconds, and its answer travels.
 // How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(grant coze.TokenRequest, timeout time.Duration) {
-	p := platform(slog.New(slog.DiscardHandler))
+func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) {
 	observed := &observer{next: native.Transport()}
-	p.Transport = observed
 	began := time.Now()
-	token, err := c.token(grant, timeout, p)
+	token, err := c.token(request, timeout, observed)
 	took := time.Since(began).Round(time.Millisecond)
 
 	var e *coze.Error
@@ -170,14 +161,14 @@ func (c *checkup) askCoze(grant coze.TokenRequest, timeout time.Duration) {
 		return
 	}
 	if !observed.answered {
-		c.fail(e.Hint(), "coze", "%v", err)
+		c.fail(gate.Hint(e), "coze", "%v", err)
 		return
 	}
-	endpoint, _ := grant.App.TokenURL()
+	endpoint, _ := request.App.TokenURL()
 	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
-		c.fail(e.Hint(), "token", "%v", err)
+		c.fail(gate.Hint(e), "token", "%v", err)
 		return
 	}
 	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))

@@ -6,13 +6,12 @@ import (
 
 	cozetoken "coze-token"
 	"coze-token/internal/auth"
-	"coze-token/internal/config"
 	"coze-token/internal/native"
 	"coze-token/internal/redis"
 )
 
 // access says who may ask, and whether their logins' keys can be fetched.
-func (c *checkup) access(a config.AppSettings, offline bool) {
+func (c *checkup) access(a cozetoken.App, offline bool) {
 	if a.IsOpen() {
 		c.warn("access", "%s", cozetoken.OpenAccess)
 	}
@@ -54,8 +53,8 @@ func (c *checkup) login(o auth.LoginOptions, offline bool) {
 }
 
 // redis says whether the shared store can be used. The service does without it, so it is a warning if not.
-func (c *checkup) redis(s *config.Settings, offline bool) {
-	url := s.RedisURL.Reveal()
+func (c *checkup) redis(s *cozetoken.Settings, offline bool) {
+	url := s.Native.RedisURL.Reveal()
 	if url == "" || offline {
 		return
 	}

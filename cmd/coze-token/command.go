@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"coze-token/internal/config"
+	cozetoken "coze-token"
 )
 
 // Exit codes, as every help text states them.
@@ -46,7 +46,7 @@ func commands() []command {
 // run is coze-token without the process around it. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	out := &output{w: stdout}
-	p := &process{ctx, config.Environ(environ), out, stderr}
+	p := &process{ctx, cozetoken.Environ(environ), out, stderr}
 	code := p.run(args)
 	if out.err != nil {
 		p.errorf("make room where it goes, or send it elsewhere", "standard output cannot be written: %s", cause(out.err))

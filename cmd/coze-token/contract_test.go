@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/contract"
 	"coze-token/internal/native"
 )
@@ -26,9 +25,8 @@ func (b *nativeBuild) Output() string { return b.log.String() }
 
 func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
 	t.Helper()
-	var faults config.Faults
-	if _, _, err := config.Parse(settings, config.Options{}); errors.As(err, &faults) {
-		return b.startMisconfigured(t, faults)
+	if _, _, err := cozetoken.Read(settings, cozetoken.Options{}); err != nil {
+		return b.startMisconfigured(t, err)
 	}
 	environ := []string{"LISTEN=127.0.0.1:0", "LOG_LEVEL=debug"}
 	for name, value := range settings {
@@ -38,13 +36,13 @@ func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
 }
 
 // startMisconfigured serves what hosts serve that cannot refuse to start, as "coze-token serve" does.
-func (b *nativeBuild) startMisconfigured(t *testing.T, faults config.Faults) string {
+func (b *nativeBuild) startMisconfigured(t *testing.T, wrong error) string {
 	l, err := native.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := native.Logger(&b.log, nil, "json")
-	h := cozetoken.Misconfigured(faults, cozetoken.Platform{Log: log, Remedy: "set them"})
+	h := cozetoken.Misconfigured(wrong, "set them", log)
 	untilCleanup(t, func(ctx context.Context) error { return native.Serve(ctx, l, h, native.Options{Log: log}) })
 	return "http://" + l.Addr().String()
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/native"
 	"coze-token/sandbox"
 )
@@ -60,22 +59,20 @@ func (d *demo) run(p *process) int {
 	if err != nil {
 		return p.failed(err)
 	}
-	settings, _, err := config.Parse(coze.Settings(cozeURL), config.Options{})
+	settings, _, err := cozetoken.Read(coze.Settings(cozeURL), cozetoken.Options{})
 	if err != nil {
 		return p.failed(err)
 	}
-	handler, err := cozetoken.New(settings, platform(log))
-	if err != nil {
-		return p.failed(err)
-	}
-	listener, err := d.listener(settings.Listen)
+	listener, err := d.listener(settings.Native.Listen)
 	if err != nil {
 		p.errorf(listenRemedy, "%v", err)
 		return exitFailed
 	}
 	url := baseURL("http", listener.Addr()) + "/"
 	served := make(chan error, 1)
-	go func() { served <- serveOn(ctx, listener, settings, handler, nil, log) }()
+	go func() {
+		served <- native.Serve(ctx, listener, cozetoken.Build(settings, options(log)), native.Options{Log: log})
+	}()
 
 	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
 key were made a moment ago, and the tokens open nothing else.

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
+	"net/http"
 	"strconv"
 	"time"
 
-	cozetoken "coze-token"
 	"coze-token/coze"
+	"coze-token/internal/gate"
+	"coze-token/internal/native"
 )
 
 const mintHelp = `
@@ -63,7 +64,7 @@ func (m *mint) setDuration(text string) error {
 }
 
 func (m *mint) run(p *process) int {
-	settings, ok := p.settings(m.file)
+	settings, ok := p.settings(&source{file: m.file}, nil)
 	if !ok {
 		return exitUsage
 	}
@@ -74,16 +75,16 @@ func (m *mint) run(p *process) int {
 	if m.duration != 0 {
 		app.Duration = m.duration
 	}
-	grant, err := cozetoken.Grant(app, m.session)
+	request, err := app.RequestFor(m.session)
 	if err != nil {
 		hint := "name the end user that the token is for with --session, as SESSION_REQUIRED asks"
-		if m.session != "" || app.DefaultSession != "" {
+		if m.session != "" || app.Session != "" {
 			hint = "use a shorter name, or a shorter SESSION_PREFIX"
 		}
 		p.errorf(hint, "the session is refused: %v", err)
 		return exitUsage
 	}
-	token, err := p.token(grant, settings.Timeout, platform(slog.New(slog.DiscardHandler)))
+	token, err := p.token(request, settings.Timeout, native.Transport())
 	switch {
 	case err != nil && p.ctx.Err() != nil:
 		return p.interrupted()
@@ -105,16 +106,18 @@ func (m *mint) run(p *process) int {
 }
 
 // token asks once, within the time that a caller of the service would have.
-func (p *process) token(grant coze.TokenRequest, timeout time.Duration, platform cozetoken.Platform) (coze.Token, error) {
+func (p *process) token(
+	request coze.TokenRequest, timeout time.Duration, transport http.RoundTripper,
+) (coze.Token, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return cozetoken.Client(platform).Token(ctx, grant)
+	return (&coze.Client{Transport: transport}).Token(ctx, request)
 }
 
 func (p *process) cozeError(err error) {
 	var e *coze.Error
 	if errors.As(err, &e) {
-		p.errorf(e.Hint(), "%v", err)
+		p.errorf(gate.Hint(e), "%v", err)
 		return
 	}
 	p.errorf("", "%v", err)

@@ -11,23 +11,23 @@ import (
 	"time"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/native"
 )
 
-// pollInterval is how often files are looked at for changes. Kubernetes and secret managers replace files without a signal.
+// pollInterval is how often files are checked for changes. Kubernetes and secret managers replace files without a
+// signal.
 var pollInterval = 10 * time.Second
 
-// hangups catches SIGHUP until it is stopped. It begins before anybody can know that there is a server to send it to, since
-// a SIGHUP that is not caught ends the process.
+// hangups catches SIGHUP until stop is called. It starts before anybody can know of the server, because a SIGHUP that is
+// not caught ends the process.
 func hangups() (hangup <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }
 }
 
-// A reloader puts new settings into force when SIGHUP comes or a file that they were read from changes: a private key above
-// all. What is wrong is said, and everything stays as it was.
+// A reloader puts new settings into force on SIGHUP, and when a file changes that they were read from: a private key
+// above all. What is wrong is logged, and everything stays as it was.
 type reloader struct {
 	*process
 	hangup      <-chan os.Signal
@@ -64,40 +64,34 @@ func (r *reloader) run(ctx context.Context) {
 // reload reads everything, and then changes everything or nothing.
 func (r *reloader) reload() error {
 	next := &source{file: r.from.file}
-	settings, warnings, err := r.parse(next, certificateFaults)
+	settings, warnings, err := r.read(next, certificateFaults)
 	for _, w := range warnings {
-		r.log.Warn("settings: " + w.String())
+		r.log.Warn("settings: " + w.Error())
 	}
-	r.from.read = next.read // not read again before they change again
+	r.from.read = next.read // what is wrong is not read again before it changes again
 	if err != nil {
 		return err
 	}
-	pair, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
+	pair, err := native.Certificate(settings.Native.TLSCertFile, settings.Native.TLSKeyFile)
 	if err != nil {
 		return err
 	}
-	if err := r.service.Use(settings); err != nil {
-		return err
-	}
+	r.service.Use(settings)
 	news := []any{"keys", keysOf(settings)}
 	if pair != nil {
 		r.certificate.Store(pair)
 		news = append(news, "certificate_until", pair.Leaf.NotAfter)
 	}
 	r.log.Info("the settings were read again", news...)
-	for name, a := range settings.All() {
-		if a.IsOpen() {
-			r.log.Warn(cozetoken.OpenAccess, "path", "/"+name)
-		}
-	}
+	warnOpen(r.log, settings)
 	return nil
 }
 
-// keysOf names the keys in use, to compare them with what was meant.
-func keysOf(s *config.Settings) map[string][]string {
+// keysOf names the keys in use, to be compared with what was meant.
+func keysOf(s *cozetoken.Settings) map[string][]string {
 	keys := map[string][]string{}
-	for name, a := range s.All() {
-		for _, key := range a.App.Keys {
+	for name, app := range s.Apps() {
+		for _, key := range app.OAuth.Keys {
 			keys["/"+name] = append(keys["/"+name], key.String())
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/auth"
-	"coze-token/internal/config"
+	cozetoken "coze-token"
 	"coze-token/sandbox"
 )
 
@@ -118,7 +118,7 @@ func TestReloadAndOpenAccess(t *testing.T) {
 	pollInterval = 50 * time.Millisecond
 	t.Cleanup(func() { pollInterval = 10 * time.Second })
 	_, environ := startSandboxServer(t)
-	settings := config.Environ(environ)
+	settings := cozetoken.Environ(environ)
 	file := filepath.Join(t.TempDir(), "apps.json")
 	write := func(members map[string]any) {
 		for _, setting := range []string{"CLIENT_ID", "KID", "PRIVATE_KEY"} {

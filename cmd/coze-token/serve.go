@@ -11,7 +11,6 @@ import (
 	"time"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/native"
 	"coze-token/internal/ratelimit"
 	"coze-token/internal/redis"
@@ -59,37 +58,34 @@ func (p *process) serve(file string) int {
 	hangup, stop := hangups()
 	defer stop()
 	from := &source{file: file}
-	settings, warnings, err := p.parse(from, machineFaults)
-	for _, w := range warnings {
-		p.warnf("%s", w)
-	}
-	if err != nil {
-		p.settingsError(err)
+	settings, ok := p.settings(from, machineFaults)
+	if !ok {
 		return exitUsage
 	}
-	log := native.Logger(p.stderr, settings.LogLevel, settings.LogFormat)
-	platform := platform(log)
+	host := settings.Native
+	log := native.Logger(p.stderr, settings.LogLevel, host.LogFormat)
+	o := options(log)
 	reopen := func() error { return nil }
-	if settings.AuditFile != "" {
-		audit, err := native.OpenAudit(settings.AuditFile, log)
+	if host.AuditFile != "" {
+		audit, err := native.OpenAudit(host.AuditFile, log)
 		if err != nil {
-			p.settingsError(config.Faults{auditFault(err)})
+			p.settingsError(auditFault(err))
 			return exitUsage
 		}
-		platform.Audit, reopen = audit.Logger(), audit.Reopen
+		o.Audit, reopen = audit.Logger(), audit.Reopen
 	}
-	if url := settings.RedisURL.Reveal(); url != "" {
+	if url := host.RedisURL.Reveal(); url != "" {
 		store, err := redis.Open(url)
 		if err != nil {
 			return p.failed(err)
 		}
 		defer store.Close()
-		platform.Store, platform.Counter = store, func(string) ratelimit.Counter { return store.Counter() }
+		o.Store, o.Counter = store, func(string) ratelimit.Counter { return store.Counter() }
 		pingRedis(p.ctx, store, log)
 	}
 	var current atomic.Pointer[tls.Certificate]
 	var certificate func() *tls.Certificate // nil: plain HTTP
-	pair, err := native.Certificate(settings.TLSCertFile, settings.TLSKeyFile)
+	pair, err := native.Certificate(host.TLSCertFile, host.TLSKeyFile)
 	if err != nil {
 		p.errorf("start again", "TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %v", err)
 		return exitFailed
@@ -98,12 +94,8 @@ func (p *process) serve(file string) int {
 		current.Store(pair)
 		certificate = current.Load
 	}
-	handler, err := cozetoken.New(settings, platform)
-	if err != nil {
-		p.errorf("", "%v", err)
-		return exitUsage
-	}
-	listener, err := native.Listen(settings.Listen)
+	service := cozetoken.Build(settings, o)
+	listener, err := native.Listen(host.Listen)
 	if err != nil {
 		p.errorf("set LISTEN to another host:port of this machine", "%v", err)
 		return exitFailed
@@ -111,7 +103,7 @@ func (p *process) serve(file string) int {
 	announce(log, settings, listener.Addr())
 
 	r := &reloader{
-		process: p, hangup: hangup, from: from, service: handler, certificate: &current, reopen: reopen, log: log,
+		process: p, hangup: hangup, from: from, service: service, certificate: &current, reopen: reopen, log: log,
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	reloaded := make(chan struct{})
@@ -119,7 +111,9 @@ func (p *process) serve(file string) int {
 		defer close(reloaded)
 		r.run(ctx)
 	}()
-	err = serveOn(p.ctx, listener, settings, handler, certificate, log)
+	err = native.Serve(p.ctx, listener, service, native.Options{
+		MaxConnections: host.MaxConnections, Certificate: certificate, Log: log,
+	})
 	cancel()
 	<-reloaded
 	if err != nil {
@@ -128,19 +122,7 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-func serveOn(ctx context.Context, l net.Listener, s *config.Settings, v *cozetoken.Service, certificate func() *tls.Certificate, log *slog.Logger) error {
-	return native.Serve(ctx, l, v, native.Options{
-		MaxConnections: s.MaxConnections,
-		Certificate:    certificate,
-		Log:            log,
-	})
-}
-
-func platform(log *slog.Logger) cozetoken.Platform {
-	return cozetoken.Platform{Transport: native.Transport(), Log: log}
-}
-
-// pingRedis warns of a store that cannot be used. It is no reason not to start: each replica can do without.
+// pingRedis warns of a store that cannot be used. The server starts all the same: each replica can do without it.
 func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -149,7 +131,7 @@ func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	}
 }
 
-// baseURL is where this machine finds a listener: one that listens on all interfaces, at the loopback address.
+// baseURL is the URL of a listener on this machine. One on all interfaces is found at the loopback address.
 func baseURL(scheme string, address net.Addr) string {
 	host := address.String()
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
@@ -158,26 +140,32 @@ func baseURL(scheme string, address net.Addr) string {
 	return scheme + "://" + host
 }
 
-// announce says in one record for each app what is served, and warns of what is open.
-func announce(log *slog.Logger, s *config.Settings, address net.Addr) {
+// announce logs one record for each app: what is served. It warns of what is open.
+func announce(log *slog.Logger, s *cozetoken.Settings, address net.Addr) {
 	scheme := "http"
-	if s.TLSCertFile != "" {
+	if s.Native.TLSCertFile != "" {
 		scheme = "https"
 	}
-	for name, a := range s.All() {
-		path := "/" + name
-		endpoint, _ := a.App.TokenURL() // config has made sure that there is one
+	for name, app := range s.Apps() {
+		endpoint, _ := app.OAuth.TokenURL() // an app that was read has one
 		log.Info("serving",
-			"url", baseURL(scheme, address)+path,
+			"url", baseURL(scheme, address)+"/"+name,
 			"listen", address.String(),
-			"app", a.App.ClientID,
-			"region", a.Region,
+			"app", app.OAuth.ClientID,
+			"region", app.Region,
 			"endpoint", endpoint,
-			"key", a.App.Keys[0].String(),
-			"duration", a.Duration.String(),
+			"key", app.OAuth.Keys[0].String(),
+			"duration", app.Duration.String(),
 			"version", version.String())
-		if a.IsOpen() {
-			log.Warn(cozetoken.OpenAccess, "path", path)
+	}
+	warnOpen(log, s)
+}
+
+// warnOpen warns of each app that lets anybody in.
+func warnOpen(log *slog.Logger, s *cozetoken.Settings) {
+	for name, app := range s.Apps() {
+		if app.Callers.IsOpen() {
+			log.Warn(cozetoken.OpenAccess, "path", "/"+name)
 		}
 	}
 }

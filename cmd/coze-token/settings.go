@@ -4,14 +4,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 
 	"github.com/goccy/go-yaml"
 
-	"coze-token/internal/config"
+	cozetoken "coze-token"
+	"coze-token/internal/fault"
+	"coze-token/internal/native"
+	"coze-token/internal/redis"
 )
 
-// configFlag is the flag that all commands with settings share.
+// configFlag is the flag of all commands that read settings.
 func configFlag(fs *flag.FlagSet, file *string) {
 	fs.StringVar(file, "config", "", "")
 }
@@ -28,11 +32,16 @@ func appFlag(fs *flag.FlagSet, app *string) {
 const appHelp = `  --app NAME         one of the apps of APPS, instead of the one that is served at /
 `
 
-// settings reads the settings, says what is wrong with them, and what merely looks wrong.
-func (p *process) settings(file string) (*config.Settings, bool) {
-	settings, warnings, err := p.parse(&source{file: file}, nil)
+// options are what this host provides to every service.
+func options(log *slog.Logger) cozetoken.Options {
+	return cozetoken.Options{Transport: native.Transport(), Log: log}
+}
+
+// settings reads the settings, and says what is wrong with them or looks wrong.
+func (p *process) settings(from *source, check func(*cozetoken.Settings) fault.List) (*cozetoken.Settings, bool) {
+	settings, warnings, err := p.read(from, check)
 	for _, w := range warnings {
-		p.warnf("%s", w)
+		p.warnf("%v", w)
 	}
 	if err != nil {
 		p.settingsError(err)
@@ -42,36 +51,29 @@ func (p *process) settings(file string) (*config.Settings, bool) {
 }
 
 func (p *process) settingsError(err error) {
-	var faults config.Faults
-	if !errors.As(err, &faults) {
-		p.errorf("", "%v", err)
-		return
-	}
-	for _, f := range faults {
-		p.errorf(f.Remedy, "%s: %s", f.Name, f.Problem)
+	for _, f := range fault.Of(err) {
+		p.errorf(f.Remedy, "%s: %s", f.Setting, f.Problem)
 	}
 }
 
 // pick is the app that a command is about.
-func (p *process) pick(s *config.Settings, app string) (config.AppSettings, bool) {
-	if app == "" && s.App != nil {
-		return s.AppSettings, true
-	}
-	if a, ok := s.Apps[app]; ok {
-		return a, true
-	}
-	if app == "" {
+func (p *process) pick(s *cozetoken.Settings, name string) (cozetoken.App, bool) {
+	app, ok := s.App(name)
+	switch {
+	case ok:
+	case name == "":
 		p.errorf("name one with --app", "there is no app at /, only those of APPS")
-	} else {
-		p.errorf("the apps are those that APPS names", "there is no app %q", app)
+	default:
+		p.errorf("the apps are those that APPS names", "there is no app %q", name)
 	}
-	return config.AppSettings{}, false
+	return app, ok
 }
 
-// A source is where settings come from beside the environment: files. It remembers them, so that a change can be noticed.
+// A source is the files that settings are read from. It remembers them, so that a change can be
+// noticed.
 type source struct {
 	file string                       // --config
-	read map[string][sha256.Size]byte // :: file → its content when it was read
+	read map[string][sha256.Size]byte // :: file → the hash of what it held
 }
 
 func (s *source) readFile(name string) ([]byte, error) {
@@ -83,7 +85,7 @@ func (s *source) readFile(name string) ([]byte, error) {
 	return data, err
 }
 
-// changed says whether a file is no longer as it was read. One that is gone has no content.
+// changed reports whether a file is no longer as it was read. A file that is gone holds nothing.
 func (s *source) changed() bool {
 	for name, before := range s.read {
 		if data, _ := os.ReadFile(name); sha256.Sum256(data) != before {
@@ -93,46 +95,81 @@ func (s *source) changed() bool {
 	return false
 }
 
-// parse reads the file, where there is one, and lays the environment over it. A file that cannot be used does not hide what is
-// wrong with the environment. look, where it is not nil, adds what the command finds out for itself.
-func (p *process) parse(from *source, look func(*config.Settings) config.Faults) (*config.Settings, []config.Warning, error) {
-	file, warnings, faults := from.layer()
-	settings, inSettings, err := config.Parse(p.env, config.Options{
+// read reads the settings: those of the environment and under them those of the file. A file that
+// cannot be used does not hide what is wrong with the environment. check finds what only the
+// command can find. It may be nil.
+func (p *process) read(
+	from *source, check func(*cozetoken.Settings) fault.List,
+) (*cozetoken.Settings, fault.List, error) {
+	file, warnings, err := from.layer()
+	faults := fault.Of(err)
+	settings, more, err := cozetoken.Read(p.env, cozetoken.Options{
 		File:     file,
 		ReadFile: from.readFile,
 		YAML:     yaml.YAMLToJSON,
-		Look:     look,
+		Check:    check,
 		Partial:  len(faults) > 0,
 	})
-	warnings = append(warnings, inSettings...)
-	if inSettings, ok := errors.AsType[config.Faults](err); ok {
-		faults = append(faults, inSettings...)
-	}
-	if len(faults) > 0 {
-		return nil, warnings, faults
-	}
-	return settings, warnings, nil
+	faults = append(faults, fault.Of(err)...)
+	return settings, append(warnings, more...), faults.Err()
 }
 
 // layer is what the file of --config sets.
-func (s *source) layer() (config.File, []config.Warning, config.Faults) {
+func (s *source) layer() (cozetoken.File, fault.List, error) {
 	if s.file == "" {
-		return config.File{}, nil, nil
+		return cozetoken.File{}, nil, nil
 	}
 	data, err := s.readFile(s.file)
 	if err != nil {
-		return config.File{}, nil, config.Faults{{Name: "--config", Problem: "cannot be read: " + cause(err), Remedy: "name a coze_oauth_config.json that exists"}}
+		return cozetoken.File{}, nil, fault.Fault{Setting: "--config", Problem: "cannot be read: " + cause(err),
+			Remedy: "name a coze_oauth_config.json that exists"}
 	}
-	file, warnings, err := config.FromFile(s.file, data)
-	faults, _ := errors.AsType[config.Faults](err)
-	return file, warnings, faults
+	return cozetoken.ParseFile(s.file, data)
 }
 
 // cause is what went wrong with a file, without its name.
 func cause(err error) string {
-	var e *os.PathError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
 		return e.Err.Error()
 	}
 	return err.Error()
+}
+
+// machineFaults finds what only this machine can find wrong with settings: serve does not start
+// then. It opens nothing that serve opens, since check may run as another user.
+func machineFaults(s *cozetoken.Settings) (faults fault.List) {
+	if s.Native.AuditFile != "" {
+		if err := native.CheckAudit(s.Native.AuditFile); err != nil {
+			faults = append(faults, auditFault(err))
+		}
+	}
+	if url := s.Native.RedisURL.Reveal(); url != "" {
+		for _, f := range fault.Of(redis.CheckURL(url)) {
+			f.Setting = "REDIS_URL"
+			faults = append(faults, f)
+		}
+	}
+	return append(faults, certificateFaults(s)...)
+}
+
+func auditFault(err error) fault.Fault {
+	return fault.Fault{Setting: "AUDIT_FILE", Problem: "cannot be opened: " + cause(err),
+		Remedy: "name a file that this process may write"}
+}
+
+// certificateFaults finds whether the two files of TLS belong together. Read has seen that each is
+// there.
+func certificateFaults(s *cozetoken.Settings) fault.List {
+	if s.Native.TLSCertFile == "" || s.Native.TLSKeyFile == "" {
+		return nil
+	}
+	_, err := native.Certificate(s.Native.TLSCertFile, s.Native.TLSKeyFile)
+	if err == nil {
+		return nil
+	}
+	return fault.List{{
+		Setting: "TLS_CERT_FILE",
+		Problem: "cannot be used with TLS_KEY_FILE: " + cause(err),
+		Remedy:  "name the certificate chain and the private key that was made with it, both in PEM form",
+	}}
 }

@@ -8,14 +8,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
 
 	cozetoken "coze-token"
 	"coze-token/coze"
-	"coze-token/internal/config"
 	"coze-token/internal/gate"
 	"coze-token/worker"
 )
@@ -29,52 +27,44 @@ func init() {
 	worker.Serve(h, o)
 }
 
-// handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the options what
-// depends on settings.
+// handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the
+// options what depends on settings.
 func handler(o *worker.Options) http.Handler {
-	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true, NotText: worker.NotText})
-	level := slog.LevelInfo
-	if err == nil {
-		level = settings.LogLevel
-	}
-	log := slog.New(worker.NewLogHandler(level))
-	platform := cozetoken.Platform{
-		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
+	host := cozetoken.Options{
+		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte shows an answer that is too large
 		Signer:    webCrypto,
 		Go: func(f func()) {
 			worker.Background(context.Background(), func(context.Context) { f() })
 		},
-		LimitSize: 4096, // memory is short here, and clearing it takes part of the start's time
-		Log:       log,
-		Remedy:    remedy,
+		LimitSize: 4096, // memory is short here, and to clear it takes part of the start's time
+		Workers:   true,
+		NotText:   worker.NotText,
 	}
+	settings, warnings, err := cozetoken.Read(worker.Env(), host)
+	level := slog.LevelInfo
+	if err == nil {
+		level = settings.LogLevel
+	}
+	host.Log = slog.New(worker.NewLogHandler(level))
 	warn := func() {
 		for _, w := range warnings {
-			log.Warn(w.Problem, "setting", w.Name, "remedy", w.Remedy)
+			host.Log.Warn(w.Problem, "setting", w.Setting, "remedy", w.Remedy)
 		}
 	}
-	misconfigured := func(faults config.Faults) http.Handler {
-		return atFirst(warn, cozetoken.Misconfigured(faults, platform))
-	}
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		return misconfigured(faults)
-	}
-	share(settings, &platform)
-	v, err := cozetoken.New(settings, platform)
 	if err != nil {
-		return misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}})
+		return atFirst(warn, cozetoken.Misconfigured(err, remedy, host.Log))
 	}
-	o.Headers, o.Rehearsal = cozetoken.RequestHeaders(settings), rehearsal(*settings, platform)
+	share(settings.Worker, &host)
+	o.Headers, o.Rehearsal = settings.RequestHeaders(), rehearsal(settings, host)
 	return atFirst(func() {
 		warn()
-		for _, app := range settings.All() {
-			if app.IsOpen() {
-				log.Warn(cozetoken.OpenAccess) // security check 8
+		for _, app := range settings.Apps() {
+			if app.Callers.IsOpen() {
+				host.Log.Warn(cozetoken.OpenAccess) // security check 8
 				break
 			}
 		}
-	}, v)
+	}, cozetoken.Build(settings, host))
 }
 
 // atFirst calls say with the first request: what is logged while the Worker starts is not kept by the platform.

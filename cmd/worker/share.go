@@ -7,22 +7,21 @@ import (
 	"strings"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/ratelimit"
 	"coze-token/worker"
 )
 
-// share lets the instances of the Worker know of one another's tokens and counts.
-func share(s *config.Settings, p *cozetoken.Platform) {
+// share lets the instances of the Worker share their tokens and counts.
+func share(s cozetoken.WorkerSettings, o *cozetoken.Options) {
 	kv, named := strings.CutPrefix(s.SharedStore, "kv:")
 	switch {
 	case named:
-		p.Store = worker.KV(kv)
+		o.Store = worker.KV(kv)
 	case s.SharedStore == "cache":
-		p.Store = worker.Cache{Space: "coze-token"}
+		o.Store = worker.Cache{Space: "coze-token"}
 	}
 	if s.RateLimitBinding != "" {
-		p.Counter = func(kind string) ratelimit.Counter {
+		o.Counter = func(kind string) ratelimit.Counter {
 			if kind != "address" { // the binding has one limit, which is meant for addresses
 				return nil
 			}

@@ -1,5 +1,5 @@
-// Package fault has the one type for what is wrong with a configuration. A small parser makes a fault without knowing
-// which setting it reads; whoever knows puts the setting's name into it.
+// Package fault has the one type for what is wrong with a configuration. A small parser makes a
+// fault without knowing which setting it reads; whoever knows puts the setting's name into it.
 package fault
 
 import (
@@ -62,7 +62,8 @@ func (l List) Settings() []string {
 	return names
 }
 
-// Of returns the faults that err is made of. An error of another type becomes one fault with its text.
+// Of returns the faults that err is made of. An error of another type becomes one fault with its
+// text.
 func Of(err error) List {
 	if err == nil {
 		return nil

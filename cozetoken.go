@@ -1,0 +1,289 @@
+// Package cozetoken is the Coze (扣子) dynamic token service as one [http.Handler].
+//
+// A page, an app or a script that calls Coze needs a short-lived access token. To get one takes the
+// private key of a Coze OAuth app, which must never reach a browser. The service keeps the key. It
+// signs a one-time JWT, exchanges it at Coze for a token, remembers the token while it is good, and
+// hands it to callers who may have it:
+//
+//	POST /           a token; the header X-User-ID names the end user whose conversations it may see
+//	POST /NAME       a token of a further app
+//	GET  /healthz    whether the process lives
+//	GET  /readyz     whether it has what it needs
+//
+// The programs in cmd run this package, and any Go server can mount it beside other routes:
+//
+//	service, err := cozetoken.New(env, cozetoken.Options{Transport: http.DefaultTransport})
+//	if err != nil { … }
+//	mux.Handle("/token/", http.StripPrefix("/token", service))
+//
+// env has the settings that docs/settings.md lists, by their names. A program that calls Coze
+// itself needs no HTTP request for its token: see [Service.Auth].
+package cozetoken
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+	"coze-token/internal/auth"
+	"coze-token/internal/cors"
+	"coze-token/internal/fault"
+	"coze-token/internal/gate"
+	"coze-token/internal/ratelimit"
+)
+
+// Options say what the host of a service provides and what it can do. All but Transport are
+// optional.
+type Options struct {
+	// Transport sends requests to Coze and to the providers of logins. Required. It is called
+	// directly, so no redirect is followed and no http.Client is linked.
+	Transport http.RoundTripper
+	// Signer wraps an RSA private key where the host signs better than Go does. Without it the key
+	// signs by itself.
+	Signer func(crypto.Signer) crypto.Signer
+	// Go starts a goroutine that outlives the request which began it. Without it the go statement
+	// does.
+	Go func(func())
+	// Store is where replicas share tokens. Without it they share none.
+	Store broker.Store
+	// Counter is where replicas share their counts of requests of a kind, "address" for instance.
+	// It is nil for a kind that they do not share.
+	Counter func(kind string) ratelimit.Counter
+	// LimitSize is how many keys of each kind are counted, 16 bytes each. Zero:
+	// [ratelimit.DefaultSize].
+	LimitSize int
+	// Log takes the records. Without it nothing is logged.
+	Log *slog.Logger
+	// Audit takes the records of tokens and refusals. Without it Log does.
+	Audit *slog.Logger
+
+	// ReadFile reads a file that a setting names. Without it such a setting is a fault.
+	ReadFile func(name string) ([]byte, error)
+	// YAML turns the YAML of APPS into JSON. Without it only JSON is read.
+	YAML func(text []byte) ([]byte, error)
+	// File is read where the environment says nothing.
+	File File
+	// Partial says that a file could not be read that may have had required settings. They are not
+	// missed then.
+	Partial bool
+	// Check finds what only the host can find wrong with settings. Its faults bear the names of
+	// settings. A setting that is at fault already has its zero value.
+	Check func(*Settings) fault.List
+	// Workers says that the host is Cloudflare Workers, which has neither a listener nor files.
+	Workers bool
+	// NotText is the text that stands for a variable that the host cannot hand over as a text. Such
+	// a setting is a fault: without it, a service could be open that was to be closed.
+	NotText string
+}
+
+// A Service is the handler and what outlives a change of its settings: tokens, counts, and the keys
+// of logins. It is safe for concurrent use.
+type Service struct {
+	options Options
+	clock   *coze.Clock
+	tokens  *broker.Broker
+	limits  gate.Limits
+	keySets *auth.KeySets
+	current atomic.Pointer[state]
+}
+
+// A state is what a change of settings replaces.
+type state struct {
+	handler http.Handler
+	apps    map[string]gate.App
+}
+
+// OpenAccess is the warning for an operator whose service lets anybody in, at every start (security
+// check 8).
+const OpenAccess = "access is open: whoever reaches this address gets a token, for any X-User-ID or, beside logins, " +
+	"for none; set API_KEYS, a login or VISITOR_SECRET, and no OPEN_ACCESS, to close it (docs/access.md), " +
+	"or let only your own backend reach it"
+
+const (
+	// joinMargin is how much longer than its first caller an exchange may go on, for those who
+	// joined it later.
+	joinMargin = 5 * time.Second
+	// maxRetryAfter is how long an exchange waits when Coze asks for a pause. Callers have little
+	// time (Coze's Chat SDK 3 s). The broker makes no more exchanges of the app during a longer
+	// pause.
+	maxRetryAfter = time.Second
+)
+
+// New builds a service from the settings in env, by their names in docs/settings.md. Warnings are
+// logged. The error is every fault of the settings, one on each line: each says which variable is
+// wrong, what is wrong with it and what to do.
+func New(env map[string]string, o Options) (*Service, error) {
+	s, warnings, err := Read(env, o)
+	if o.Log != nil {
+		for _, w := range warnings {
+			o.Log.Warn("settings: " + w.Error())
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Build(s, o), nil
+}
+
+// Build builds a service from settings that [Read] has checked.
+func Build(s *Settings, o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	v := &Service{options: o, clock: &coze.Clock{Log: o.Log}}
+	v.keySets = auth.NewKeySets(auth.KeySetOptions{Transport: o.Transport, Go: o.Go, Log: o.Log})
+	b := s.broker
+	b.Timeout = s.Timeout + joinMargin
+	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
+	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
+	v.tokens = broker.New(&coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}, b)
+	v.limits = gate.Limits{
+		Addresses: v.limiter("address"),
+		Callers:   v.limiter("caller"),
+		Sessions:  v.limiter("session"),
+		Apps:      v.limiter("app"),
+	}
+	v.Use(s)
+	return v
+}
+
+func (v *Service) limiter(kind string) *ratelimit.Limiter {
+	o := ratelimit.Options{Name: kind, Size: v.options.LimitSize, Log: v.options.Log}
+	if v.options.Counter != nil {
+		o.Shared = v.options.Counter(kind)
+	}
+	return ratelimit.New(o)
+}
+
+// ServeHTTP answers by the settings in force.
+func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v.current.Load().handler.ServeHTTP(w, r)
+}
+
+// Reload puts the settings in env into force, as New reads them. After an error the old ones stay.
+// Requests under way end by the old ones. What the service was built with stays: the size of its
+// cache, its budget, its store.
+func (v *Service) Reload(env map[string]string) error {
+	s, _, err := Read(env, v.options)
+	if err != nil {
+		return err
+	}
+	v.Use(s)
+	return nil
+}
+
+// Use is Reload for settings that [Read] has checked. It is not for concurrent use.
+func (v *Service) Use(s *Settings) {
+	next := &state{apps: map[string]gate.App{}}
+	var oauth []*coze.App
+	for name, a := range s.Apps() {
+		app := v.app(name, a)
+		next.apps[name] = app
+		oauth = append(oauth, app.Request.App)
+	}
+	limits := v.limits
+	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
+	next.handler = gate.New(gate.Options{
+		Source:  v.tokens,
+		Apps:    next.apps,
+		Limits:  limits,
+		Timeout: s.Timeout,
+		Now:     v.clock.Now,
+		Log:     v.options.Log,
+		Audit:   v.options.Audit,
+	})
+	v.tokens.Use(oauth...)
+	v.current.Store(next)
+}
+
+// app builds one app of the gate.
+func (v *Service) app(name string, a App) gate.App {
+	oauth := *a.OAuth
+	if v.options.Signer != nil {
+		oauth.Keys = slices.Clone(oauth.Keys)
+		for i := range oauth.Keys {
+			oauth.Keys[i].Signer = v.options.Signer(oauth.Keys[i].Signer)
+		}
+	}
+	a.OAuth = &oauth
+	app := a.gate()
+	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
+	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
+	app.Origins = cors.NewPolicy(cors.Options{
+		Origins: a.Origins,
+		Methods: []string{"POST"},
+		Headers: slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
+		Expose: []string{
+			"X-Request-Id", "Www-Authenticate", auth.TicketHeader,
+			ratelimit.HeaderPolicy, ratelimit.HeaderLimit, ratelimit.HeaderRetryAfter,
+		},
+		Credentials: a.Callers.ReadsCookies(),
+	})
+	return app
+}
+
+// gate is the part of the app that says which tokens it asks for.
+func (a App) gate() gate.App {
+	return gate.App{
+		Request:  coze.TokenRequest{App: a.OAuth, Session: a.Session, Duration: a.Duration},
+		Sessions: a.Sessions,
+	}
+}
+
+// RequestFor is what the gate asks for on behalf of a user, or of nobody in particular if user is
+// empty. A token that is made by it opens the same conversations. The error says why the user
+// cannot have a session.
+func (a App) RequestFor(user string) (coze.TokenRequest, error) {
+	app := a.gate()
+	return app.RequestFor(user)
+}
+
+// RequestHeaders are all headers that a service with these settings reads, for hosts that carry no
+// others: those of the gate, and those in which proxies put the tokens of logins.
+func (s *Settings) RequestHeaders() []string {
+	headers := slices.Clone(gate.RequestHeaders)
+	for _, a := range s.Apps() {
+		headers = append(headers, a.Callers.Headers()...)
+	}
+	return headers
+}
+
+// Auth is an access token of one user for a program that calls Coze itself. It is an Auth of Coze's
+// official Go SDK:
+//
+//	auth, err := service.Auth("", "user-1")
+//	api := coze.NewCozeAPI(auth)
+//
+// app is a name of APPS, or empty for the app at /. user may be empty for a token of no user in
+// particular. The tokens are those that callers over HTTP get, remembered and refreshed like
+// theirs. Limits and credentials of callers do not apply. The error says that there is no such app,
+// or why the user cannot have a session.
+func (v *Service) Auth(app, user string) (coze.Auth, error) {
+	a, ok := v.current.Load().apps[app]
+	if !ok {
+		return coze.Auth{}, fmt.Errorf("there is no app %q", app)
+	}
+	request, err := a.RequestFor(user)
+	if err != nil {
+		return coze.Auth{}, err
+	}
+	return coze.Auth{Source: v.tokens, Request: request}, nil
+}
+
+// Misconfigured is what hosts serve that cannot refuse to start while settings are wrong. Callers
+// are told which variables are at fault, and remedy: how settings are changed on this host. What is
+// wrong with each goes to the log, with each request.
+func Misconfigured(err error, remedy string, log *slog.Logger) http.Handler {
+	return gate.Misconfigured(fault.Of(err), remedy, log)
+}
+
+var _ interface {
+	Token(context.Context) (string, error)
+} = coze.Auth{}

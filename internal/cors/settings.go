@@ -1,0 +1,26 @@
+package cors
+
+import "coze-token/internal/setting"
+
+// AllowedOrigins are the pages that may ask.
+var AllowedOrigins = setting.New(setting.Row{Name: "ALLOWED_ORIGINS", App: setting.Shared}, parseSetting)
+
+// Settings are this package's settings.
+var Settings = setting.List{AllowedOrigins}
+
+// Read returns the origins that may ask. It is nil where Origin is not looked at.
+func Read(r *setting.Reader) *Set { return AllowedOrigins.Get(r) }
+
+func parseSetting(v *setting.Value) *Set {
+	set, warnings, faults := Parse(v.Text())
+	for _, w := range warnings {
+		v.Warn(w.Problem, w.Remedy)
+	}
+	for _, f := range faults {
+		v.Fault(f.Problem, f.Remedy)
+	}
+	if len(faults) == 0 && set.Empty() {
+		v.Empty()
+	}
+	return set
+}
