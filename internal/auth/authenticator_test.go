@@ -8,40 +8,41 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/setting"
 )
 
 // The matrix of ways in and of credentials.
 func TestModes(t *testing.T) {
 	p := newProvider(public("k", edKey))
 	k := keys(t, "shop="+keyA+",desk="+keyB)
-	logins := []*auth.Login{p.login(t)}
-	v, err := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	visitor := newcomer(t, authenticator(t, auth.Options{Visitors: v}), wantsTicket)
+	logins := []*login{p.login(t)}
+	v := &visitorOptions{Secrets: []string{secretA}}
+	visitor := newcomer(t, authenticator(t, options{Visitors: v}), wantsTicket)
 	token := sign(t, jose.EdDSA, edKey, "k", claims(nil), nil)
 	stale := sign(t, jose.EdDSA, edKey, "k", claims(map[string]any{"exp": 1700000000}), nil)
 
 	ways := map[string]*auth.Authenticator{
-		"open":          authenticator(t, auth.Options{}),
-		"keys":          authenticator(t, auth.Options{Keys: k}),
-		"logins":        authenticator(t, auth.Options{Logins: logins}),
-		"visitors":      authenticator(t, auth.Options{Visitors: v}),
-		"keys+open":     authenticator(t, auth.Options{Keys: k, Open: true}),
-		"logins+open":   authenticator(t, auth.Options{Logins: logins, Open: true}),
-		"keys+logins":   authenticator(t, auth.Options{Keys: k, Logins: logins}),
-		"all":           authenticator(t, auth.Options{Keys: k, Logins: logins, Visitors: v}),
-		"all, and open": authenticator(t, auth.Options{Keys: k, Logins: logins, Visitors: v, Open: true}),
+		"open":          authenticator(t, options{}),
+		"keys":          authenticator(t, options{Keys: k}),
+		"logins":        authenticator(t, options{Logins: logins}),
+		"visitors":      authenticator(t, options{Visitors: v}),
+		"keys+open":     authenticator(t, options{Keys: k, Open: true}),
+		"logins+open":   authenticator(t, options{Logins: logins, Open: true}),
+		"keys+logins":   authenticator(t, options{Keys: k, Logins: logins}),
+		"all":           authenticator(t, options{Keys: k, Logins: logins, Visitors: v}),
+		"all, and open": authenticator(t, options{Keys: k, Logins: logins, Visitors: v, Open: true}),
 	}
 	// The columns are the ways above, in this order. A word is a mode, a capital word a refusal.
-	order := []string{"open", "keys", "logins", "visitors", "keys+open", "logins+open", "keys+logins", "all", "all, and open"}
+	order := []string{"open", "keys", "logins", "visitors", "keys+open", "logins+open", "keys+logins", "all",
+		"all, and open"}
 	meaning := map[string]struct {
 		status int
 		reason auth.Reason
 	}{
-		"NONE": {401, auth.NoCredential}, "KEY?": {401, auth.UnknownKey}, "BAD": {401, auth.BadToken}, "OLD": {401, auth.TokenExpired},
-		"FORM": {401, auth.Malformed}, "TWO": {400, auth.Ambiguous}, "WHO": {401, auth.BadVisitor}, "BIG": {401, auth.TooLarge},
+		"NONE": {401, auth.NoCredential}, "KEY?": {401, auth.UnknownKey}, "BAD": {401, auth.BadToken},
+		"OLD":  {401, auth.TokenExpired},
+		"FORM": {401, auth.Malformed}, "TWO": {400, auth.Ambiguous}, "WHO": {401, auth.BadVisitor},
+		"BIG": {401, auth.TooLarge},
 	}
 	for _, c := range []struct {
 		name string
@@ -136,48 +137,60 @@ func TestModes(t *testing.T) {
 	}
 	// Beside logins an open caller names nobody: it could name those who have to prove who they are.
 	for way, speaks := range map[string]bool{"open": true, "keys+open": true, "logins+open": false} {
-		if who, e := authenticate(ways[way], nil); e != nil || who.SpeaksFor != speaks {
-			t.Errorf("%s: speaks for users: %v, %v", way, who.SpeaksFor, e)
-		}
-		if !ways[way].IsOpen() {
-			t.Errorf("%s does not say that it is open", way)
+		if who, e := authenticate(ways[way], nil); e != nil || who.MayNameUsers != speaks {
+			t.Errorf("%s: speaks for users: %v, %v", way, who.MayNameUsers, e)
 		}
 	}
-	if ways["all"].IsOpen() {
-		t.Error("it says that it is open")
+	for _, c := range []struct {
+		config auth.Config
+		open   bool
+	}{
+		{auth.Config{}, true},
+		{auth.Config{Keys: k, Open: true}, true},
+		{auth.Config{Keys: k}, false},
+		{auth.Config{VisitorSecrets: []setting.Secret{{}}, Open: true}, false},
+	} {
+		if c.config.IsOpen() != c.open {
+			t.Errorf("%+v: open %v", c.config, !c.open)
+		}
 	}
 }
 
 // A credential in a URL is not one (security check 9).
 func TestNothingIsReadFromTheURL(t *testing.T) {
-	a := authenticator(t, auth.Options{Keys: keys(t, "shop="+keyA)})
+	a := authenticator(t, options{Keys: keys(t, "shop="+keyA)})
 	for _, name := range []string{"api_key", "access_token", "key", "X-API-Key", "authorization"} {
 		r, err := http.NewRequest("POST", "https://x.example/?"+name+"="+keyA, strings.NewReader(name+"="+keyA))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		_, err = a.Authenticate(t.Context(), r)
+		_, err = a.Authenticate(t.Context(), a.Credentials(r.Header, true))
 		wantRefusal(t, asError(err), 401, auth.NoCredential)
 	}
 }
 
 func TestChallenges(t *testing.T) {
 	p := newProvider(public("k", edKey))
-	v, _ := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}})
+	v := &visitorOptions{Secrets: []string{secretA}}
 	k := keys(t, "shop="+keyA)
 	for _, c := range []struct {
-		o    auth.Options
+		o    options
 		h    http.Header
 		want string
 		hint string
 	}{
-		{auth.Options{Keys: k}, nil, `Bearer realm="coze-token"`, "X-API-Key"},
-		{auth.Options{Logins: []*auth.Login{p.login(t)}}, nil, `Bearer realm="coze-token"`, "user's login"},
-		{auth.Options{Keys: k}, bearer(keyB), `Bearer realm="coze-token", error="invalid_token", error_description="the API key is not known"`, "an API key"},
-		{auth.Options{Keys: k}, http.Header{"Authorization": {"Bearer a", "Bearer b"}}, `Bearer realm="coze-token", error="invalid_request", error_description="Authorization was sent more than once"`, "once"},
-		{auth.Options{Keys: k, Visitors: v}, bearer(keyB), `Bearer realm="coze-token", error="invalid_token", error_description="the API key is not known"` + "\n" + `Visitor realm="coze-token"`, "anonymous visitor"},
-		{auth.Options{Keys: k, Visitors: v}, withTicket("x"), `Bearer realm="coze-token"` + "\n" + `Visitor realm="coze-token", error="invalid_token", error_description="the visitor ticket is not one of this service's"`, "new"},
+		{options{Keys: k}, nil, `Bearer realm="coze-token"`, "X-API-Key"},
+		{options{Logins: []*login{p.login(t)}}, nil, `Bearer realm="coze-token"`, "user's login"},
+		{options{Keys: k}, bearer(keyB), `Bearer realm="coze-token", error="invalid_token", error_description="the API key is not known"`, "an API key"},
+		{options{Keys: k}, http.Header{"Authorization": {"Bearer a", "Bearer b"}},
+			`Bearer realm="coze-token", error="invalid_request", error_description="Authorization was sent more than once"`,
+			"once"},
+		{options{Keys: k, Visitors: v}, bearer(keyB),
+			`Bearer realm="coze-token", error="invalid_token", error_description="the API key is not known"` + "\n" +
+				`Visitor realm="coze-token"`, "anonymous visitor"},
+		{options{Keys: k, Visitors: v}, withTicket("x"),
+			`Bearer realm="coze-token"` + "\n" + `Visitor realm="coze-token", error="invalid_token", error_description="the visitor ticket is not one of this service's"`, "new"},
 	} {
 		_, e := authenticate(authenticator(t, c.o), c.h)
 		if e == nil || strings.Join(e.Challenges, "\n") != c.want || !strings.Contains(e.Hint, c.hint) {
@@ -188,9 +201,9 @@ func TestChallenges(t *testing.T) {
 
 func TestSessionFor(t *testing.T) {
 	p := newProvider(public("k", edKey))
-	v, _ := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}})
-	login := p.login(t, func(o *auth.LoginOptions) { o.Name = "staff" })
-	all := authenticator(t, auth.Options{Keys: keys(t, "shop="+keyA), Logins: []*auth.Login{login}, Visitors: v})
+	v := &visitorOptions{Secrets: []string{secretA}}
+	staff := p.login(t, func(o *login) { o.Name = "staff" })
+	all := authenticator(t, options{Keys: keys(t, "shop="+keyA), Logins: []*login{staff}, Visitors: v})
 	key, e := authenticate(all, bearer(keyA))
 	if e != nil {
 		t.Fatal(e)
@@ -200,8 +213,8 @@ func TestSessionFor(t *testing.T) {
 		t.Fatal(e)
 	}
 	visitor := newcomer(t, all, nil)
-	open, _ := authenticate(authenticator(t, auth.Options{}), nil)
-	aside, _ := authenticate(authenticator(t, auth.Options{Logins: []*auth.Login{login}, Open: true}), nil)
+	open, _ := authenticate(authenticator(t, options{}), nil)
+	aside, _ := authenticate(authenticator(t, options{Logins: []*login{staff}, Open: true}), nil)
 	for _, c := range []struct {
 		name  string
 		who   auth.Caller
@@ -239,20 +252,20 @@ func TestSessionFor(t *testing.T) {
 // A login's user cannot be called what a visitor is called.
 func TestALoginIsNoVisitor(t *testing.T) {
 	p := newProvider(public("k", edKey))
-	v, _ := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}})
+	v := &visitorOptions{Secrets: []string{secretA}}
 	token := sign(t, jose.EdDSA, edKey, "k", claims(map[string]any{"sub": "visitor:AAAAAAAAAAAAAAAAAAAAAAAAAA"}), nil)
-	_, e := authenticate(authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t)}, Visitors: v}), bearer(token))
+	_, e := authenticate(authenticator(t, options{Logins: []*login{p.login(t)}, Visitors: v}), bearer(token))
 	wantRefusal(t, e, 403, auth.ReservedSession)
-	if _, e := authenticate(authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t)}}), bearer(token)); e != nil {
+	if _, e := authenticate(authenticator(t, options{Logins: []*login{p.login(t)}}), bearer(token)); e != nil {
 		t.Error(e)
 	}
 }
 
 func TestMayUse(t *testing.T) {
-	a := authenticator(t, auth.Options{Keys: keys(t, "any="+keyA+",some="+keyB+" apps=shop|desk origins=https://x.example|https://y.example")})
+	a := authenticator(t, options{Keys: keys(t, "any="+keyA+",some="+keyB+" apps=shop|desk origins=https://x.example|https://y.example")})
 	whole, _ := authenticate(a, bearer(keyA))
 	some, _ := authenticate(a, bearer(keyB))
-	a = authenticator(t, auth.Options{Keys: keys(t, "root="+keyA+" apps=/,both="+keyB+" apps=desk|/")})
+	a = authenticator(t, options{Keys: keys(t, "root="+keyA+" apps=/,both="+keyB+" apps=desk|/")})
 	root, _ := authenticate(a, bearer(keyA))
 	both, _ := authenticate(a, bearer(keyB))
 	for _, c := range []struct {

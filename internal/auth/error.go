@@ -57,17 +57,18 @@ type Error struct {
 	Code    Code
 	Problem string // what is wrong, for a person
 	Hint    string // what to do about it
-	// Challenges are the WWW-Authenticate fields of the answer, one header each. Every 401 has one (RFC 9110, section
-	// 15.5.2).
+	// Challenges are the WWW-Authenticate fields of the answer, one header each. Every 401 has one
+	// (RFC 9110, section 15.5.2).
 	Challenges []string
-	// Cookie, where it is not nil, is to be set with the refusal. It deletes a visitor cookie that is wrong, which no
-	// script can do, so that the next request starts anew.
+	// Cookie, where it is not nil, is to be set with the refusal. It deletes a visitor cookie that is
+	// wrong, which no script can do, so that the next request starts anew.
 	Cookie *http.Cookie
 	// RetryAfter is when to come again. Zero: unknown.
 	RetryAfter time.Duration
 
 	Reason Reason
-	// Err is the cause, for the log alone: it may name the hosts behind this service. Never a credential.
+	// Err is the cause, for the log alone: it may name the hosts behind this service. Never a
+	// credential.
 	Err error
 }
 

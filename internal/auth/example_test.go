@@ -16,17 +16,14 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	authenticator, err := auth.New(auth.Options{Keys: keys})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	authenticator := auth.New(auth.Config{Keys: keys}, auth.Options{})
 	ask := func(key, app, user string) (who auth.Caller, session string, err error) {
 		r, _ := http.NewRequest("POST", "https://token.example/"+app, nil)
 		if key != "" {
 			r.Header.Set("Authorization", "Bearer "+key)
 		}
-		if who, err = authenticator.Authenticate(context.Background(), r); err != nil {
+		if who, err = authenticator.Authenticate(context.Background(),
+			authenticator.Credentials(r.Header, true)); err != nil {
 			return who, "", err
 		}
 		if err = who.MayUse(app, r.Header.Get("Origin")); err != nil {

@@ -17,9 +17,7 @@ func ParseJWKS(p []byte) (algs []string, err error) {
 	return algs, err
 }
 
-func ParseDiscovery(p []byte, issuer string, loopback bool) (string, error) {
-	return parseDiscovery(p, issuer, loopback)
-}
+var ParseDiscovery = parseDiscovery
 
 func (k *Keys) Find(credential string) (name string, ok bool) {
 	if found := k.find(credential); found != nil {
@@ -29,3 +27,7 @@ func (k *Keys) Find(credential string) (name string, ok bool) {
 }
 
 var Freshness = freshness
+
+// What holds secrets, to be printed.
+
+func (a *Authenticator) Methods() []Method { return a.methods }

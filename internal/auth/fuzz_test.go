@@ -10,11 +10,11 @@ import (
 	"coze-token/internal/auth"
 )
 
-// Nothing that is not signed with the provider's key is somebody: neither a token taken apart and put together in another
-// way, nor one that parsers may read in different ways.
+// Nothing that is not signed with the provider's key is somebody: neither a token taken apart and
+// put together in another way, nor one that parsers may read in different ways.
 func FuzzToken(f *testing.F) {
 	p := newProvider(public("k", edKey))
-	a := authenticator(f, auth.Options{Logins: []*auth.Login{p.login(f)}})
+	a := authenticator(f, options{Logins: []*login{p.login(f)}})
 	good := sign(f, jose.EdDSA, edKey, "k", claims(map[string]any{"iat": nil, "exp": 1 << 37}), nil)
 	parts := strings.Split(good, ".")
 	f.Add(good)
@@ -68,7 +68,7 @@ func FuzzDiscovery(f *testing.F) {
 	f.Add([]byte(`{"issuer":"https://login.example","jwks_uri":"https://login.example/keys"}`))
 	f.Add([]byte(`{"issuer":"https://login.example","jwks_uri":"http://[::1]"}`))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if url, err := auth.ParseDiscovery(p, issuer, false); err == nil && !strings.HasPrefix(strings.ToLower(url), "https://") {
+		if url, err := auth.ParseDiscovery(p, issuer); err == nil && !strings.HasPrefix(strings.ToLower(url), "https://") {
 			t.Errorf("%q", url)
 		}
 	})

@@ -12,21 +12,24 @@ import (
 	"slices"
 )
 
-// Bounds of a JWKS. A verification with a 16384-bit key would take the CPU time that a Worker has for a whole request.
+// Bounds of a JWKS. A verification with a 16384-bit key would take the CPU time that a Worker has
+// for a whole request.
 const (
 	maxSigningKeys = 100
 	minRSA         = 2048 // bits (security check 11; NIST SP 800-131A)
 	maxRSA         = 8192
 )
 
-// A signingKey is one that a provider signs with. It is bound to one algorithm (RFC 8725, section 3.1).
+// A signingKey is one that a provider signs with. It is bound to one algorithm (RFC 8725, section
+// 3.1).
 type signingKey struct {
 	kid    string // empty: the provider does not name it
 	alg    string
 	public any // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, as alg has it
 }
 
-// A jwk is one key of a set, as far as it is read (RFC 7517, section 4; RFC 7518, section 6; RFC 8037, section 2).
+// A jwk is one key of a set, as far as it is read (RFC 7517, section 4; RFC 7518, section 6; RFC
+// 8037, section 2).
 type jwk struct {
 	Kty    string   `json:"kty"`
 	Kid    string   `json:"kid"`
@@ -41,8 +44,9 @@ type jwk struct {
 	D      string   `json:"d"`
 }
 
-// parseJWKS reads a set. Keys that cannot be used are passed over, as RFC 7517, section 5, wants it; a set without any that
-// can is an error, so that a provider's error page does not take the place of its keys.
+// parseJWKS reads a set. Keys that cannot be used are passed over, as RFC 7517, section 5, wants
+// it; a set without any that can is an error, so that a provider's error page does not take the
+// place of its keys.
 func parseJWKS(p []byte) ([]*signingKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -69,8 +73,8 @@ func parseJWKS(p []byte) ([]*signingKey, error) {
 	return keys, nil
 }
 
-// key is the key, or nil where it is of no use here. The type decides the algorithm, and alg, where there is one, has to
-// agree. A key whose private half is published is anybody's.
+// key is the key, or nil where it is of no use here. The type decides the algorithm, and alg, where
+// there is one, has to agree. A key whose private half is published is anybody's.
 func (j *jwk) key() *signingKey {
 	if j.D != "" || j.Use != "" && j.Use != "sig" || j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify") {
 		return nil

@@ -52,7 +52,8 @@ func TestJWKS(t *testing.T) {
 		{"P-384 that says P-256", members(public("k", ecKey384), map[string]any{"crv": "P-256"}), ""},
 		{"secp256k1", members(e, map[string]any{"crv": "secp256k1"}), ""},
 		{"X25519", members(d, map[string]any{"crv": "X25519"}), ""},
-		{"a point that is not on the curve", members(e, map[string]any{"y": base64.RawURLEncoding.EncodeToString(make([]byte, 32))}), ""},
+		{"a point that is not on the curve", members(e,
+			map[string]any{"y": base64.RawURLEncoding.EncodeToString(make([]byte, 32))}), ""},
 		{"the point at infinity", members(e, map[string]any{"x": "", "y": ""}), ""},
 		{"Ed25519, too short", members(d, map[string]any{"x": "AAAA"}), ""},
 		{"RSA, 1024 bits", members(small, nil), ""},
@@ -61,7 +62,8 @@ func TestJWKS(t *testing.T) {
 		{"RSA, even exponent", members(r, map[string]any{"e": "AQAA"}), ""},
 		{"RSA, huge exponent", members(r, map[string]any{"e": "AQAAAAE"}), ""},
 		{"RSA, no exponent", members(r, map[string]any{"e": ""}), ""},
-		{"RSA, even modulus", members(r, map[string]any{"n": base64.RawURLEncoding.EncodeToString(new(big.Int).Sub(rsaKey.N, big.NewInt(1)).Bytes())}), ""},
+		{"RSA, even modulus", members(r, map[string]any{"n": base64.RawURLEncoding.EncodeToString(new(big.Int).Sub(rsaKey.N,
+			big.NewInt(1)).Bytes())}), ""},
 		{"a private key", members(jose.JSONWebKey{Key: edKey}, nil), ""},
 		{"a shared secret", members(jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef")}, nil), ""},
 		{"no type", members(r, map[string]any{"kty": ""}), ""},
@@ -78,7 +80,8 @@ func TestJWKS(t *testing.T) {
 			t.Errorf("%s, and a good one: %q, %v", c.name, algs, err)
 		}
 	}
-	for _, text := range []string{"", "null", "[]", `{"keys":{}}`, `{"keys":null}`, `{}`, `{"keys":[` + strings.Repeat(members(e, nil)+`,`, 100) + members(e, nil) + `]}`} {
+	for _, text := range []string{"", "null", "[]", `{"keys":{}}`, `{"keys":null}`, `{}`,
+		`{"keys":[` + strings.Repeat(members(e, nil)+`,`, 100) + members(e, nil) + `]}`} {
 		if algs, err := auth.ParseJWKS([]byte(text)); err == nil {
 			t.Errorf("%.20s: %v", text, algs)
 		}
@@ -87,25 +90,24 @@ func TestJWKS(t *testing.T) {
 
 func TestDiscovery(t *testing.T) {
 	for _, c := range []struct {
-		text     string
-		issuer   string
-		loopback bool
-		ok       bool
+		text   string
+		issuer string
+		ok     bool
 	}{
-		{`{"issuer":"https://a","jwks_uri":"https://b/keys"}`, "https://a", false, true},
-		{`{"issuer":"https://a/","jwks_uri":"https://b/keys"}`, "https://a/", false, true},
-		{`{"issuer":"http://127.0.0.1","jwks_uri":"http://127.0.0.1/keys"}`, "http://127.0.0.1", true, true},
-		{`{"issuer":"https://a/","jwks_uri":"https://b/keys"}`, "https://a", false, false},
-		{`{"issuer":"https://a","jwks_uri":"http://127.0.0.1/keys"}`, "https://a", false, false},
-		{`{"issuer":"http://127.0.0.1","jwks_uri":"http://b/keys"}`, "http://127.0.0.1", true, false},
-		{`{"issuer":"https://a"}`, "https://a", false, false},
-		{`{"jwks_uri":"https://b/keys"}`, "https://a", false, false},
-		{`{"issuer":"https://a","jwks_uri":"/keys"}`, "https://a", false, false},
-		{`{"issuer":"https://a","jwks_uri":"file:///keys"}`, "https://a", false, false},
-		{`{"issuer":7}`, "https://a", false, false},
-		{``, "https://a", false, false},
+		{`{"issuer":"https://a","jwks_uri":"https://b/keys"}`, "https://a", true},
+		{`{"issuer":"https://a/","jwks_uri":"https://b/keys"}`, "https://a/", true},
+		{`{"issuer":"http://127.0.0.1","jwks_uri":"http://127.0.0.1/keys"}`, "http://127.0.0.1", true},
+		{`{"issuer":"https://a/","jwks_uri":"https://b/keys"}`, "https://a", false},
+		{`{"issuer":"https://a","jwks_uri":"http://127.0.0.1/keys"}`, "https://a", false},
+		{`{"issuer":"http://127.0.0.1","jwks_uri":"http://b/keys"}`, "http://127.0.0.1", false},
+		{`{"issuer":"https://a"}`, "https://a", false},
+		{`{"jwks_uri":"https://b/keys"}`, "https://a", false},
+		{`{"issuer":"https://a","jwks_uri":"/keys"}`, "https://a", false},
+		{`{"issuer":"https://a","jwks_uri":"file:///keys"}`, "https://a", false},
+		{`{"issuer":7}`, "https://a", false},
+		{``, "https://a", false},
 	} {
-		if url, err := auth.ParseDiscovery([]byte(c.text), c.issuer, c.loopback); (err == nil) != c.ok {
+		if url, err := auth.ParseDiscovery([]byte(c.text), c.issuer); (err == nil) != c.ok {
 			t.Errorf("%s: %q, %v", c.text, url, err)
 		}
 	}

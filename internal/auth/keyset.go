@@ -2,55 +2,144 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"coze-token/internal/call"
+	"coze-token/internal/version"
 )
 
-// How a keySet asks, and for how long it makes do (security check 12).
+// How keys are fetched and how long they are used (security check 12).
 const (
-	// cooldown is the least time from one fetch to the next. Without it each token with a made-up kid would cost a fetch.
+	fetchTimeout = 5 * time.Second // for discovery and keys together, and for Turnstile
+	maxDocument  = 256 << 10       // bytes
+
+	// cooldown is the least time from one fetch to the next. Without it, each token with a made-up
+	// kid would cost a fetch.
 	cooldown = 30 * time.Second
-	// firstPause is the same while there are no keys at all, and nobody can log in.
-	firstPause = 5 * time.Second
-	// grace is how long past their freshness keys are used while new ones are fetched behind the request's back. Later, as
-	// after a quiet night, the request waits for new ones, because a key may have been revoked; but only as long as
-	// patience, because Coze's Chat SDK gives up after 3 s.
+	// firstCooldown is the same while there are no keys, and nobody can log in.
+	firstCooldown = 5 * time.Second
+	// grace is how long keys are used past their freshness while new ones are fetched in the
+	// background. After that, as after a quiet night, the request waits for new ones, because a key
+	// may have been revoked. It waits for patience only: Coze's Chat SDK gives up after 3 s.
 	grace    = 10 * time.Minute
 	patience = time.Second
-	// maxStale is how long past their freshness keys are used where no new ones can be had: a provider that is down does not
-	// lock out its users.
+	// maxStale is how long keys are used past their freshness if no new ones can be had: a provider
+	// that is down does not lock out its users.
 	maxStale = 7 * 24 * time.Hour
+
+	// Bounds of freshness, whatever the provider's Cache-Control says.
+	minFresh     = 5 * time.Minute
+	defaultFresh = time.Hour
+	maxFresh     = 24 * time.Hour
 )
 
-// A keySet remembers a provider's keys. Nothing is fetched but for a request, and by one at a time.
+// KeySets are the keys of the logins' providers. All apps that take the same provider share what is
+// known of it and how often it is asked. It is safe for concurrent use, but for Reload.
+type KeySets struct {
+	// Transport fetches the keys. Required. It is called directly.
+	Transport http.RoundTripper
+	// Go starts a goroutine that lives as long as one fetch, of 5 s at most. Optional: the go
+	// statement.
+	Go func(func())
+	// Now is the clock. Optional: time.Now.
+	Now func() time.Time
+	// Log is told when keys cannot be fetched. Optional: nothing is logged.
+	Log *slog.Logger
+
+	mu   sync.Mutex
+	sets map[provider]*keySet
+	used map[provider]*keySet // since the last Reload began
+}
+
+type provider struct{ issuer, jwksURL string }
+
+// Reload calls build, which makes the authenticators of new settings. Afterwards the keys of
+// providers that none of them takes are forgotten.
+func (k *KeySets) Reload(build func()) {
+	k.mu.Lock()
+	k.used = nil
+	k.mu.Unlock()
+	build()
+	k.mu.Lock()
+	k.sets = k.used
+	k.mu.Unlock()
+}
+
+// of returns the keys of a login's provider.
+func (k *KeySets) of(o LoginOptions) *keySet {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := provider{o.Issuer, o.JWKSURL}
+	set := k.used[p]
+	if set == nil {
+		set = k.sets[p]
+	}
+	if set == nil {
+		set = k.newSet(p)
+	}
+	if k.used == nil {
+		k.used = map[provider]*keySet{}
+	}
+	k.used[p] = set
+	return set
+}
+
+func (k *KeySets) newSet(p provider) *keySet {
+	s := &keySet{provider: p, transport: k.Transport, now: k.Now, spawn: k.Go, log: k.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.spawn == nil {
+		s.spawn = func(f func()) { go f() }
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// Check fetches the keys of a login's provider, for a person who wants to know whether that works.
+// It returns how many of them can be used.
+func (k *KeySets) Check(ctx context.Context, o LoginOptions) (keys int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	found, err := k.newSet(provider{o.Issuer, o.JWKSURL}).fetch(ctx)
+	return len(found.keys), err
+}
+
+// A keySet remembers a provider's keys. A fetch is made for a request only, and by one call at a
+// time.
 type keySet struct {
-	issuer    string
-	url       string // of the JWKS; empty: discovery
-	loopback  bool   // the issuer is on this machine, so its keys may be too
+	provider
 	transport http.RoundTripper
 	now       func() time.Time
 	spawn     func(func())
 	log       *slog.Logger
 
-	mu      sync.Mutex
-	keys    []*signingKey
-	fresh   time.Time // until when the keys are
-	next    time.Time // when a fetch may begin again
-	failure error     // of the last fetch; nil: it succeeded
-	flight  *flight   // the fetch under way
+	mu       sync.Mutex
+	keys     []*signingKey
+	fresh    time.Time // until when the keys are
+	next     time.Time // when a fetch may begin again
+	failure  error     // of the last fetch; nil: it succeeded
+	fetching *call.Call[fetched]
 }
 
-// A flight is one fetch under way. It is nobody's: it goes on when the request that began it has gone.
-type flight struct {
-	done chan struct{}
-	lost time.Time // from then on nobody joins it: its goroutine must have been lost with its host's request
+// fetched is what a fetch brings.
+type fetched struct {
+	keys  []*signingKey
+	fresh time.Duration
 }
 
-// find is the key that a token names. Without a kid that is the only key there is.
+// find is the key that a token names. Without a kid it is the only key that there is.
 func (s *keySet) find(ctx context.Context, kid, alg string) (*signingKey, *Error) {
 	s.mu.Lock()
 	now := s.now()
@@ -59,7 +148,7 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (*signingKey, *Error
 		s.mu.Unlock()
 		return k, nil
 	}
-	f := s.refresh(ctx, now)
+	c := s.refresh(ctx, now)
 	wait := fetchTimeout + time.Second
 	if k != nil {
 		wait = patience
@@ -68,25 +157,25 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (*signingKey, *Error
 		}
 	}
 	s.mu.Unlock()
-	if f != nil && wait > 0 {
-		f.wait(ctx, wait)
-		s.mu.Lock()
-		k = s.match(s.now(), kid, alg)
-		s.mu.Unlock()
-	}
-	if k != nil {
+	if k != nil && (c == nil || wait == 0) {
 		return k, nil
 	}
-	return nil, s.unknown(ctx, f, kid)
+	ended := c == nil || waitFor(ctx, c, wait)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k = s.match(s.now(), kid, alg); k != nil {
+		return k, nil
+	}
+	return nil, s.unknown(ctx, ended, kid)
 }
 
-// newer is a key in the place of one that did not verify a token which names none: where it is another than before.
+// newer is a key in the place of one that did not verify a token which names none.
 func (s *keySet) newer(ctx context.Context, old *signingKey, alg string) (*signingKey, bool) {
 	s.mu.Lock()
-	f := s.refresh(ctx, s.now())
+	c := s.refresh(ctx, s.now())
 	s.mu.Unlock()
-	if f != nil {
-		f.wait(ctx, patience)
+	if c != nil {
+		waitFor(ctx, c, patience)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,10 +185,7 @@ func (s *keySet) newer(ctx context.Context, old *signingKey, alg string) (*signi
 
 // match looks the key up among those known. The lock is held.
 func (s *keySet) match(now time.Time, kid, alg string) *signingKey {
-	if now.After(s.fresh.Add(maxStale)) {
-		return nil
-	}
-	if kid == "" && len(s.keys) != 1 {
+	if now.After(s.fresh.Add(maxStale)) || kid == "" && len(s.keys) != 1 {
 		return nil
 	}
 	for _, k := range s.keys {
@@ -110,100 +196,189 @@ func (s *keySet) match(now time.Time, kid, alg string) *signingKey {
 	return nil
 }
 
-// unknown is why there is no key for a token.
-func (s *keySet) unknown(ctx context.Context, f *flight, kid string) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// unknown is why there is no key for a token. ended reports whether the fetch for it has. The lock
+// is held.
+func (s *keySet) unknown(ctx context.Context, ended bool, kid string) *Error {
 	switch {
 	case ctx.Err() != nil:
 		return providerDown(ctx.Err())
-	case f != nil && !f.landed():
+	case !ended:
 		return providerDown(errors.New("the login's provider does not answer in time"))
 	case s.failure != nil:
 		return providerDown(s.failure)
-	case s.keys == nil: // the flight is another's, and lost
+	case s.keys == nil: // the fetch was another request's, and was lost
 		return providerDown(errors.New("the fetch of the login's keys is still under way"))
 	case kid == "" && len(s.keys) > 1:
-		return unauthenticated(UnknownSigningKey, "the token does not say which key signed it (kid)", "have the provider name it")
+		return unauthenticated(UnknownSigningKey, "the token does not say which key signed it (kid)",
+			"have the provider name it")
 	}
-	return unauthenticated(UnknownSigningKey, "the token is signed with a key that the login's provider does not have", "log in again, and send the new token")
+	return unauthenticated(UnknownSigningKey, "the token is signed with a key that the login's provider does not have",
+		"log in again, and send the new token")
 }
 
-// refresh is the fetch under way, or begins one. It is nil where it is too early for another. The lock is held.
-func (s *keySet) refresh(ctx context.Context, now time.Time) *flight {
-	if s.flight != nil {
-		if now.Before(s.flight.lost) {
-			return s.flight
-		}
-		s.flight = nil
-		if s.keys == nil {
-			s.next = now
-		}
+// providerDown is the answer where keys are missing. Whether the token is good is unknown, so it is
+// not a 401: a page would throw the token away.
+func providerDown(cause error) *Error {
+	return unavailable(ProviderDown, "the login's keys cannot be had at the moment",
+		"try again; if it goes on, the service's log says why", cause)
+}
+
+// refresh is the fetch under way, or starts one. It is nil if it is too early for another. The lock
+// is held.
+func (s *keySet) refresh(ctx context.Context, now time.Time) *call.Call[fetched] {
+	if s.fetching.Joinable() {
+		return s.fetching
 	}
+	if s.fetching != nil && s.keys == nil { // it was lost with its host's request
+		s.next = now
+	}
+	s.fetching = nil
 	if now.Before(s.next) {
 		return nil
 	}
-	f := &flight{done: make(chan struct{}), lost: now.Add(fetchTimeout + time.Second)}
-	s.flight = f
 	s.next = now.Add(cooldown)
-	ctx = context.WithoutCancel(ctx)
-	s.spawn(func() { s.fly(ctx, f) })
-	return f
+	s.fetching = call.Start(ctx, s.spawn, fetchTimeout, s.fetch, s.settle)
+	return s.fetching
 }
 
-// fly makes the fetch. However it ends, those who wait are told.
-func (s *keySet) fly(ctx context.Context, f *flight) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	var keys []*signingKey
-	var fresh time.Duration
-	err := errors.New("the fetch of the login's keys was abandoned")
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the fetch of the login's keys panicked: %v", p)
-		}
-		s.land(f, keys, fresh, err)
-	}()
-	keys, fresh, err = s.fetch(ctx)
-}
-
-// land remembers what the flight brought back. Of two, of which the first was thought lost, the later to land counts.
-func (s *keySet) land(f *flight, keys []*signingKey, fresh time.Duration, err error) {
+// settle remembers what a fetch brought. Of two, of which the first was thought lost, the later one
+// counts.
+func (s *keySet) settle(c *call.Call[fetched], got fetched, err error) (fetched, error) {
+	if p, ok := errors.AsType[*call.PanicError](err); ok {
+		err = fmt.Errorf("the fetch of the login's keys panicked: %v", p.Value)
+	}
 	s.mu.Lock()
 	now := s.now()
 	s.failure = err
 	if err == nil {
-		s.keys, s.fresh = keys, now.Add(fresh)
+		s.keys, s.fresh = got.keys, now.Add(got.fresh)
 	} else if s.keys == nil {
-		s.next = now.Add(firstPause)
+		s.next = now.Add(firstCooldown)
 	}
-	if s.flight == f {
-		s.flight = nil
+	if s.fetching == c {
+		s.fetching = nil
 	}
-	close(f.done)
 	known := len(s.keys)
 	s.mu.Unlock()
-	if err != nil { // at most one line each cooldown
-		s.log.Warn("the keys of a login could not be fetched", "issuer", s.issuer, "error", err.Error(), "keys_known", known)
+	if err != nil { // at most one line in each cooldown
+		s.log.Warn("the keys of a login could not be fetched",
+			"issuer", s.issuer, "error", err.Error(), "keys_known", known)
 	}
+	return got, err
 }
 
-// wait waits for the flight's end, within the caller's time.
-func (f *flight) wait(ctx context.Context, most time.Duration) {
+// waitFor reports whether the call ended within the time and the caller's own.
+func waitFor(ctx context.Context, c *call.Call[fetched], most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
-	case <-f.done:
+	case <-c.Done():
+		return true
 	case <-ctx.Done():
 	case <-timer.C:
 	}
+	return false
 }
 
-func (f *flight) landed() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
+// fetch gets the provider's keys.
+func (s *keySet) fetch(ctx context.Context) (got fetched, err error) {
+	url := s.jwksURL
+	if url == "" {
+		if url, err = s.discover(ctx); err != nil {
+			return got, err
+		}
 	}
+	p, h, err := get(ctx, s.transport, url)
+	if err != nil {
+		return got, fmt.Errorf("fetching the login's keys: %w", err)
+	}
+	got.keys, err = parseJWKS(p)
+	got.fresh = freshness(h)
+	return got, err
+}
+
+// discover finds the address of the keys (OpenID Connect Discovery 1.0 section 4).
+func (s *keySet) discover(ctx context.Context) (string, error) {
+	p, _, err := get(ctx, s.transport, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration")
+	if err != nil {
+		return "", fmt.Errorf("fetching the login's discovery document: %w", err)
+	}
+	return parseDiscovery(p, s.issuer)
+}
+
+// parseDiscovery reads a discovery document. It has to be the issuer's own (section 4.3). Its keys
+// have to be on https, unless the issuer is on this very machine.
+func parseDiscovery(p []byte, issuer string) (string, error) {
+	var document struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(p, &document); err != nil {
+		return "", errors.New("the login's discovery document is not one")
+	}
+	if document.Issuer != issuer {
+		return "", fmt.Errorf("the discovery document is of the issuer %.200q, and not of %q: "+
+			"they must agree to the letter, a slash at the end too", document.Issuer, issuer)
+	}
+	u, err := checkURL(document.JWKSURI)
+	if err != nil {
+		return "", fmt.Errorf("the jwks_uri of the login's discovery document %w", err)
+	}
+	if u.Scheme != "https" && !strings.HasPrefix(strings.ToLower(issuer), "http:") {
+		return "", errors.New("the jwks_uri of the login's discovery document is not https")
+	}
+	return document.JWKSURI, nil
+}
+
+// get fetches a document. The transport is called directly, so no redirect is followed.
+func get(ctx context.Context, transport http.RoundTripper, url string) ([]byte, http.Header, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, nil, errors.New("its address is not a URL")
+	}
+	request.Header.Set("Accept", "application/json")
+	p, response, err := send(transport, request)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case response.StatusCode != http.StatusOK:
+		return nil, nil, fmt.Errorf("%s answered with the status %d", request.URL.Host, response.StatusCode)
+	}
+	return p, response.Header, nil
+}
+
+// send sends a request, and reads the answer up to maxDocument.
+func send(transport http.RoundTripper, request *http.Request) ([]byte, *http.Response, error) {
+	request.Header.Set("User-Agent", "coze-token/"+version.String())
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	p, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("the answer of %s broke off: %w", request.URL.Host, err)
+	case len(p) > maxDocument:
+		return nil, nil, fmt.Errorf("the answer of %s is larger than 256 KiB", request.URL.Host)
+	}
+	return p, response, nil
+}
+
+// freshness is the max-age of an answer (RFC 9111 section 5.2.2.1), within bounds.
+func freshness(h http.Header) time.Duration {
+	fresh := defaultFresh
+	for directive := range strings.SplitSeq(strings.Join(h["Cache-Control"], ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return minFresh
+		case "max-age":
+			seconds, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 64)
+			if err == nil && seconds >= 0 {
+				fresh = time.Duration(min(seconds, int64(maxFresh/time.Second))) * time.Second
+			}
+		}
+	}
+	return min(max(fresh, minFresh), maxFresh)
 }

@@ -29,10 +29,10 @@ type house struct {
 	log *bytes.Buffer
 }
 
-func build(t *testing.T, change ...func(*auth.LoginOptions)) *house {
+func build(t *testing.T, change ...func(*login)) *house {
 	h := &house{provider: newProvider(public("old", edKey)), log: &bytes.Buffer{}}
-	change = append(change, func(o *auth.LoginOptions) { o.Log = slog.New(slog.NewTextHandler(h.log, nil)) })
-	h.a = authenticator(t, auth.Options{Logins: []*auth.Login{h.login(t, change...)}})
+	change = append(change, func(o *login) { o.Log = slog.New(slog.NewTextHandler(h.log, nil)) })
+	h.a = authenticator(t, options{Logins: []*login{h.login(t, change...)}})
 	return h
 }
 
@@ -88,7 +88,7 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 		}
 	})
 	bubble(t, "from a fixed address, without discovery", func(t *testing.T) {
-		h := build(t, func(o *auth.LoginOptions) { o.JWKSURL = issuer + "/keys" })
+		h := build(t, func(o *login) { o.JWKSURL = issuer + "/keys" })
 		if e := h.ask(t, "old", edKey); e != nil || h.docs() != 0 {
 			t.Errorf("%v, %d fetches of the discovery document", e, h.docs())
 		}
@@ -357,11 +357,12 @@ func TestTheFirstCallerGoes(t *testing.T) {
 	})
 }
 
-// A host may lose a goroutine together with the request that began it. Users are not locked out by that.
+// A host may lose a goroutine together with the request that began it. Users are not locked out by
+// that.
 func TestALostFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lose := true
-		h := build(t, func(o *auth.LoginOptions) {
+		h := build(t, func(o *login) {
 			o.Go = func(f func()) {
 				if !lose {
 					go f()

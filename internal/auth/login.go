@@ -3,73 +3,70 @@ package auth
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"log/slog"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"coze-token/internal/fault"
 )
 
-// LoginOptions say whose tokens a login takes, and what in them is the session. They can be read from JSON.
+// LoginOptions say whose tokens a login takes, and what in them is the session. They are an entry
+// of LOGINS in JSON.
 type LoginOptions struct {
-	// Issuer is the token's iss, to the letter: with a slash at the end if the provider's discovery document has one.
+	// Issuer is the token's iss, to the letter. Required.
 	Issuer string `json:"issuer"`
-	// Audiences are the values of aud that are meant for this service: the client id, usually. A token has to have one.
+	// Audiences are the values of aud that are meant for this service: the client id, usually. A
+	// token has to have one of them. Required.
 	Audiences []string `json:"audiences"`
-	// JWKSURL is where the provider's keys are. Optional: discovery, at Issuer/.well-known/openid-configuration.
+	// JWKSURL is where the provider's keys are. Optional: it is found by discovery, at
+	// Issuer/.well-known/openid-configuration.
 	JWKSURL string `json:"jwks_url"`
-	// SessionClaim is the claim that says who the user is. It has to be one that users cannot choose. Optional: sub.
+	// SessionClaim is the claim that says who the user is. Users must not be able to choose it.
+	// Optional: sub.
 	SessionClaim string `json:"session_claim"`
-	// Algorithms are those that the provider signs with. Optional: RS256, ES256 and EdDSA, which is all that there is.
+	// Algorithms are those that the provider signs with. Optional: RS256, ES256 and EdDSA, which are
+	// all that are taken.
 	Algorithms []string `json:"algorithms"`
-	// Header is a header that carries the token beside Authorization: Bearer, which every login reads: one that a proxy in front
-	// sets, and none that is read for something else. Optional.
+	// Header is a header that carries the token beside Authorization: Bearer, which every login
+	// reads: one that a proxy in front sets. Optional.
 	Header string `json:"header"`
-	// Name is for records, and, where it is set, the beginning of each session: the name, "|" and the claim. Without it the
-	// session of a service with one login is the claim alone, and with several begins with the issuer's host and path. So
-	// who may have a second login one day sets names from the first, because a session that is called something else is
-	// another conversation. Optional.
+	// Name is for records. If it is set, each session begins with the name and "|". Without it, the
+	// session of the only login is the claim alone, and the sessions of several begin with the
+	// issuer. A session of another name is another conversation, so a name that may be needed one day
+	// is best set from the first. Optional.
 	Name string `json:"name"`
-
-	// KeysOf is a login whose provider's keys this one shares, if it is of the same Issuer and JWKSURL: what it knows of them, how it
-	// fetches them, and when it may do so again. Thus several apps make the fetches of one, and a login that is made anew need
-	// not find its provider up. Optional: keys of its own.
-	KeysOf *Login `json:"-"`
-	// Transport fetches the provider's keys. It is called directly.
-	Transport http.RoundTripper `json:"-"`
-	// Now is the clock. Optional: time.Now.
-	Now func() time.Time `json:"-"`
-	// Go starts a goroutine that lives as long as one fetch, of 5 s at most. A host that stops when no request is open keeps
-	// itself awake until the function returns. Optional: the go statement.
-	Go func(func()) `json:"-"`
-	// Log is told when keys cannot be fetched. Optional: nothing is logged.
-	Log *slog.Logger `json:"-"`
 }
 
-// algorithms are those that a login can allow (RFC 8725, section 3.1): asymmetric ones only. An HMAC with a public key as its
-// secret is the oldest trick there is.
+// Label is what the login is called in records: its name, or the issuer without its scheme.
+func (o LoginOptions) Label() string {
+	_, place, _ := strings.Cut(o.Issuer, "://")
+	return cmp.Or(o.Name, strings.TrimSuffix(place, "/"))
+}
+
+// algorithms are those that a login can allow: asymmetric ones only (RFC 8725 section 3.1).
 var algorithms = []string{"RS256", "ES256", "EdDSA"}
 
-const headerLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+// otherHeaders have another meaning in the service, or are removed on the way to it.
+var otherHeaders = []string{
+	"X-User-Id", "Origin", "Host", "Content-Type", "Content-Length", "Connection", "Transfer-Encoding",
+}
 
-// otherHeaders are read elsewhere in the service, or taken away on the way to it.
-var otherHeaders = []string{"X-User-Id", "Origin", "Host", "Content-Type", "Content-Length", "Connection", "Transfer-Encoding"}
-
-// CloudflareAccess are the options of a login through Cloudflare Access. team is its domain, team.cloudflareaccess.com
-// or the first part of it, and audiences the application's AUD tags. The error, if there is one, is [Faults].
+// CloudflareAccess is a login through Cloudflare Access. team is its domain,
+// team.cloudflareaccess.com or the first part of it. audiences are the application's AUD tags.
 func CloudflareAccess(team string, audiences ...string) (LoginOptions, error) {
 	const domain = ".cloudflareaccess.com"
 	team = strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(team), "https://"), "/")
 	team = strings.TrimSuffix(team, domain)
 	// With a slash or a dot in it, the keys would be somebody else's.
 	if team == "" || len(team) > 63 || strings.Trim(team, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return LoginOptions{}, Faults{{"the team is not one", "use the team domain that Cloudflare's dashboard shows, such as my-team.cloudflareaccess.com"}}
+		return LoginOptions{}, fault.New("the team is not one",
+			"use the team domain that Cloudflare's dashboard shows, such as my-team.cloudflareaccess.com")
 	}
 	issuer := "https://" + team + domain
 	return LoginOptions{
@@ -81,121 +78,69 @@ func CloudflareAccess(team string, audiences ...string) (LoginOptions, error) {
 	}, nil
 }
 
-// A Login takes the tokens of one issuer.
-type Login struct {
-	issuer    string
-	claim     string
-	algs      []string
-	header    string
-	name      string // as set, or ""
-	place     string // the issuer without its scheme
-	parser    *jwt.Parser
-	keys      *keySet
-	audiences []string
-}
-
-// NewLogin makes a login. Nothing is fetched before the first token comes. The error, if there is one, is [Faults].
-func NewLogin(o LoginOptions) (*Login, error) {
-	var faults Faults
+// CheckLogin says what is wrong with a login by itself and beside others. The error is a
+// [fault.List].
+func CheckLogin(o LoginOptions, others []LoginOptions) error {
+	var faults fault.List
+	const issuerRemedy = "use the https URL that the provider's discovery document has as issuer"
 	issuer, err := checkURL(o.Issuer)
 	switch {
 	case err != nil:
-		faults.add("the issuer "+err.Error(), "use the https URL that the provider's discovery document has as issuer")
+		faults.Add("the issuer "+err.Error(), issuerRemedy)
 		issuer = &url.URL{}
 	case issuer.RawQuery != "" || strings.Contains(o.Issuer, "|"):
-		faults.add(`the issuer has a query or a "|" in it`, "use the https URL that the provider's discovery document has as issuer")
+		faults.Add(`the issuer has a query or a "|" in it`, issuerRemedy)
 	}
 	if o.JWKSURL != "" {
-		keys, err := checkURL(o.JWKSURL)
-		if err != nil {
-			faults.add("the address of the keys (JWKS) "+err.Error(), "use an https URL, or leave it out: the issuer's discovery document has it")
+		if keys, err := checkURL(o.JWKSURL); err != nil {
+			faults.Add("the address of the keys (JWKS) "+err.Error(),
+				"use an https URL, or leave it out: the issuer's discovery document has it")
 		} else if keys.Scheme == "http" && issuer.Scheme == "https" {
-			faults.add("the address of the keys (JWKS) is not https, and the issuer's is", "use an https URL")
+			faults.Add("the address of the keys (JWKS) is not https, and the issuer's is", "use an https URL")
 		}
 	}
 	if len(o.Audiences) == 0 {
-		faults.add("there is no audience, so a token that is meant for any other service would do", "set it to the client id (or API identifier) that the provider writes into aud")
+		faults.Add("there is no audience, so a token that is meant for any other service would do",
+			"set it to the client id (or API identifier) that the provider writes into aud")
 	}
 	if slices.Contains(o.Audiences, "") {
-		faults.add("an audience is empty", "remove it")
+		faults.Add("an audience is empty", "remove it")
 	}
 	if len(o.SessionClaim) > 256 {
-		faults.add("the session claim has a name that is too long", "use sub, or another claim that the provider sets")
+		faults.Add("the session claim has a name that is too long", "use sub, or another claim that the provider sets")
 	}
 	if slices.Contains([]string{"iss", "aud", "exp", "nbf", "iat", "azp"}, o.SessionClaim) {
-		faults.add("the session claim "+o.SessionClaim+" does not tell users apart", "use sub, or another claim that is each user's own")
+		faults.Add("the session claim "+o.SessionClaim+" does not tell users apart",
+			"use sub, or another claim that is each user's own")
 	}
-	for _, alg := range o.Algorithms {
-		if !slices.Contains(algorithms, alg) {
-			faults.add("an algorithm is not one of "+strings.Join(algorithms, ", "), "have the provider sign with one of these")
-			break
-		}
+	if slices.ContainsFunc(o.Algorithms, func(alg string) bool { return !slices.Contains(algorithms, alg) }) {
+		faults.Add("an algorithm is not one of "+strings.Join(algorithms, ", "), "have the provider sign with one of these")
 	}
 	switch header := http.CanonicalHeaderKey(o.Header); {
 	case o.Header == "":
-	case len(header) > 64 || strings.Trim(header, headerLetters) != "":
-		faults.add("the header's name is not one", "name it alone, with up to 64 letters, digits and hyphens, such as X-Auth-Token")
-	case header != AccessHeader && (slices.Contains(RequestHeaders, header) || slices.Contains(otherHeaders, header)):
-		faults.add("the header "+header+" has another meaning", "leave it out, as every login reads Authorization: Bearer; or have the proxy put the token into a header of its own, such as X-Auth-Token")
+	case len(header) > 64 || strings.Trim(header, letters+"-") != "":
+		faults.Add("the header's name is not one",
+			"name it alone, with up to 64 letters, digits and hyphens, such as X-Auth-Token")
+	case header != AccessHeader && slices.Contains(slices.Concat(RequestHeaders, otherHeaders), header):
+		faults.Add("the header "+header+" has another meaning", "leave it out, as every login reads Authorization: Bearer; "+
+			"or have the proxy put the token into a header of its own, such as X-Auth-Token")
 	}
 	if o.Name != "" && !isName(o.Name, maxKeyName) {
-		faults.add("the login's name is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)
-	}
-	if o.Transport == nil {
-		faults.add("there is no transport to fetch keys with", "set LoginOptions.Transport")
+		faults.Add("the login's name is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return faults
 	}
-	if len(o.Algorithms) == 0 {
-		o.Algorithms = algorithms
+	for _, other := range others {
+		switch {
+		case other.Issuer == o.Issuer:
+			faults.Add("two logins have the issuer "+o.Issuer, "make one of them, with the audiences of both")
+		case other.Label() == o.Label():
+			faults.Add("two logins are both called "+o.Label()+", so their users would share sessions",
+				"give each a name of its own")
+		}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Go == nil {
-		o.Go = func(f func()) { go f() }
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	l := &Login{
-		issuer:    o.Issuer,
-		claim:     cmp.Or(o.SessionClaim, "sub"),
-		algs:      slices.Clone(o.Algorithms),
-		header:    http.CanonicalHeaderKey(o.Header),
-		name:      o.Name,
-		place:     strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(o.Issuer, "https://"), "http://"), "/"),
-		audiences: slices.Clone(o.Audiences),
-		keys:      &keySet{issuer: o.Issuer, url: o.JWKSURL, loopback: issuer.Scheme == "http", transport: o.Transport, now: o.Now, spawn: o.Go, log: o.Log},
-	}
-	if other := o.KeysOf; other != nil && other.keys.issuer == o.Issuer && other.keys.url == o.JWKSURL {
-		l.keys = other.keys
-	}
-	l.parser = jwt.NewParser(
-		jwt.WithValidMethods(l.algs),
-		jwt.WithStrictDecoding(),
-		jwt.WithJSONNumber(),
-		jwt.WithIssuer(l.issuer),
-		jwt.WithAudience(l.audiences...),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(leeway),
-		jwt.WithTimeFunc(o.Now),
-	)
-	return l, nil
-}
-
-// Name is what the login is called in records.
-func (l *Login) Name() string { return cmp.Or(l.name, l.place) }
-
-// Check fetches the provider's keys, for a person who wants to know whether that works. It returns how many of them can be
-// used.
-func (l *Login) Check(ctx context.Context) (keys int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	set, _, err := l.keys.fetch(ctx)
-	return len(set), err
+	return faults.Err()
 }
 
 // checkURL reads the URL of a provider: https, or http to this very machine, for tests.
@@ -203,13 +148,13 @@ func checkURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return nil, fmt.Errorf("is missing")
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return nil, fmt.Errorf("is not a URL")
-	case u.User != nil || u.Fragment != "" || strings.Contains(text, "#"):
-		return nil, fmt.Errorf("has a user or a fragment in it")
+		return nil, errors.New("is missing")
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("is not a URL")
+	case u.User != nil || strings.Contains(text, "#"):
+		return nil, errors.New("has a user or a fragment in it")
 	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Host)):
-		return nil, fmt.Errorf("is not https")
+		return nil, errors.New("is not https")
 	}
 	return u, nil
 }
@@ -219,7 +164,87 @@ func isLoopback(hostport string) bool {
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	host = strings.Trim(host, "[]")
-	addr, err := netip.ParseAddr(host)
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// logins is the [Method] of users who are logged in at a provider.
+type logins []*login
+
+// A login takes the tokens of one issuer.
+type login struct {
+	LoginOptions
+	prefix string // before each session
+	parser *jwt.Parser
+	keys   *keySet
+}
+
+func newLogins(list []LoginOptions, o Options) logins {
+	var all logins
+	for _, l := range list {
+		if len(l.Algorithms) == 0 {
+			l.Algorithms = algorithms
+		}
+		l.SessionClaim = cmp.Or(l.SessionClaim, "sub")
+		l.Header = http.CanonicalHeaderKey(l.Header)
+		prefix := ""
+		if l.Name != "" || len(list) > 1 {
+			prefix = l.Label() + "|" // no name and no issuer has it, so sessions of two logins never meet
+		}
+		all = append(all, &login{l, prefix, newParser(l, o.Now), o.KeySets.of(l)})
+	}
+	return all
+}
+
+// Scheme implements [Method].
+func (logins) Scheme() string { return bearerScheme }
+
+// Accepts implements [Method].
+func (logins) Accepts() string { return "the token of the user's login, as Authorization: Bearer" }
+
+// Identify implements [Method].
+func (all logins) Identify(ctx context.Context, c *Credentials) (Caller, bool, *Error) {
+	if c.Sent != "" {
+		if c.keyHeader || strings.HasPrefix(c.Sent, KeyPrefix) {
+			return Caller{}, false, nil
+		}
+		return all.take(ctx, c.Sent)
+	}
+	for _, l := range all {
+		if l.Header == "" {
+			continue
+		}
+		token, present, e := single(c.Header, l.Header)
+		if e != nil {
+			return Caller{}, false, e
+		}
+		if present { // a token in a login's own header can be of no other
+			return slices.DeleteFunc(slices.Clone(all), func(other *login) bool { return other.Header != l.Header }).take(ctx,
+				token)
+		}
+	}
+	return Caller{}, false, nil
+}
+
+// take verifies a token of one of the logins.
+func (all logins) take(ctx context.Context, raw string) (Caller, bool, *Error) {
+	t, e := readToken(raw)
+	if e != nil {
+		return Caller{}, false, e
+	}
+	at := slices.IndexFunc(all, func(l *login) bool { return l.Issuer == t.issuer })
+	if at < 0 {
+		return Caller{}, false, unauthenticated(UnknownIssuer,
+			"the token is of an issuer that this service does not take", "send the token of a login that it takes")
+	}
+	l := all[at]
+	claims, e := l.verify(ctx, t)
+	if e != nil {
+		return Caller{}, false, e
+	}
+	subject, e := l.subject(claims)
+	if e != nil {
+		return Caller{}, false, e
+	}
+	return Caller{Mode: ModeLogin, Name: l.Label(), Session: l.prefix + subject, Subject: subject}, true, nil
 }

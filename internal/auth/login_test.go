@@ -34,7 +34,7 @@ func signRaw(t *testing.T, header, payload string) string {
 func TestLogin(t *testing.T) {
 	p := newProvider(public("r", rsaKey), public("e", ecKey), public("d", edKey), public("r2", rsaKey2))
 	p.keys[3].Algorithm = "RS256"
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t)}})
+	a := authenticator(t, options{Logins: []*login{p.login(t)}})
 	now := time.Now().Unix()
 	good := string(must(json.Marshal(claims(nil))))
 	rsaPublic := must(x509.MarshalPKIXPublicKey(rsaKey.Public()))
@@ -69,7 +69,8 @@ func TestLogin(t *testing.T) {
 		{name: "a minute's leeway for iat", token: with(map[string]any{"iat": now + 50})},
 		{name: "no iat", token: with(map[string]any{"iat": nil})},
 		{name: "a number as sub", token: with(map[string]any{"sub": 1234567890123456789}), session: "1234567890123456789"},
-		{name: "a long sub", token: with(map[string]any{"sub": strings.Repeat("é", 128)}), session: strings.Repeat("é", 128)},
+		{name: "a long sub", token: with(map[string]any{"sub": strings.Repeat("é", 128)}),
+			session: strings.Repeat("é", 128)},
 
 		{"expired", with(map[string]any{"exp": now - 120}), 401, auth.TokenExpired, ""},
 		{"not valid yet", with(map[string]any{"nbf": now + 120}), 401, auth.TokenNotYetValid, ""},
@@ -80,7 +81,8 @@ func TestLogin(t *testing.T) {
 		{"exp is beyond all time", with(map[string]any{"exp": json.Number("1e14")}), 401, auth.BadClaims, ""},
 		{"exp is below all time", with(map[string]any{"exp": json.Number("-5")}), 401, auth.TokenExpired, ""},
 		{"nbf is below all time", with(map[string]any{"nbf": json.Number("-5")}), 401, auth.BadClaims, ""},
-		{"nbf is null", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"nbf":null,`, 1)), 401, auth.BadClaims, ""},
+		{"nbf is null", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"nbf":null,`, 1)), 401,
+			auth.BadClaims, ""},
 		{"other audience", with(map[string]any{"aud": "other"}), 401, auth.WrongAudience, ""},
 		{"audience that only begins so", with(map[string]any{"aud": "web2"}), 401, auth.WrongAudience, ""},
 		{"no audience", with(map[string]any{"aud": nil}), 401, auth.BadClaims, ""},
@@ -99,22 +101,28 @@ func TestLogin(t *testing.T) {
 		{"a list as sub", with(map[string]any{"sub": []string{"alice"}}), 403, auth.NoSessionClaim, ""},
 		{"a sub that is too long", with(map[string]any{"sub": strings.Repeat("x", 257)}), 403, auth.NoSessionClaim, ""},
 		{"a sub with a control character", with(map[string]any{"sub": "a\nb"}), 403, auth.NoSessionClaim, ""},
-		{"a sub with half a character", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "alice", `\ud800`, 1)), 403, auth.NoSessionClaim, ""},
+		{"a sub with half a character", signRaw(t, `{"alg":"EdDSA","kid":"d"}`,
+			strings.Replace(good, "alice", `\ud800`, 1)), 403, auth.NoSessionClaim, ""},
 
 		{"alg none", b64(`{"alg":"none"}`) + "." + parts[1] + ".", 401, auth.BadToken, ""},
-		{"alg none, with the signature", b64(`{"alg":"none","kid":"r"}`) + "." + parts[1] + "." + parts[2], 401, auth.BadAlgorithm, ""},
+		{"alg none, with the signature", b64(`{"alg":"none","kid":"r"}`) + "." + parts[1] + "." + parts[2], 401,
+			auth.BadAlgorithm, ""},
 		{"alg NONE", b64(`{"alg":"nOnE","kid":"r"}`) + "." + parts[1] + "." + parts[2], 401, auth.BadAlgorithm, ""},
-		{"HS256 with the public key as secret", sign(t, jose.HS256, rsaPEM, "r", claims(nil), nil), 401, auth.BadAlgorithm, ""},
-		{"HS256 with the public key's DER as secret", sign(t, jose.HS256, rsaPublic, "r", claims(nil), nil), 401, auth.BadAlgorithm, ""},
+		{"HS256 with the public key as secret", sign(t, jose.HS256, rsaPEM, "r", claims(nil), nil), 401, auth.BadAlgorithm,
+			""},
+		{"HS256 with the public key's DER as secret", sign(t, jose.HS256, rsaPublic, "r", claims(nil), nil), 401,
+			auth.BadAlgorithm, ""},
 		{"PS256 with the right key", sign(t, jose.PS256, rsaKey, "r", claims(nil), nil), 401, auth.BadAlgorithm, ""},
 		{"RS512 with the right key", sign(t, jose.RS512, rsaKey, "r", claims(nil), nil), 401, auth.BadAlgorithm, ""},
 		{"ES384", sign(t, jose.ES384, ecKey384, "e", claims(nil), nil), 401, auth.BadAlgorithm, ""},
 		{"no alg", signRaw(t, `{"kid":"d"}`, good), 401, auth.BadToken, ""},
 		{"alg of another type", signRaw(t, `{"alg":["EdDSA"],"kid":"d"}`, good), 401, auth.BadToken, ""},
-		{"a key of another type for the algorithm", sign(t, jose.RS256, rsaKey, "e", claims(nil), nil), 401, auth.UnknownSigningKey, ""},
+		{"a key of another type for the algorithm", sign(t, jose.RS256, rsaKey, "e", claims(nil), nil), 401,
+			auth.UnknownSigningKey, ""},
 		{"another's key", sign(t, jose.RS256, rsaKey2, "r", claims(nil), nil), 401, auth.BadSignature, ""},
 		{"unknown kid", sign(t, jose.RS256, rsaKey, "x", claims(nil), nil), 401, auth.UnknownSigningKey, ""},
-		{"no kid, where there are several keys", sign(t, jose.RS256, rsaKey, "", claims(nil), nil), 401, auth.UnknownSigningKey, ""},
+		{"no kid, where there are several keys", sign(t, jose.RS256, rsaKey, "", claims(nil), nil), 401,
+			auth.UnknownSigningKey, ""},
 		{"an empty kid", signRaw(t, `{"alg":"EdDSA","kid":""}`, good), 401, auth.BadToken, ""},
 		{"kid of another type", signRaw(t, `{"alg":"EdDSA","kid":1}`, good), 401, auth.BadToken, ""},
 
@@ -129,13 +137,17 @@ func TestLogin(t *testing.T) {
 		{"typ of another type", signRaw(t, `{"alg":"EdDSA","kid":"d","typ":1}`, good), 401, auth.BadToken, ""},
 
 		{"a name twice in the header", signRaw(t, `{"alg":"none","alg":"EdDSA","kid":"d"}`, good), 401, auth.BadToken, ""},
-		{"a claim twice", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"sub":"bob",`, 1)), 401, auth.BadToken, ""},
-		{"a claim twice, once in escapes", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"\u0073ub":"bob",`, 1)), 401, auth.BadToken, ""},
+		{"a claim twice", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "{", `{"sub":"bob",`, 1)), 401,
+			auth.BadToken, ""},
+		{"a claim twice, once in escapes", signRaw(t, `{"alg":"EdDSA","kid":"d"}`,
+			strings.Replace(good, "{", `{"\u0073ub":"bob",`, 1)), 401, auth.BadToken, ""},
 		{"something after the claims", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, good+"}"), 401, auth.BadToken, ""},
-		{"claims that are not UTF-8", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, strings.Replace(good, "alice", "ali\xffce", 1)), 401, auth.BadToken, ""},
+		{"claims that are not UTF-8", signRaw(t, `{"alg":"EdDSA","kid":"d"}`,
+			strings.Replace(good, "alice", "ali\xffce", 1)), 401, auth.BadToken, ""},
 		{"claims that are a list", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, "["+good+"]"), 401, auth.BadToken, ""},
 		{"claims that are null", signRaw(t, `{"alg":"EdDSA","kid":"d"}`, "null"), 401, auth.BadToken, ""},
-		{"claims of another token", parts[0] + "." + b64(strings.Replace(good, "alice", "bob", 1)) + "." + parts[2], 401, auth.BadSignature, ""},
+		{"claims of another token", parts[0] + "." + b64(strings.Replace(good, "alice", "bob", 1)) + "." + parts[2], 401,
+			auth.BadSignature, ""},
 		{"no signature", parts[0] + "." + parts[1] + ".", 401, auth.BadToken, ""},
 		{"a signature of no length", parts[0] + "." + parts[1] + ".AA", 401, auth.BadSignature, ""},
 		{"a signature cut short", token[:len(token)-2], 401, auth.BadSignature, ""},
@@ -151,7 +163,8 @@ func TestLogin(t *testing.T) {
 			who, e := authenticate(a, bearer(c.token))
 			if c.status != 0 {
 				wantRefusal(t, e, c.status, c.reason)
-				if e != nil && len(c.token) > 40 && strings.Contains(e.Error()+e.Hint+strings.Join(e.Challenges, ""), c.token[:40]) {
+				if e != nil && len(c.token) > 40 && strings.Contains(e.Error()+e.Hint+strings.Join(e.Challenges, ""),
+					c.token[:40]) {
 					t.Errorf("the refusal quotes the token: %v", e)
 				}
 				return
@@ -162,7 +175,7 @@ func TestLogin(t *testing.T) {
 			if c.session == "" {
 				c.session = "alice"
 			}
-			if who.Session != c.session || who.Mode != auth.ModeLogin || who.Name != "login.example" || who.SpeaksFor {
+			if who.Session != c.session || who.Mode != auth.ModeLogin || who.Name != "login.example" || who.MayNameUsers {
 				t.Errorf("%#v, session %q", who, who.Session)
 			}
 		})
@@ -181,7 +194,7 @@ func asn1Signed(t *testing.T) string {
 // Any single changed bit of a good token is refused.
 func TestTamperedTokens(t *testing.T) {
 	p := newProvider(public("d", edKey))
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t)}})
+	a := authenticator(t, options{Logins: []*login{p.login(t)}})
 	token := sign(t, jose.EdDSA, edKey, "d", claims(nil), nil)
 	if _, e := authenticate(a, bearer(token)); e != nil {
 		t.Fatal(e)
@@ -202,7 +215,7 @@ func TestTamperedTokens(t *testing.T) {
 // The last letter of a signature has bits that mean nothing. A token has one form all the same.
 func TestATokenHasOneForm(t *testing.T) {
 	p := newProvider(public("d", edKey))
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t)}})
+	a := authenticator(t, options{Logins: []*login{p.login(t)}})
 	token := sign(t, jose.EdDSA, edKey, "d", claims(nil), nil)
 	last, in := len(token)-1, 0
 	for _, b := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
@@ -219,7 +232,7 @@ func TestATokenHasOneForm(t *testing.T) {
 func TestSeveralIssuers(t *testing.T) {
 	first, second := newProvider(public("k", edKey)), newProvider(public("k", rsaKey))
 	second.issuer, second.uri = "https://other.example/realm/", "https://other.example/keys"
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{first.login(t), second.login(t)}})
+	a := authenticator(t, options{Logins: []*login{first.login(t), second.login(t)}})
 	one, e := authenticate(a, bearer(sign(t, jose.EdDSA, edKey, "k", claims(nil), nil)))
 	if e != nil {
 		t.Fatal(e)
@@ -228,23 +241,25 @@ func TestSeveralIssuers(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	if one.Session != "login.example|alice" || two.Session != "other.example/realm|alice" || one.Subject != "alice" || two.Subject != "alice" {
+	if one.Session != "login.example|alice" || two.Session != "other.example/realm|alice" || one.Subject != "alice" ||
+		two.Subject != "alice" {
 		t.Errorf("%q (%q), %q (%q)", one.Session, one.Subject, two.Session, two.Subject)
 	}
 	_, e = authenticate(a, bearer(sign(t, jose.EdDSA, edKey, "k", claims(map[string]any{"iss": second.issuer}), nil)))
 	wantRefusal(t, e, 401, auth.UnknownSigningKey)
 
-	named := authenticator(t, auth.Options{Logins: []*auth.Login{first.login(t, func(o *auth.LoginOptions) { o.Name = "staff" })}})
-	if who, e := authenticate(named, bearer(sign(t, jose.EdDSA, edKey, "k", claims(nil), nil))); e != nil || who.Session != "staff|alice" || who.Name != "staff" {
+	named := authenticator(t, options{Logins: []*login{first.login(t, func(o *login) { o.Name = "staff" })}})
+	if who, e := authenticate(named, bearer(sign(t, jose.EdDSA, edKey, "k", claims(nil), nil))); e != nil ||
+		who.Session != "staff|alice" || who.Name != "staff" {
 		t.Errorf("%q, %v", who.Session, e)
 	}
 
-	for _, logins := range [][]*auth.Login{
+	for _, logins := range [][]*login{
 		{first.login(t), first.login(t)},
-		{first.login(t, func(o *auth.LoginOptions) { o.Name = "x" }), first.login(t, func(o *auth.LoginOptions) { o.Name = "y" })},
-		{first.login(t, func(o *auth.LoginOptions) { o.Name = "x" }), second.login(t, func(o *auth.LoginOptions) { o.Name = "x" })},
+		{first.login(t, func(o *login) { o.Name = "x" }), first.login(t, func(o *login) { o.Name = "y" })},
+		{first.login(t, func(o *login) { o.Name = "x" }), second.login(t, func(o *login) { o.Name = "x" })},
 	} {
-		if _, err := auth.New(auth.Options{Logins: logins}); err == nil {
+		if err := auth.CheckLogin(logins[1].LoginOptions, []auth.LoginOptions{logins[0].LoginOptions}); err == nil {
 			t.Error("two logins whose sessions meet are taken")
 		}
 	}
@@ -252,12 +267,13 @@ func TestSeveralIssuers(t *testing.T) {
 
 func TestSessionClaim(t *testing.T) {
 	p := newProvider(public("k", edKey))
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{p.login(t, func(o *auth.LoginOptions) { o.SessionClaim = "email" })}})
+	a := authenticator(t, options{Logins: []*login{p.login(t, func(o *login) { o.SessionClaim = "email" })}})
 	ask := func(change map[string]any) (auth.Caller, *auth.Error) {
 		return authenticate(a, bearer(sign(t, jose.EdDSA, edKey, "k", claims(change), nil)))
 	}
 	for _, verified := range []any{nil, true, "true"} {
-		if who, e := ask(map[string]any{"email": "a@example.com", "email_verified": verified}); e != nil || who.Session != "a@example.com" {
+		if who, e := ask(map[string]any{"email": "a@example.com", "email_verified": verified}); e != nil ||
+			who.Session != "a@example.com" {
 			t.Errorf("%v: %q, %v", verified, who.Session, e)
 		}
 	}
@@ -273,14 +289,10 @@ func TestCloudflareAccess(t *testing.T) {
 	p := newProvider(public("k", rsaKey))
 	p.issuer, p.uri = "https://team.cloudflareaccess.com", "https://team.cloudflareaccess.com/cdn-cgi/access/certs"
 	for _, team := range []string{"team", "team.cloudflareaccess.com", "https://Team.cloudflareaccess.com/"} {
-		o := must(auth.CloudflareAccess(team, "tag"))
-		o.Transport = p
-		l, err := auth.NewLogin(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := authenticator(t, auth.Options{Logins: []*auth.Login{l}, Open: true})
-		token := sign(t, jose.RS256, rsaKey, "k", claims(map[string]any{"iss": p.issuer, "aud": []string{"tag"}, "type": "app"}), nil)
+		l := &login{LoginOptions: must(auth.CloudflareAccess(team, "tag")), Transport: p}
+		a := authenticator(t, options{Logins: []*login{l}, Open: true})
+		token := sign(t, jose.RS256, rsaKey, "k", claims(map[string]any{"iss": p.issuer, "aud": []string{"tag"},
+			"type": "app"}), nil)
 		for _, h := range []http.Header{{"Cf-Access-Jwt-Assertion": {token}}, bearer(token)} {
 			if who, e := authenticate(a, h); e != nil || who.Session != "alice" || who.Mode != auth.ModeLogin {
 				t.Errorf("%s: %v, %v", team, who, e)
@@ -291,14 +303,14 @@ func TestCloudflareAccess(t *testing.T) {
 		_, e = authenticate(a, http.Header{"Cf-Access-Jwt-Assertion": {token, token}})
 		wantRefusal(t, e, 400, auth.Ambiguous)
 		// A service token is nobody: its sub is empty.
-		_, e = authenticate(a, http.Header{"Cf-Access-Jwt-Assertion": {sign(t, jose.RS256, rsaKey, "k", claims(map[string]any{"iss": p.issuer, "aud": "tag", "sub": "", "common_name": "x"}), nil)}})
+		_, e = authenticate(a, http.Header{"Cf-Access-Jwt-Assertion": {sign(t, jose.RS256, rsaKey, "k",
+			claims(map[string]any{"iss": p.issuer, "aud": "tag", "sub": "", "common_name": "x"}), nil)}})
 		wantRefusal(t, e, 403, auth.NoSessionClaim)
 	}
 	// Another login's token in Access's header is not Access's.
 	other := newProvider(public("k", edKey))
-	o := must(auth.CloudflareAccess("team", "tag"))
-	o.Transport = p
-	a := authenticator(t, auth.Options{Logins: []*auth.Login{must(auth.NewLogin(o)), other.login(t)}})
+	l := &login{LoginOptions: must(auth.CloudflareAccess("team", "tag")), Transport: p}
+	a := authenticator(t, options{Logins: []*login{l, other.login(t)}})
 	token := sign(t, jose.EdDSA, edKey, "k", claims(nil), nil)
 	if _, e := authenticate(a, bearer(token)); e != nil {
 		t.Error(e)
@@ -309,7 +321,9 @@ func TestCloudflareAccess(t *testing.T) {
 
 // A team is one label: its keys are fetched from where it says.
 func TestCloudflareTeams(t *testing.T) {
-	for _, team := range []string{"", ".cloudflareaccess.com", "https://evil.example/x", "evil.example/", "evil.example#", "evil.example?", "a.b", "team.cloudflareaccess.com.evil.example", "http://team", "u@team", "team:443"} {
+	for _, team := range []string{"", ".cloudflareaccess.com", "https://evil.example/x", "evil.example/",
+		"evil.example#", "evil.example?", "a.b", "team.cloudflareaccess.com.evil.example", "http://team", "u@team",
+		"team:443"} {
 		if o, err := auth.CloudflareAccess(team, "tag"); err == nil {
 			t.Errorf("%q is taken: %s", team, o.JWKSURL)
 		}
@@ -325,12 +339,14 @@ func TestLoginFaults(t *testing.T) {
 		{"no issuer", func(o *auth.LoginOptions) { o.Issuer = "" }, "issuer is missing"},
 		{"http", func(o *auth.LoginOptions) { o.Issuer = "http://login.example" }, "not https"},
 		{"http in one's own network", func(o *auth.LoginOptions) { o.Issuer = "http://10.0.0.1" }, "not https"},
-		{"http to what is called like this machine", func(o *auth.LoginOptions) { o.Issuer = "http://127.0.0.1.example" }, "not https"},
+		{"http to what is called like this machine", func(o *auth.LoginOptions) { o.Issuer = "http://127.0.0.1.example" },
+			"not https"},
 		{"no scheme", func(o *auth.LoginOptions) { o.Issuer = "login.example" }, "not a URL"},
 		{"a user in it", func(o *auth.LoginOptions) { o.Issuer = "https://u:p@login.example" }, "a user"},
 		{"a bar in it", func(o *auth.LoginOptions) { o.Issuer = "https://login.example/a|b" }, "a query"},
 		{"keys over http", func(o *auth.LoginOptions) { o.JWKSURL = "http://login.example/keys" }, "not https"},
-		{"keys of this machine, but not the issuer", func(o *auth.LoginOptions) { o.JWKSURL = "http://127.0.0.1/keys" }, "not https"},
+		{"keys of this machine, but not the issuer", func(o *auth.LoginOptions) { o.JWKSURL = "http://127.0.0.1/keys" },
+			"not https"},
 		{"no audience", func(o *auth.LoginOptions) { o.Audiences = nil }, "no audience"},
 		{"an empty audience", func(o *auth.LoginOptions) { o.Audiences = []string{"web", ""} }, "audience is empty"},
 		{"HS256", func(o *auth.LoginOptions) { o.Algorithms = []string{"RS256", "HS256"} }, "not one of RS256"},
@@ -343,16 +359,16 @@ func TestLoginFaults(t *testing.T) {
 		{"the ordinary header", func(o *auth.LoginOptions) { o.Header = "authorization" }, "another meaning"},
 		{"the keys' header", func(o *auth.LoginOptions) { o.Header = "X-API-Key" }, "another meaning"},
 		{"the users' header", func(o *auth.LoginOptions) { o.Header = "X-User-ID" }, "another meaning"},
-		{"no transport", func(o *auth.LoginOptions) { o.Transport = nil }, "transport"},
 	} {
-		o := auth.LoginOptions{Issuer: issuer, Audiences: []string{"web"}, Transport: newProvider()}
+		o := auth.LoginOptions{Issuer: issuer, Audiences: []string{"web"}}
 		c.change(&o)
-		if _, err := auth.NewLogin(o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := auth.CheckLogin(o, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	for _, url := range []string{"http://127.0.0.1:8080", "http://[::1]:8080/x", "http://localhost"} {
-		if _, err := auth.NewLogin(auth.LoginOptions{Issuer: url, JWKSURL: url + "/keys", Audiences: []string{"web"}, Transport: newProvider()}); err != nil {
+		o := auth.LoginOptions{Issuer: url, JWKSURL: url + "/keys", Audiences: []string{"web"}}
+		if err := auth.CheckLogin(o, nil); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -13,8 +13,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/setting"
 )
 
 const issuer = "https://login.example"
@@ -48,8 +51,8 @@ func must2(_ ed25519.PublicKey, v ed25519.PrivateKey, err error) ed25519.Private
 	return must(v, err)
 }
 
-// A provider is an OIDC provider, seen from its client: an http.RoundTripper. Its keys are written, and its tokens signed, by
-// go-jose, which the verifier does not use.
+// A provider is an OIDC provider, seen from its client: an http.RoundTripper. Its keys are written,
+// and its tokens signed, by go-jose, which the verifier does not use.
 type provider struct {
 	issuer string
 
@@ -152,18 +155,47 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// A login is one of the tests: with what fetches its keys.
+type login struct {
+	auth.LoginOptions
+	Transport http.RoundTripper
+	Go        func(func())
+	Log       *slog.Logger
+}
+
 // login is a login of the provider.
-func (p *provider) login(t testing.TB, change ...func(*auth.LoginOptions)) *auth.Login {
+func (p *provider) login(t testing.TB, change ...func(*login)) *login {
 	t.Helper()
-	o := auth.LoginOptions{Issuer: p.issuer, Audiences: []string{"web"}, Transport: p}
+	l := &login{Transport: p}
+	l.Issuer, l.Audiences = p.issuer, []string{"web"}
 	for _, f := range change {
-		f(&o)
+		f(l)
 	}
-	l, err := auth.NewLogin(o)
-	if err != nil {
+	if err := auth.CheckLogin(l.LoginOptions, nil); err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// Check fetches the login's keys.
+func (l *login) Check(ctx context.Context) (int, error) {
+	return (&auth.KeySets{Transport: l.Transport}).Check(ctx, l.LoginOptions)
+}
+
+// visitorOptions are those of visitors in tests.
+type visitorOptions struct {
+	Secrets   []string
+	App       string
+	Turnstile *widget
+	Now       func() time.Time
+}
+
+// options are what an authenticator of a test is made of.
+type options struct {
+	Keys     *auth.Keys
+	Logins   []*login
+	Visitors *visitorOptions
+	Open     bool
 }
 
 // claims are good ones, with changes. A nil takes one out.
@@ -209,13 +241,47 @@ func sha256Of(text string) []byte {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-func authenticator(t testing.TB, o auth.Options) *auth.Authenticator {
+func authenticator(t testing.TB, o options) *auth.Authenticator {
 	t.Helper()
-	a, err := auth.New(o)
-	if err != nil {
-		t.Fatal(err)
+	config := auth.Config{Keys: o.Keys, Open: o.Open}
+	var sets auth.KeySets
+	transports := byHost{}
+	sets.Transport = transports
+	for _, l := range o.Logins {
+		if err := auth.CheckLogin(l.LoginOptions, config.Logins); err != nil {
+			t.Fatal(err)
+		}
+		config.Logins = append(config.Logins, l.LoginOptions)
+		sets.Go, sets.Log = l.Go, l.Log
+		transports[must(url.Parse(l.Issuer)).Host] = l.Transport
 	}
-	return a
+	with := auth.Options{KeySets: &sets}
+	if v := o.Visitors; v != nil {
+		if err := auth.CheckVisitorSecrets(v.Secrets); err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range v.Secrets {
+			config.VisitorSecrets = append(config.VisitorSecrets, setting.NewSecret(secret))
+		}
+		if v.Turnstile != nil {
+			config.TurnstileSecret, with.Transport = setting.NewSecret(turnstileSecret), v.Turnstile
+		}
+		with.App, with.Now = v.App, v.Now
+	}
+	return auth.New(config, with)
+}
+
+// byHost sends to each provider what is for it.
+type byHost map[string]http.RoundTripper
+
+func (b byHost) RoundTrip(r *http.Request) (*http.Response, error) {
+	if transport := b[r.URL.Host]; transport != nil {
+		return transport.RoundTrip(r)
+	}
+	for _, transport := range b {
+		return transport.RoundTrip(r)
+	}
+	return nil, errors.New("nobody is there")
 }
 
 func authenticate(a *auth.Authenticator, h http.Header) (auth.Caller, *auth.Error) {
@@ -223,7 +289,7 @@ func authenticate(a *auth.Authenticator, h http.Header) (auth.Caller, *auth.Erro
 }
 
 func authenticateIn(ctx context.Context, a *auth.Authenticator, h http.Header) (auth.Caller, *auth.Error) {
-	c, err := a.Authenticate(ctx, &http.Request{Header: h})
+	c, err := a.Authenticate(ctx, a.Credentials(h, true))
 	return c, asError(err)
 }
 
@@ -251,7 +317,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 	if e.Problem == "" || e.Hint == "" {
 		t.Errorf("%s: the problem is %q and the hint %q", e.Reason, e.Problem, e.Hint)
 	}
-	code := map[int]auth.Code{400: auth.InvalidRequest, 401: auth.Unauthenticated, 403: auth.Forbidden, 503: auth.Unavailable}[e.Status]
+	code := map[int]auth.Code{400: auth.InvalidRequest, 401: auth.Unauthenticated, 403: auth.Forbidden,
+		503: auth.Unavailable}[e.Status]
 	if e.Code != code {
 		t.Errorf("%d has the code %s", e.Status, e.Code)
 	}
@@ -263,7 +330,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 	}
 	for _, field := range e.Challenges {
 		rest := field
-		for _, word := range []string{`Bearer realm="coze-token"`, `Visitor realm="coze-token"`, `, error="invalid_token"`, `, error="invalid_request"`} {
+		for _, word := range []string{`Bearer realm="coze-token"`, `Visitor realm="coze-token"`, `, error="invalid_token"`,
+			`, error="invalid_request"`} {
 			rest = strings.TrimPrefix(rest, word)
 		}
 		if rest == "" {
@@ -272,7 +340,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 		text, ok := strings.CutPrefix(rest, `, error_description="`)
 		text, closed := strings.CutSuffix(text, `"`)
 		// RFC 6750, section 3: %x20-21 / %x23-5B / %x5D-7E.
-		if !ok || !closed || slices.ContainsFunc([]rune(text), func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
+		if !ok || !closed || slices.ContainsFunc([]rune(text),
+			func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
 			t.Errorf("the challenge is not well formed: %s", field)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 )
 
-// A redacted type prints as "[secret]" wherever it is printed, encoded or logged. It is embedded in what holds secrets
-// (security check 26). Where such a value is an unexported field of another, fmt calls no method on it; so what holds secrets
-// is handed out as a pointer, which fmt then prints as an address.
+// A redacted type prints as "[secret]" wherever it is printed, encoded or logged. What holds
+// secrets embeds it (security check 26). fmt calls no method on an unexported field of another
+// value, so what holds secrets is handed out as a pointer, which fmt prints as an address there.
 type redacted struct{}
 
 const secretText = "[secret]"

@@ -17,24 +17,25 @@ import (
 func TestNothingSecretIsPrinted(t *testing.T) {
 	p := newProvider(public("k", edKey))
 	k := keys(t, "shop="+keyA)
-	ts, _ := auth.NewTurnstile(auth.TurnstileOptions{Secret: turnstileSecret, Transport: &widget{}})
-	v, _ := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}, Turnstile: ts})
-	plain, _ := auth.NewVisitors(auth.VisitorOptions{Secrets: []string{secretA}})
-	l := p.login(t)
-	a := authenticator(t, auth.Options{Keys: k, Logins: []*auth.Login{l}, Visitors: plain})
+	plain := &visitorOptions{Secrets: []string{secretA}}
+	guarded := authenticator(t, options{Visitors: &visitorOptions{Secrets: []string{secretA}, Turnstile: &widget{}}})
+	methods := guarded.Methods()
+	a := authenticator(t, options{Keys: k, Logins: []*login{p.login(t)}, Visitors: plain})
 	byTicket, byCookie := newcomer(t, a, wantsTicket), newcomer(t, a, nil)
 	token := sign(t, jose.EdDSA, edKey, "k", claims(nil), nil)
 	user, e := authenticate(a, bearer(token))
 	if e != nil {
 		t.Fatal(e)
 	}
-	spec := auth.KeySpec{Name: "shop", Key: keyA}
 	secrets := map[string]string{
-		"the API key": keyA, "its hash": strings.TrimPrefix(auth.HashKey(keyA), "sha256:"), "the visitors' secret": secretA, "Turnstile's": turnstileSecret,
-		"a ticket": byTicket.Ticket, "a cookie": byCookie.Cookie.Value, "a visitor": byTicket.Session, "a user": "alice", "a token": token,
+		"the API key": keyA, "its hash": strings.TrimPrefix(auth.HashKey(keyA), "sha256:"), "the visitors' secret": secretA,
+		"Turnstile's": turnstileSecret,
+		"a ticket":    byTicket.Ticket, "a cookie": byCookie.Cookie.Value, "a visitor": byTicket.Session, "a user": "alice",
+		"a token": token,
 	}
-	for _, value := range []any{k, *k, spec, &spec, []auth.KeySpec{spec}, ts, *ts, v, *v, l, a, byTicket, &byCookie, user, []auth.Caller{byTicket, user},
-		struct{ Keys *auth.Keys }{k}, struct{ v *auth.Visitors }{v}, map[string]any{"x": ts}} {
+	for _, value := range []any{k, *k, methods, methods[0], guarded, a, byTicket, &byCookie, user,
+		[]auth.Caller{byTicket, user},
+		struct{ Keys *auth.Keys }{k}, struct{ m auth.Method }{methods[0]}, map[string]any{"x": methods[0]}} {
 		var b bytes.Buffer
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&b, verb+"\n", value)

@@ -13,17 +13,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"coze-token/internal/fault"
 )
 
-// VisitorPrefix begins the session of each visitor. Where there are visitors, nobody may name a session that begins
-// so.
+// VisitorPrefix begins the session of each visitor. Where there are visitors, nobody may name a
+// session that begins so.
 const VisitorPrefix = "visitor:"
 
-// visitorLife is how long an identity is good for from when it was last given or renewed, and renewal the age from which it is
-// renewed: so who comes back twice a year stays the same. Browsers keep no cookie longer than 400 days.
+// visitorLife is how long an identity is good for after it was given or renewed. It is renewed when
+// half of that is over, so a visitor who comes twice a year stays the same. Browsers keep no cookie
+// for longer than 400 days.
 const (
 	visitorLife = 180 * 24 * time.Hour
-	renewal     = visitorLife / 2
+	renewAfter  = visitorLife / 2
 )
 
 // Bounds of VISITOR_SECRET.
@@ -32,240 +35,225 @@ const (
 	maxSecrets = 8  // each is tried
 )
 
-// VisitorOptions say how visitors are known again.
-type VisitorOptions struct {
-	// Secrets sign the identities: the first the new ones, the others those from before the secret was changed. Each has 32
-	// bytes or more. See [ParseSecrets].
-	Secrets []string
-	// App is the app whose visitors these are: an identity is good for no other. Empty: the default app.
-	App string
-	// Turnstile has to be passed before a new identity is given. Optional.
-	Turnstile *Turnstile
-	// Now is the clock. Optional: time.Now.
-	Now func() time.Time
-}
-
-// Visitors gives identities to people who are not logged in, and knows them again (security check 14).
+// visitors is the [Method] of people who are not logged in (security check 14).
 //
-// An identity is a random name that the service has signed, so there is nothing to keep, and no two visitors are one. It
-// comes in two forms. A page on the service's own site needs no code: it is a cookie that no script can read. Browsers
-// keep no cookies for pages of other sites; those ask for a ticket with the header X-Visitor-Ticket, keep what the
-// answer's header of that name says, and send it the next time. The two are signed apart: one is never taken for the other.
-type Visitors struct {
+// An identity is a random name that the service has signed, so there is nothing to keep, and no two
+// visitors share one. It comes in two forms. For a page on the service's own site it is a cookie
+// that no script can read. Browsers keep no cookies for pages of other sites. Those ask for a
+// ticket with the header X-Visitor-Ticket, keep the answer's value of that header, and send it the
+// next time. The two forms are signed differently: one is never taken for the other.
+type visitors struct {
 	redacted
-	keys      [][]byte
+	keys      [][]byte // the newest first
 	app       string
-	cookie    string
-	turnstile *Turnstile
+	cookie    string     // its name
+	turnstile *turnstile // nil: nobody has to pass it
 	now       func() time.Time
 }
 
-// ParseSecrets reads the text of VISITOR_SECRET: one secret, or several separated by spaces, commas or line ends, the
-// newest first.
+// ParseSecrets reads the text of VISITOR_SECRET: one secret, or several separated by spaces, commas
+// or line ends, the newest first.
 func ParseSecrets(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;", r) })
 }
 
-// NewVisitors makes visitors. The error, if there is one, is [Faults].
-func NewVisitors(o VisitorOptions) (*Visitors, error) {
+// CheckVisitorSecrets says what is wrong with the secrets of visitors. The error is a [fault.List].
+func CheckVisitorSecrets(secrets []string) error {
 	const remedy = "make one with: openssl rand -base64 32"
-	var faults Faults
-	if len(o.Secrets) == 0 {
-		faults.add("there is no secret", remedy)
+	var faults fault.List
+	if len(secrets) == 0 {
+		faults.Add("there is no secret", remedy)
 	}
-	if len(o.Secrets) > maxSecrets {
-		faults.add(fmt.Sprintf("there are more than %d secrets", maxSecrets), "keep the newest, and those of the last half year")
+	if len(secrets) > maxSecrets {
+		faults.Add(fmt.Sprintf("there are more than %d secrets", maxSecrets),
+			"keep the newest, and those of the last half year")
 	}
-	for i, secret := range o.Secrets {
-		distinct := map[byte]bool{}
-		for _, b := range []byte(secret) {
-			distinct[b] = true
-		}
+	for i, secret := range secrets {
 		switch {
 		case len(secret) < minSecret:
-			faults.add(fmt.Sprintf("secret %d has %d bytes, which can be guessed: %d is the least", i+1, len(secret), minSecret), remedy)
-		case len(distinct) < minDistinct:
-			faults.add(fmt.Sprintf("secret %d repeats the same few characters, which can be guessed", i+1), remedy)
-		case slices.Contains(o.Secrets[:i], secret):
-			faults.add(fmt.Sprintf("secret %d is there twice", i+1), "remove one of the two")
+			faults.Add(fmt.Sprintf("secret %d has %d bytes, which can be guessed: %d is the least",
+				i+1, len(secret), minSecret), remedy)
+		case repeats(secret):
+			faults.Add(fmt.Sprintf("secret %d repeats the same few characters, which can be guessed", i+1), remedy)
+		case slices.Contains(secrets[:i], secret):
+			faults.Add(fmt.Sprintf("secret %d is there twice", i+1), "remove one of the two")
 		}
 	}
-	if o.App != "" && (!isName(o.App, maxAppName) || strings.Contains(o.App, "@")) {
-		faults.add("the app's name is not one", `name it with 1 to 64 letters, digits, ".", "_" or "-"`)
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	v := &Visitors{app: o.App, cookie: "__Host-coze-visitor", turnstile: o.Turnstile, now: o.Now}
+	return faults.Err()
+}
+
+func newVisitors(c Config, o Options) *visitors {
+	v := &visitors{app: o.App, cookie: "__Host-coze-visitor", now: o.Now}
 	if o.App != "" {
-		v.cookie += "-" + o.App // else the apps of one service would take each other's away
+		v.cookie += "-" + o.App // the apps of one service must not take each other's away
 	}
-	for _, secret := range o.Secrets {
-		// A key of its own for this use, so that the secret can have others one day.
-		mac := hmac.New(sha256.New, []byte(secret))
+	for _, secret := range c.VisitorSecrets {
+		// A key for this use only, so that the secret can have other uses one day.
+		mac := hmac.New(sha256.New, []byte(secret.Reveal()))
 		mac.Write([]byte("coze-token visitor identity v1"))
 		v.keys = append(v.keys, mac.Sum(nil))
 	}
-	return v, nil
+	if secret := c.TurnstileSecret.Reveal(); secret != "" {
+		v.turnstile = &turnstile{secret: secret, transport: o.Transport}
+	}
+	return v
 }
 
-// A kind is a form of the identity.
-type kind string
+// Scheme implements [Method]. The scheme is our own: there is none for this.
+func (*visitors) Scheme() string { return "Visitor" }
+
+// Accepts implements [Method].
+func (*visitors) Accepts() string { return "nothing, to be an anonymous visitor" }
+
+// Identify implements [Method]: the visitor is known again, or new.
+//
+// An identity whose signature is wrong is refused. One that has expired was good once: its bearer
+// starts anew.
+func (v *visitors) Identify(ctx context.Context, c *Credentials) (Caller, bool, *Error) {
+	if c.Sent != "" { // a credential of another method
+		return Caller{}, false, nil
+	}
+	f, value, e := v.carried(c)
+	if e != nil {
+		return Caller{}, false, e
+	}
+	now := v.now()
+	if value != "" {
+		id, issued, ok := v.verify(f, value)
+		if !ok {
+			return Caller{}, false, v.wrong(f)
+		}
+		// A clock that ran ahead must not cost anybody their conversations.
+		if age := now.Sub(issued); age.Abs() < visitorLife {
+			return v.caller(f, id, now, false, age > renewAfter), true, nil
+		}
+	}
+	if v.turnstile != nil {
+		if e := v.turnstile.verify(ctx, c.Header); e != nil {
+			return Caller{}, false, e
+		}
+	}
+	return v.caller(f, rand.Text(), now, true, true), true, nil
+}
+
+// caller is a visitor. give says that an identity goes with the answer.
+func (v *visitors) caller(f form, id string, now time.Time, isNew, give bool) Caller {
+	who := Caller{Mode: ModeVisitor, Name: "visitor", Session: VisitorPrefix + id, New: isNew}
+	switch {
+	case give && f == ticketForm:
+		who.Ticket = v.sign(f, id, now)
+	case give:
+		who.Cookie = v.newCookie(v.sign(f, id, now), int(visitorLife/time.Second))
+	}
+	return who
+}
+
+// A form is one of the two forms of an identity.
+type form string
 
 const (
-	cookieKind kind = "cookie"
-	ticketKind kind = "ticket"
+	cookieForm form = "cookie"
+	ticketForm form = "ticket"
 )
 
-// An identity is a visitor, signed as "1.id.issued.mac": the format's version; 26 random characters of base32, 130 bits;
-// seconds since 1970; HMAC-SHA-256 in base64url.
-type identity struct {
-	id     string
-	issued time.Time
+// newTicket is the value of X-Visitor-Ticket of a page that has no ticket yet.
+const newTicket = "new"
+
+// carried is the identity that the request has, and the form in which the next one is to be given.
+// A page sends a ticket itself, so it wins over a cookie, which browsers add unasked.
+func (v *visitors) carried(c *Credentials) (f form, value string, e *Error) {
+	ticket, present, e := single(c.Header, TicketHeader)
+	switch {
+	case e != nil:
+		return "", "", e
+	case present && (ticket == newTicket || ticket == ""):
+		return ticketForm, "", nil
+	case present:
+		return ticketForm, ticket, nil
+	case !c.Cookies:
+		return ticketForm, "", nil
+	}
+	cookies := (&http.Request{Header: c.Header}).CookiesNamed(v.cookie)
+	for i, cookie := range cookies {
+		if i > 0 && cookie.Value != value {
+			return "", "", ambiguous("there are two visitor cookies", "send one")
+		}
+		value = cookie.Value
+	}
+	if len(cookies) > 0 && value == "" {
+		return "", "", v.wrong(cookieForm)
+	}
+	// A browser keeps no cookie where page and service are of different sites.
+	if len(cookies) == 0 && c.Header.Get(fetchSiteHeader) == "cross-site" {
+		return ticketForm, "", nil
+	}
+	return cookieForm, value, nil
 }
 
+// An identity is written as "1.id.issued.mac": the format's version, 26 random characters of base32
+// (130 bits), seconds since 1970, and HMAC-SHA-256 in base64url.
 const (
-	idLength = 26
-	macText  = 43  // bytes of base64url
-	maxValue = 128 // bytes
+	idLength  = 26
+	macLength = 43  // bytes of base64url
+	maxValue  = 128 // bytes
 )
 
-// sign is the identity's text.
-func (v *Visitors) sign(k kind, i identity) string {
-	text := "1." + i.id + "." + strconv.FormatInt(i.issued.Unix(), 10)
-	return text + "." + v.mac(v.keys[0], k, text)
+func (v *visitors) sign(f form, id string, issued time.Time) string {
+	text := "1." + id + "." + strconv.FormatInt(issued.Unix(), 10)
+	return text + "." + v.mac(v.keys[0], f, text)
 }
 
-// mac signs a text, for one app, in one form. The parts have their lengths before them, so that none runs into the
-// next.
-func (v *Visitors) mac(key []byte, k kind, text string) string {
+// mac signs a text for one app in one form. Each part has its length before it, so that no two
+// parts can be read as others.
+func (v *visitors) mac(key []byte, f form, text string) string {
 	mac := hmac.New(sha256.New, key)
-	for _, part := range []string{string(k), v.app, text} {
+	for _, part := range []string{string(f), v.app, text} {
 		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		mac.Write([]byte(part))
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// read verifies an identity's text. Nothing of it is looked at before its signature is good. The signature is compared
-// as text, so that there is but one that is right.
-func (v *Visitors) read(k kind, value string) (i identity, ok bool) {
+// verify reads an identity whose signature is good. The signature is compared as text, so that
+// there is one form that is right.
+func (v *visitors) verify(f form, value string) (id string, issued time.Time, ok bool) {
 	at := strings.LastIndexByte(value, '.')
-	if at < 0 || len(value) > maxValue || len(value)-at-1 != macText {
-		return i, false
+	if at < 0 || len(value) > maxValue || len(value)-at-1 != macLength {
+		return "", issued, false
 	}
 	text, mac := value[:at], value[at+1:]
+	good := false
 	for _, key := range v.keys {
-		if hmac.Equal([]byte(mac), []byte(v.mac(key, k, text))) {
-			ok = true
+		if hmac.Equal([]byte(mac), []byte(v.mac(key, f, text))) {
+			good = true
 		}
 	}
 	parts := strings.Split(text, ".")
-	if !ok || len(parts) != 3 || parts[0] != "1" || len(parts[1]) != idLength {
-		return i, false
+	if !good || len(parts) != 3 || parts[0] != "1" || len(parts[1]) != idLength {
+		return "", issued, false
 	}
 	seconds, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil {
-		return i, false
-	}
-	return identity{parts[1], time.Unix(seconds, 0)}, true
+	return parts[1], time.Unix(seconds, 0), err == nil
 }
 
-// caller is the visitor who sends the request: known again, or new.
-//
-// An identity whose signature is wrong is refused. One that has run out is not, for it was good: its bearer starts anew.
-func (v *Visitors) caller(ctx context.Context, h http.Header) (Caller, *Error) {
-	k, value, e := v.carried(h)
-	if e != nil {
-		return Caller{}, e
+// newCookie makes a cookie for this very host, over TLS, which scripts cannot read (RFC 6265bis
+// section 4.1.3.2). Strict costs nothing: nobody navigates to a token.
+func (v *visitors) newCookie(value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: v.cookie, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	}
-	now := v.now()
-	if value != "" {
-		i, ok := v.read(k, value)
-		if !ok {
-			return Caller{}, v.wrong(k)
-		}
-		age := now.Sub(i.issued)
-		if age < visitorLife && age > -visitorLife { // a clock that ran ahead must not cost anybody their conversation
-			c := i.caller()
-			if age > renewal {
-				v.give(&c, k, identity{i.id, now})
-			}
-			return c, nil
-		}
-	}
-	if v.turnstile != nil {
-		if e := v.turnstile.verify(ctx, h); e != nil {
-			return Caller{}, e
-		}
-	}
-	i := identity{rand.Text(), now}
-	c := i.caller()
-	c.New = true
-	v.give(&c, k, i)
-	return c, nil
 }
 
-func (i identity) caller() Caller {
-	return Caller{Mode: ModeVisitor, Name: "visitor", Session: VisitorPrefix + i.id}
-}
-
-// newTicket is the value of X-Visitor-Ticket of a page that has no ticket yet and wants one.
-const newTicket = "new"
-
-// carried is the identity that a request has, and the form in which the next one is to be given. A ticket was sent by the
-// page itself, so it goes before a cookie, which browsers add unasked.
-func (v *Visitors) carried(h http.Header) (k kind, value string, e *Error) {
-	ticket, present, e := only(h, TicketHeader)
-	switch {
-	case e != nil:
-		return "", "", e
-	case present && (ticket == newTicket || ticket == ""):
-		return ticketKind, "", nil
-	case present:
-		return ticketKind, ticket, nil
+// wrong is the refusal of an identity that was not signed here for this app. A wrong cookie is
+// deleted, which no script can do.
+func (v *visitors) wrong(f form) *Error {
+	if f == ticketForm {
+		return unauthenticated(BadVisitor, "the visitor ticket is not one of this service's",
+			"throw the ticket away, and ask for another with X-Visitor-Ticket: new")
 	}
-	cookies := (&http.Request{Header: h}).CookiesNamed(v.cookie)
-	for i, c := range cookies {
-		if i > 0 && c.Value != value {
-			return "", "", ambiguous("there are two visitor cookies", "send one")
-		}
-		value = c.Value
-	}
-	if len(cookies) > 0 && value == "" {
-		return "", "", v.wrong(cookieKind)
-	}
-	// Where the browser says that page and service are of different sites, it would not keep a cookie.
-	if len(cookies) == 0 && h.Get(fetchSiteField) == "cross-site" {
-		return ticketKind, "", nil
-	}
-	return cookieKind, value, nil
-}
-
-// give puts an identity into what is told the client.
-func (v *Visitors) give(c *Caller, k kind, i identity) {
-	if k == ticketKind {
-		c.Ticket = v.sign(k, i)
-		return
-	}
-	c.Cookie = v.newCookie(v.sign(k, i), int(visitorLife/time.Second))
-}
-
-// newCookie makes a cookie for this very host, over TLS, which scripts cannot read (RFC 6265bis, section 4.1.3.2). Strict
-// costs nothing: nobody navigates to a token.
-func (v *Visitors) newCookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: v.cookie, Value: value, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
-}
-
-// wrong is the refusal of an identity that was not signed here, for this app.
-func (v *Visitors) wrong(k kind) *Error {
-	if k == ticketKind {
-		return unauthenticated(BadVisitor, "the visitor ticket is not one of this service's", "throw the ticket away, and ask for another with X-Visitor-Ticket: new")
-	}
-	e := unauthenticated(BadVisitor, "the visitor cookie is not one of this service's", "send the request again: the cookie has been deleted")
+	e := unauthenticated(BadVisitor, "the visitor cookie is not one of this service's",
+		"send the request again: the cookie has been deleted")
 	e.Cookie = v.newCookie("", -1)
 	return e
 }

@@ -24,16 +24,12 @@ const (
 	secretB = "vB7fQz0nW2rT5yU8iP1oL4kJ6hG9dS3a"
 )
 
-func visitors(t testing.TB, o auth.VisitorOptions) *auth.Authenticator {
+func visitors(t testing.TB, o visitorOptions) *auth.Authenticator {
 	t.Helper()
 	if o.Secrets == nil {
 		o.Secrets = []string{secretA}
 	}
-	v, err := auth.NewVisitors(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authenticator(t, auth.Options{Visitors: v})
+	return authenticator(t, options{Visitors: &o})
 }
 
 var wantsTicket = http.Header{"X-Visitor-Ticket": {"new"}}
@@ -51,7 +47,8 @@ func newcomer(t testing.TB, a *auth.Authenticator, h http.Header) auth.Caller {
 	if e != nil {
 		t.Fatal(e)
 	}
-	if !who.New || who.Mode != auth.ModeVisitor || who.Name != "visitor" || who.SpeaksFor || !strings.HasPrefix(who.Session, "visitor:") || len(who.Session) != 34 {
+	if !who.New || who.Mode != auth.ModeVisitor || who.Name != "visitor" || who.MayNameUsers ||
+		!strings.HasPrefix(who.Session, "visitor:") || len(who.Session) != 34 {
 		t.Fatalf("%v: new %v, session %q", who, who.New, who.Session)
 	}
 	if (who.Cookie == nil) == (who.Ticket == "") {
@@ -61,7 +58,7 @@ func newcomer(t testing.TB, a *auth.Authenticator, h http.Header) auth.Caller {
 }
 
 func TestVisitorCookie(t *testing.T) {
-	a := visitors(t, auth.VisitorOptions{})
+	a := visitors(t, visitorOptions{})
 	one, two := newcomer(t, a, nil), newcomer(t, a, http.Header{"Cookie": {"theme=dark"}})
 	if one.Session == two.Session {
 		t.Error("two visitors are one")
@@ -75,13 +72,14 @@ func TestVisitorCookie(t *testing.T) {
 			t.Errorf("%v, %q, new %v, cookie %v", e, again.Session, again.New, again.Cookie)
 		}
 	}
-	twice := http.Header{"Cookie": {one.Cookie.Name + "=" + one.Cookie.Value + "; " + two.Cookie.Name + "=" + two.Cookie.Value}}
+	twice := http.Header{"Cookie": {one.Cookie.Name + "=" + one.Cookie.Value + "; " + two.Cookie.Name + "=" +
+		two.Cookie.Value}}
 	_, e := authenticate(a, twice)
 	wantRefusal(t, e, 400, auth.Ambiguous)
 }
 
 func TestVisitorTicket(t *testing.T) {
-	a := visitors(t, auth.VisitorOptions{})
+	a := visitors(t, visitorOptions{})
 	for _, h := range []http.Header{wantsTicket, {"X-Visitor-Ticket": {""}}, {"Sec-Fetch-Site": {"cross-site"}}} {
 		one := newcomer(t, a, h)
 		if one.Ticket == "" {
@@ -113,7 +111,7 @@ func TestVisitorTicket(t *testing.T) {
 
 // Nobody becomes a visitor whom this service did not make, for this app, in this form.
 func TestForgedVisitors(t *testing.T) {
-	a := visitors(t, auth.VisitorOptions{})
+	a := visitors(t, visitorOptions{})
 	ticket, cookie := newcomer(t, a, wantsTicket).Ticket, newcomer(t, a, nil).Cookie
 	refusedAsTicket := func(name, value string) {
 		t.Helper()
@@ -160,8 +158,8 @@ func TestForgedVisitors(t *testing.T) {
 	refusedAsTicket("a cookie", cookie.Value)
 	refusedAsCookie("a ticket", ticket)
 	for _, other := range []*auth.Authenticator{
-		visitors(t, auth.VisitorOptions{Secrets: []string{secretB}}),
-		visitors(t, auth.VisitorOptions{App: "shop"}),
+		visitors(t, visitorOptions{Secrets: []string{secretB}}),
+		visitors(t, visitorOptions{App: "shop"}),
 	} {
 		refusedAsTicket("of another secret, or another app", newcomer(t, other, wantsTicket).Ticket)
 		refusedAsCookie("of another secret, or another app", newcomer(t, other, nil).Cookie.Value)
@@ -177,7 +175,7 @@ func TestForgedVisitors(t *testing.T) {
 }
 
 func TestVisitorsOfSeveralApps(t *testing.T) {
-	shop, desk := visitors(t, auth.VisitorOptions{App: "shop"}), visitors(t, auth.VisitorOptions{App: "desk"})
+	shop, desk := visitors(t, visitorOptions{App: "shop"}), visitors(t, visitorOptions{App: "desk"})
 	one := newcomer(t, shop, nil)
 	if one.Cookie.Name != "__Host-coze-visitor-shop" {
 		t.Errorf("the cookie is called %s", one.Cookie.Name)
@@ -192,8 +190,8 @@ func TestVisitorsOfSeveralApps(t *testing.T) {
 }
 
 func TestVisitorSecretsRotate(t *testing.T) {
-	old := visitors(t, auth.VisitorOptions{Secrets: []string{secretA}})
-	both := visitors(t, auth.VisitorOptions{Secrets: auth.ParseSecrets(secretB + "\n" + secretA + "\n")})
+	old := visitors(t, visitorOptions{Secrets: []string{secretA}})
+	both := visitors(t, visitorOptions{Secrets: auth.ParseSecrets(secretB + "\n" + secretA + "\n")})
 	ticket := newcomer(t, old, wantsTicket)
 	if who, e := authenticate(both, withTicket(ticket.Ticket)); e != nil || who.Session != ticket.Session {
 		t.Errorf("%q, %v", who.Session, e)
@@ -205,7 +203,7 @@ func TestVisitorSecretsRotate(t *testing.T) {
 func TestVisitorsAge(t *testing.T) {
 	const day = 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {
-		a := visitors(t, auth.VisitorOptions{})
+		a := visitors(t, visitorOptions{})
 		cookie, ticket := newcomer(t, a, nil), newcomer(t, a, wantsTicket)
 		time.Sleep(89 * day)
 		for _, h := range []http.Header{withCookie(cookie.Cookie), withTicket(ticket.Ticket)} {
@@ -235,27 +233,26 @@ func TestVisitorsAge(t *testing.T) {
 		}
 	})
 	// A clock that ran ahead when it was issued costs nobody their conversation.
-	ahead := visitors(t, auth.VisitorOptions{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	ahead := visitors(t, visitorOptions{Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	ticket := newcomer(t, ahead, wantsTicket)
-	if who, e := authenticate(visitors(t, auth.VisitorOptions{}), withTicket(ticket.Ticket)); e != nil || who.Session != ticket.Session {
+	if who, e := authenticate(visitors(t, visitorOptions{}), withTicket(ticket.Ticket)); e != nil ||
+		who.Session != ticket.Session {
 		t.Errorf("%v, %v", who, e)
 	}
 }
 
 func TestVisitorFaults(t *testing.T) {
 	for _, c := range []struct {
-		o    auth.VisitorOptions
-		want string
+		secrets []string
+		want    string
 	}{
-		{auth.VisitorOptions{}, "no secret; make one with: openssl"},
-		{auth.VisitorOptions{Secrets: []string{secretA, secretB[:31]}}, "secret 2 has 31 bytes"},
-		{auth.VisitorOptions{Secrets: []string{strings.Repeat("ab", 40)}}, "repeats"},
-		{auth.VisitorOptions{Secrets: []string{secretA, secretA}}, "twice"},
-		{auth.VisitorOptions{Secrets: make([]string, 9)}, "more than 8"},
-		{auth.VisitorOptions{Secrets: []string{secretA}, App: "a b"}, "app's name"},
-		{auth.VisitorOptions{Secrets: []string{secretA}, App: "a@b"}, "app's name"}, // is not a cookie's name
+		{nil, "no secret; make one with: openssl"},
+		{[]string{secretA, secretB[:31]}, "secret 2 has 31 bytes"},
+		{[]string{strings.Repeat("ab", 40)}, "repeats"},
+		{[]string{secretA, secretA}, "twice"},
+		{make([]string, 9), "more than 8"},
 	} {
-		_, err := auth.NewVisitors(c.o)
+		err := auth.CheckVisitorSecrets(c.secrets)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secretA[:8]) {
 			t.Errorf("%v", err)
 		}
@@ -275,7 +272,9 @@ type widget struct {
 func (w *widget) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.asked++
 	w.body = nil
-	if err := json.NewDecoder(r.Body).Decode(&w.body); err != nil || r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.URL.String() != "https://challenges.cloudflare.com/turnstile/v0/siteverify" {
+	if err := json.NewDecoder(r.Body).Decode(&w.body); err != nil || r.Method != "POST" ||
+		r.Header.Get("Content-Type") != "application/json" ||
+		r.URL.String() != "https://challenges.cloudflare.com/turnstile/v0/siteverify" {
 		return nil, fmt.Errorf("%s %s: %v", r.Method, r.URL, err)
 	}
 	select {
@@ -286,18 +285,15 @@ func (w *widget) RoundTrip(r *http.Request) (*http.Response, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	return &http.Response{StatusCode: w.status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(w.answer)))}, nil
+	return &http.Response{StatusCode: w.status, Header: http.Header{},
+		Body: io.NopCloser(bytes.NewReader([]byte(w.answer)))}, nil
 }
 
 const turnstileSecret = "0x4AAAAAAAturnstile_secret"
 
 func TestTurnstile(t *testing.T) {
 	w := &widget{status: 200, answer: `{"success":true,"hostname":"shop.example"}`}
-	ts, err := auth.NewTurnstile(auth.TurnstileOptions{Secret: turnstileSecret, Transport: w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := visitors(t, auth.VisitorOptions{Turnstile: ts})
+	a := visitors(t, visitorOptions{Turnstile: w})
 	_, e := authenticate(a, nil)
 	wantRefusal(t, e, 401, auth.TurnstileMissing)
 	proof := func(token string) http.Header {
@@ -333,12 +329,15 @@ func TestTurnstile(t *testing.T) {
 	}{
 		{"refused", 200, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 401, auth.TurnstileFailed},
 		{"used before", 200, `{"success":false,"error-codes":["timeout-or-duplicate"]}`, nil, 401, auth.TurnstileFailed},
-		{"refused with another status", 400, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 401, auth.TurnstileFailed},
-		{"our secret is wrong", 200, `{"success":false,"error-codes":["invalid-input-secret"]}`, nil, 503, auth.TurnstileSecretBad},
+		{"refused with another status", 400, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 401,
+			auth.TurnstileFailed},
+		{"our secret is wrong", 200, `{"success":false,"error-codes":["invalid-input-secret"]}`, nil, 503,
+			auth.TurnstileSecretBad},
 		{"an error of theirs", 200, `{"success":false,"error-codes":["internal-error"]}`, nil, 503, auth.TurnstileDown},
 		{"no reason", 200, `{"success":false}`, nil, 503, auth.TurnstileDown},
 		{"success with another status", 500, `{"success":true}`, nil, 503, auth.TurnstileDown},
-		{"a refusal with a 500", 500, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 503, auth.TurnstileDown},
+		{"a refusal with a 500", 500, `{"success":false,"error-codes":["invalid-input-response"]}`, nil, 503,
+			auth.TurnstileDown},
 		{"success in a redirect", 302, `{"success":true}`, nil, 503, auth.TurnstileDown},
 		{"too many", 429, `{"success":false,"error-codes":["x"]}`, nil, 503, auth.TurnstileDown},
 		{"success of another type", 200, `{"success":"true"}`, nil, 503, auth.TurnstileDown},
@@ -376,15 +375,15 @@ func TestTurnstile(t *testing.T) {
 			t.Errorf("it took %v of the caller's second", took)
 		}
 	})
-	for _, o := range []auth.TurnstileOptions{{Transport: w}, {Secret: turnstileSecret}, {Secret: "a b", Transport: w}, {Secret: turnstileSecret, Transport: w, URL: "http://x.example"}} {
-		if _, err := auth.NewTurnstile(o); err == nil || strings.Contains(err.Error(), turnstileSecret) {
+	for _, secret := range []string{"", "a b", turnstileSecret + "\n", strings.Repeat("x", 2049)} {
+		if err := auth.CheckTurnstile(secret); err == nil || strings.Contains(err.Error(), turnstileSecret) {
 			t.Errorf("%v", err)
 		}
 	}
 }
 
-// signedBy is an identity of the default app, signed as visitor.go documents. Everybody's cookies and tickets depend on it, so it
-// must not change but with the version in front.
+// signedBy is an identity of the default app, signed as visitor.go documents. Everybody's cookies
+// and tickets depend on it, so it must not change but with the version in front.
 func signedBy(secret, kind, text string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("coze-token visitor identity v1"))
@@ -399,15 +398,17 @@ func signedBy(secret, kind, text string) string {
 const someone = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 func TestTheFormOfAnIdentity(t *testing.T) {
-	a := visitors(t, auth.VisitorOptions{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
+	a := visitors(t, visitorOptions{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	text := "1." + someone + ".1700000000"
-	for _, h := range []http.Header{withTicket(signedBy(secretA, "ticket", text)), {"Cookie": {"__Host-coze-visitor=" + signedBy(secretA, "cookie", text)}}} {
+	for _, h := range []http.Header{withTicket(signedBy(secretA, "ticket", text)),
+		{"Cookie": {"__Host-coze-visitor=" + signedBy(secretA, "cookie", text)}}} {
 		if who, e := authenticate(a, h); e != nil || who.Session != "visitor:"+someone || who.New {
 			t.Errorf("%q, %v", who.Session, e)
 		}
 	}
 	// What this service would not sign is not taken, though it be signed.
-	for _, text := range []string{"2." + someone + ".1700000000", "1." + someone[1:] + ".1700000000", "1." + someone + ".x", "1." + someone + ".1.1", "1." + someone, ""} {
+	for _, text := range []string{"2." + someone + ".1700000000", "1." + someone[1:] + ".1700000000",
+		"1." + someone + ".x", "1." + someone + ".1.1", "1." + someone, ""} {
 		if who, e := authenticate(a, withTicket(signedBy(secretA, "ticket", text))); e == nil {
 			t.Errorf("%q: %q", text, who.Session)
 		}
@@ -416,7 +417,7 @@ func TestTheFormOfAnIdentity(t *testing.T) {
 
 func FuzzVisitor(f *testing.F) {
 	now := time.Unix(1_700_000_000, 0)
-	a := visitors(f, auth.VisitorOptions{Now: func() time.Time { return now }})
+	a := visitors(f, visitorOptions{Now: func() time.Time { return now }})
 	text := "1." + someone + ".1700000000"
 	f.Add(signedBy(secretA, "ticket", text), "")
 	f.Add("", "__Host-coze-visitor="+signedBy(secretA, "cookie", text))

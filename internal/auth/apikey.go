@@ -1,0 +1,268 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"coze-token/internal/fault"
+)
+
+// KeyPrefix begins the keys that [NewKey] makes. So people and scanners recognise a leaked one, and
+// a Bearer credential that begins so is never taken for a JWT.
+const KeyPrefix = "ctk_"
+
+// NewKey makes an API key with 260 random bits. It has letters, digits and the underscore, so that
+// it survives every shell and file.
+func NewKey() string { return KeyPrefix + rand.Text() + rand.Text() }
+
+const hashPrefix = "sha256:"
+
+// HashKey is what API_KEYS may hold in place of the key. A plain SHA-256 is enough: unlike
+// passwords, keys are random.
+func HashKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hashPrefix + hex.EncodeToString(sum[:])
+}
+
+// Keys are the API keys of an app, the [Method] of backends. Only their hashes are kept.
+type Keys struct {
+	redacted
+	keys []key
+}
+
+type key struct {
+	name    string
+	sum     [sha256.Size]byte
+	apps    []string // nil: all; "" is the app at /
+	origins []string // nil: all
+}
+
+// Len is how many keys there are.
+func (k *Keys) Len() int { return len(k.keys) }
+
+// Callers are the callers of the keys, each with what it is limited to. k may be nil.
+func (k *Keys) Callers() (callers []Caller) {
+	if k == nil {
+		return nil
+	}
+	for i := range k.keys {
+		callers = append(callers, k.keys[i].caller())
+	}
+	return callers
+}
+
+// Identify implements [Method]. An unknown key is not an error here: it may be another method's
+// credential.
+func (k *Keys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Error) {
+	if c.Sent == "" {
+		return Caller{}, false, nil
+	}
+	found := k.find(c.Sent)
+	if found == nil {
+		return Caller{}, false, nil
+	}
+	return found.caller(), true, nil
+}
+
+// Scheme implements [Method].
+func (*Keys) Scheme() string { return bearerScheme }
+
+// Accepts implements [Method].
+func (*Keys) Accepts() string { return "an API key, as Authorization: Bearer or X-API-Key" }
+
+// find looks a credential up. It compares with every key, in constant time and to the end, so that
+// its duration tells neither which key matches nor whether one does (security check 9).
+func (k *Keys) find(credential string) *key {
+	sum := sha256.Sum256([]byte(credential))
+	at := -1
+	for i := range k.keys {
+		at = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.keys[i].sum[:]), i, at)
+	}
+	if at < 0 {
+		return nil
+	}
+	return &k.keys[at]
+}
+
+func (k *key) caller() Caller {
+	return Caller{Mode: ModeKey, Name: k.name, MayNameUsers: true, Apps: k.apps, Origins: k.origins}
+}
+
+// Bounds of keys, in characters. 32 hexadecimal digits are 128 bits. How random a key is cannot be
+// seen, but a lack of different characters can.
+const (
+	minKey      = 32
+	maxKey      = 512
+	minDistinct = 8
+	maxKeyName  = 31 // below minKey, so that a key in the name's place is not taken for a name and quoted
+	maxKeys     = 1000
+	maxAppName  = 64
+)
+
+// ParseKeys reads the text of API_KEYS. Keys are separated by commas, semicolons or line ends. Each
+// is
+//
+//	name=key
+//	name=sha256:hex
+//
+// After a space may follow what the key is limited to, with "|" between several values:
+//
+//	name=key apps=/|sales origins=https://shop.example|https://www.shop.example
+//
+// "/" is the app that is served there. Two keys may have one name: so a key is replaced. A line
+// that begins with # is a comment. The error, if there is one, is a [fault.List].
+func ParseKeys(text string) (*Keys, error) {
+	var entries []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for entry := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ',' || r == ';' }) {
+			if entry = strings.TrimSpace(entry); entry != "" {
+				entries = append(entries, entry)
+			}
+		}
+	}
+	var faults fault.List
+	switch {
+	case len(entries) == 0:
+		faults.Add("holds no key", "add one (coze-token key makes one), or leave it out altogether")
+	case len(entries) > maxKeys:
+		faults.Add(fmt.Sprintf("holds %d keys, more than %d", len(entries), maxKeys),
+			"use a login or visitors for that many callers")
+		return nil, faults
+	}
+	keys := &Keys{}
+	seen := map[[sha256.Size]byte]bool{}
+	for i, entry := range entries {
+		k, which, found := parseKey(entry, fmt.Sprintf("key %d ", i+1))
+		if len(found) == 0 && seen[k.sum] {
+			found.Add(which+"is the same key as another", "give each caller a key of its own (coze-token key makes one)")
+		}
+		seen[k.sum] = true
+		faults = append(faults, found...)
+		keys.keys = append(keys.keys, k)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return keys, nil
+}
+
+// parseKey reads one key. which is what messages call it, with its name once that is known.
+func parseKey(entry, which string) (k key, _ string, faults fault.List) {
+	fields := strings.Fields(entry)
+	name, secret, ok := strings.Cut(fields[0], "=")
+	switch {
+	case !ok || name == "" || secret == "":
+		faults.Add(which+"is not of the form name=key", "write name=key or name=sha256:hash, without spaces around the =")
+		return k, which, faults
+	case strings.EqualFold(name, "apps") || strings.EqualFold(name, "origins"):
+		faults.Add(which+"is named "+strings.ToLower(name)+", which is a limit and not a key",
+			"write the limits of a key after it, with a space between: name=key apps=a|b origins=https://x.example")
+		return k, which, faults
+	}
+	k.name = name
+	if !isName(name, maxKeyName) {
+		faults.Add(which+"has a name that is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)
+	} else if len(secret) > 8 { // a shorter one may be the padding of a key that stands in the name's place
+		which += "(" + name + ") "
+	}
+	var f *fault.Fault
+	if k.sum, f = hashOf(secret); f != nil {
+		faults.Add(which+f.Problem, f.Remedy)
+	}
+	for _, limit := range fields[1:] {
+		name, list, ok := strings.Cut(limit, "=")
+		values := strings.Split(list, "|")
+		switch {
+		case ok && name == "apps" && k.apps == nil:
+			k.apps = values
+		case ok && name == "origins" && k.origins == nil:
+			k.origins = values
+		default:
+			faults.Add(which+"is followed by something that is not a limit", "write apps=… and origins=… at most once "+
+				"each after a key, and a comma or a line end before the next key")
+		}
+	}
+	for i, app := range k.apps {
+		if app == "/" {
+			k.apps[i] = ""
+		} else if !isName(app, maxAppName) {
+			faults.Add(which+"is limited to an app whose name is not one",
+				"name apps as the settings do, several separated by |, with / for the one that is served there")
+			break
+		}
+	}
+	for _, origin := range k.origins {
+		if remedy := checkOrigin(origin); remedy != "" {
+			faults.Add(which+"is limited to an origin that no browser sends", remedy)
+			break
+		}
+	}
+	return k, which, faults
+}
+
+// hashOf is the hash of a key as it is configured: in clear, or hashed already.
+func hashOf(text string) (sum [sha256.Size]byte, _ *fault.Fault) {
+	if digits, hashed := strings.CutPrefix(text, hashPrefix); hashed {
+		p, err := hex.DecodeString(digits)
+		if err != nil || len(p) != len(sum) {
+			return sum, &fault.Fault{Problem: "has a SHA-256 that is not 64 hexadecimal digits",
+				Remedy: "copy the line that coze-token key printed"}
+		}
+		return [sha256.Size]byte(p), nil
+	}
+	problem := ""
+	switch {
+	case len(text) < minKey:
+		problem = fmt.Sprintf("is %d characters long, which can be guessed: %d is the least",
+			utf8.RuneCountInString(text), minKey)
+	case len(text) > maxKey:
+		problem = fmt.Sprintf("is longer than %d characters", maxKey)
+	case repeats(text):
+		problem = "repeats the same few characters, which can be guessed"
+	case !isToken(text):
+		problem = "has characters that a header cannot carry everywhere"
+	case strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2:
+		problem = "is a JWT, which is not a key"
+	default:
+		return sha256.Sum256([]byte(text)), nil
+	}
+	return sum, &fault.Fault{Problem: problem, Remedy: "make a key with: coze-token key"}
+}
+
+// repeats reports whether a secret consists of a few characters.
+func repeats(text string) bool {
+	distinct := map[rune]bool{}
+	for _, r := range text {
+		distinct[r] = true
+	}
+	return len(distinct) < minDistinct
+}
+
+// checkOrigin says what to do about a text that is not an origin as browsers send it (RFC 6454
+// section 6.2): scheme, host, and a port that is not the scheme's own, in lower case.
+func checkOrigin(text string) (remedy string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme == "" || u.Hostname() == "":
+		return "write it as https://shop.example"
+	case strings.Contains(text, "*"):
+		return "write out each origin: a key takes no wildcards"
+	case text != strings.ToLower(u.Scheme+"://"+u.Host):
+		return "write it in lower case and end it with the host or the port, as https://shop.example"
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
+		return "leave out the port that is the scheme's own"
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "write an international domain name in its xn-- form"
+	}
+	return ""
+}

@@ -1,0 +1,169 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Method is one way to be known: an API key, a login, a visitor's identity. It is safe for
+// concurrent use.
+type Method interface {
+	// Identify reports who sends the request. ok is false if it carries nothing of this method. An
+	// error means that it carries something that does not hold: no other method is tried then.
+	Identify(ctx context.Context, c *Credentials) (who Caller, ok bool, err *Error)
+	// Scheme is the scheme of the WWW-Authenticate field that asks for a credential of this method.
+	// Empty: there is none to ask for.
+	Scheme() string
+	// Accepts says in words what a request sends, for the hint of a refusal.
+	Accepts() string
+}
+
+// methods is the list of all ways to be known, in the order in which they are tried.
+func methods(c Config, o Options) (list []Method) {
+	if c.Keys != nil {
+		list = append(list, c.Keys)
+	}
+	if len(c.Logins) > 0 {
+		list = append(list, newLogins(c.Logins, o))
+	}
+	if len(c.VisitorSecrets) > 0 {
+		list = append(list, newVisitors(c, o))
+	}
+	if c.IsOpen() {
+		list = append(list, open{mayName: len(c.Logins) == 0})
+	}
+	return list
+}
+
+// Options are what an [Authenticator] needs beside its settings. All but Transport are optional.
+type Options struct {
+	// App is the name of the app whose callers these are. A visitor's identity is good for one app.
+	App string
+	// Transport asks Turnstile. Required if Turnstile is set.
+	Transport http.RoundTripper
+	// KeySets are where the keys of the logins' providers are kept. Required if there are logins.
+	KeySets *KeySets
+	// Now is the clock. Without it, time.Now is.
+	Now func() time.Time
+}
+
+// An Authenticator knows who sends a request. It is safe for concurrent use.
+type Authenticator struct {
+	keys     *Keys // nil: none
+	methods  []Method
+	reads    bool   // whether any method reads a credential
+	reserved string // how sessions of visitors begin, if there are any
+}
+
+// New makes an Authenticator from settings that [Read] or the Check functions found good.
+func New(c Config, o Options) *Authenticator {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &Authenticator{keys: c.Keys, methods: methods(c, o), reads: c.KnowsCallers()}
+	if len(c.VisitorSecrets) > 0 {
+		a.reserved = VisitorPrefix
+	}
+	return a
+}
+
+// Credentials reads what the request carries. cookies says whether its cookies may be read and set:
+// not for a page that has no part in them. The result is for one request.
+func (a *Authenticator) Credentials(h http.Header, cookies bool) *Credentials {
+	c := &Credentials{Header: h, Cookies: cookies}
+	// With no method that reads anything, all that a request carries is for somebody else.
+	if a.reads {
+		c.Sent, c.keyHeader, c.err = sent(h)
+	}
+	return c
+}
+
+// Key reports who sends the request, if it carries a known API key. It costs next to nothing and
+// waits for nothing, so it may come before limits per address: a key cannot be guessed.
+func (a *Authenticator) Key(c *Credentials) (who Caller, known bool) {
+	if a.keys == nil || c.err != nil {
+		return Caller{}, false
+	}
+	who, known, _ = a.keys.Identify(context.Background(), c)
+	who.reserved = a.reserved
+	return who, known
+}
+
+// Authenticate reports who sends the request. The error, if there is one, is an [*Error].
+//
+// It may wait for a login's keys or for Turnstile, 6 s at most. The end of ctx ends the wait, but
+// not the fetch of keys, for which others may be waiting. Limits per address belong before it: a
+// token costs a verification, and a Turnstile token costs a question to Cloudflare.
+func (a *Authenticator) Authenticate(ctx context.Context, c *Credentials) (Caller, error) {
+	who, scheme, e := a.identify(ctx, c)
+	if e != nil {
+		e.Challenges = a.challenges(e, scheme)
+		return Caller{}, e
+	}
+	who.reserved = a.reserved
+	return who, nil
+}
+
+// identify tries the methods. scheme is that of the credential that does not hold.
+func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Caller, scheme string, e *Error) {
+	if c.err != nil {
+		return Caller{}, bearerScheme, c.err
+	}
+	for _, m := range a.methods {
+		who, ok, e := m.Identify(ctx, c)
+		if e != nil {
+			return Caller{}, m.Scheme(), e
+		}
+		if ok && who.Mode == ModeLogin && a.reserved != "" && strings.HasPrefix(who.Session, a.reserved) {
+			return Caller{}, m.Scheme(), forbidden(ReservedSession,
+				"the user's name begins as those of anonymous visitors do",
+				"whoever runs the service can give the login a name, which then stands before it")
+		}
+		if ok {
+			return who, "", nil
+		}
+	}
+	if c.Sent != "" {
+		return Caller{}, bearerScheme, unauthenticated(UnknownKey, "the API key is not known", a.accepted())
+	}
+	return Caller{}, "", unauthenticated(NoCredential, "there is no credential", a.accepted())
+}
+
+// accepted says in words what a request may carry.
+func (a *Authenticator) accepted() string {
+	var ways []string
+	for _, m := range a.methods {
+		ways = append(ways, m.Accepts())
+	}
+	return "send " + strings.Join(ways, "; or ")
+}
+
+// challenges are the WWW-Authenticate fields of a refusal, one for each scheme (RFC 6750 section
+// 3). The error stands in the field of the scheme whose credential does not hold. A 403 and a 503
+// have no field: no other credential is asked for.
+func (a *Authenticator) challenges(e *Error, scheme string) (fields []string) {
+	if e.Status != http.StatusUnauthorized && e.Status != http.StatusBadRequest {
+		return nil
+	}
+	var schemes []string
+	for _, m := range a.methods {
+		if s := m.Scheme(); s != "" && !slices.Contains(schemes, s) {
+			schemes = append(schemes, s)
+		}
+	}
+	for _, s := range schemes {
+		field := s + ` realm="coze-token"`
+		if scheme == s || scheme != "" && len(schemes) == 1 {
+			code := "invalid_token"
+			if e.Code == InvalidRequest {
+				code = "invalid_request"
+			}
+			field += `, error="` + code + `", error_description="` + e.Problem + `"`
+		}
+		fields = append(fields, field)
+	}
+	return fields
+}
