@@ -99,7 +99,7 @@ func origins(a config.AppSettings) *cors.Policy {
 		Origins:     a.Origins,
 		Methods:     []string{"POST"},
 		Headers:     slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
-		Expose:      []string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader, ratelimit.HeaderPolicy, ratelimit.HeaderLimit, ratelimit.HeaderRetryAfter},
+		Expose:      slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders),
 		Credentials: len(a.VisitorSecrets) > 0 || len(a.Logins) > 0,
 	})
 }

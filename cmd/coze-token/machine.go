@@ -1,9 +1,8 @@
 package main
 
 import (
-	"errors"
-
 	"coze-token/internal/config"
+	"coze-token/internal/fault"
 	"coze-token/internal/native"
 	"coze-token/internal/redis"
 )
@@ -18,8 +17,8 @@ func machineFaults(s *config.Settings) config.Faults {
 		}
 	}
 	if url := s.RedisURL.Reveal(); url != "" {
-		if fault, ok := errors.AsType[redis.Fault](redis.CheckURL(url)); ok {
-			faults = append(faults, config.Fault{Name: "REDIS_URL", Problem: fault.Problem, Remedy: fault.Remedy})
+		for _, f := range fault.Of(redis.CheckURL(url)) {
+			faults = append(faults, config.Fault{Name: "REDIS_URL", Problem: f.Problem, Remedy: f.Remedy})
 		}
 	}
 	return append(faults, certificateFaults(s)...)

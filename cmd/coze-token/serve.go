@@ -84,7 +84,7 @@ func (p *process) serve(file string) int {
 			return p.failed(err)
 		}
 		defer store.Close()
-		platform.Store, platform.Counter = store, func(string) ratelimit.Counter { return store.Counter() }
+		platform.Store, platform.Counter = store, func(string) ratelimit.Counter { return store }
 		pingRedis(p.ctx, store, log)
 	}
 	var current atomic.Pointer[tls.Certificate]

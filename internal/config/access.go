@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
+	"coze-token/internal/fault"
 	"coze-token/internal/ratelimit"
 	"coze-token/internal/strictjson"
 )
@@ -132,9 +134,8 @@ func readOrigins(d *draft, v value) {
 
 func (d *draft) rate(v value) ratelimit.Rate {
 	rate, err := ratelimit.ParseRate(v.text.Reveal())
-	var fault ratelimit.Fault
-	if errors.As(err, &fault) {
-		d.fault(v.name, fault.Problem, fault.Remedy)
+	for _, f := range fault.Of(err) {
+		d.fault(v.name, f.Problem, f.Remedy)
 	}
 	return rate
 }
@@ -221,8 +222,8 @@ func (d *draft) settleProxies() {
 	if d.isSet("TRUSTED_PROXY_HEADER") {
 		header = d.proxyHeader.text.Reveal()
 	}
-	proxies, faults := ratelimit.ParseProxies(d.proxies.text.Reveal(), header)
-	for _, f := range faults {
+	proxies, err := clientip.ParseProxies(d.proxies.text.Reveal(), header)
+	for _, f := range fault.Of(err) {
 		d.fault("TRUSTED_PROXIES", f.Problem, f.Remedy)
 	}
 	d.settings.Proxies = proxies

@@ -9,6 +9,7 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/ratelimit"
 )
@@ -41,7 +42,7 @@ type Settings struct {
 	// AddressRate is how often one address may ask. RATE_LIMIT.
 	AddressRate ratelimit.Rate
 	// Proxies are those whose word for a client's address is taken. TRUSTED_PROXIES, TRUSTED_PROXY_HEADER.
-	Proxies *ratelimit.Proxies
+	Proxies *clientip.Proxies
 
 	// AuditFile is where the records of tokens and refusals go, instead of the log. AUDIT_FILE.
 	AuditFile string

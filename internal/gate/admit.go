@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/ratelimit"
 )
@@ -45,7 +46,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	who, known := callers.Key(r)
 	tightest := ratelimit.Decision{OK: true}
 	if !known && g.Limits.Addresses != nil {
-		tightest = g.Limits.Addresses.Allow(r.Context(), ratelimit.Key(address), g.Limits.AddressRate)
+		tightest = g.Limits.Addresses.Allow(r.Context(), clientip.Key(address), g.Limits.AddressRate)
 		if !tightest.OK {
 			tightest.WriteHeader(h)
 			return rateLimited(x, tightest)
@@ -129,9 +130,9 @@ func (g *gate) count(ctx context.Context, x *exchange, app *App) ratelimit.Decis
 	if x.caller.Mode == auth.ModeKey {
 		callers = app.CallerRate
 	}
-	return ratelimit.All(ctx,
-		ratelimit.Ask{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
-		ratelimit.Ask{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
-		ratelimit.Ask{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
+	return ratelimit.AllowAll(ctx,
+		ratelimit.Check{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
+		ratelimit.Check{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
+		ratelimit.Check{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
 	)
 }

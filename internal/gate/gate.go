@@ -25,6 +25,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/ratelimit"
 )
@@ -85,7 +86,7 @@ type Limits struct {
 	// for all of its users from one address.
 	AddressRate ratelimit.Rate
 	// Proxies are those whose word for a client's address is taken.
-	Proxies *ratelimit.Proxies
+	Proxies *clientip.Proxies
 }
 
 // Misconfigured is what callers are told while settings are missing or wrong. It names variables, never values.

@@ -10,8 +10,8 @@ import (
 	"coze-token/internal/redistest"
 )
 
-// A store that was opened a moment ago takes a crowd: connections that it dials ahead and those that calls dial must not be in each
-// other's way.
+// A store that was opened a moment ago takes a crowd: connections that it dials ahead and those
+// that calls dial must not be in each other's way.
 func TestCrowdAtAColdStore(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	for range 100 {
