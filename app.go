@@ -95,11 +95,11 @@ func (v *Service) callers(name string, a config.AppSettings, known logins) (*aut
 
 // origins says what pages of the listed origins may do. Cookies are for visitors, whose identity is one.
 func origins(a config.AppSettings) *cors.Policy {
-	return cors.NewPolicy(cors.Options{
+	return &cors.Policy{
 		Origins:     a.Origins,
 		Methods:     []string{"POST"},
 		Headers:     slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
 		Expose:      slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders),
 		Credentials: len(a.VisitorSecrets) > 0 || len(a.Logins) > 0,
-	})
+	}
 }

@@ -119,14 +119,14 @@ func readTurnstileSecret(d *draft, v value) {
 }
 
 func readOrigins(d *draft, v value) {
-	set, warnings, faults := cors.Parse(v.text.Reveal())
+	set, warnings, err := cors.Parse(v.text.Reveal())
 	for _, w := range warnings {
 		d.warn(v.name, w.Problem, w.Remedy)
 	}
-	for _, f := range faults {
+	for _, f := range fault.Of(err) {
 		d.fault(v.name, f.Problem, f.Remedy)
 	}
-	if len(faults) == 0 && set.Empty() {
+	if err == nil && set.Empty() {
 		d.empty(v)
 	}
 	d.settings.Origins = set

@@ -231,11 +231,11 @@ func TestAKnownKeyIsNotCountedByAddress(t *testing.T) {
 
 // What stands around a gate sees the request as it came, although the cookie of a page below a wildcard is not heeded.
 func TestTheRequestIsLeftAsItWas(t *testing.T) {
-	origins, _, faults := cors.Parse("https://*.example.com")
-	if len(faults) > 0 {
-		t.Fatal(faults)
+	origins, _, err := cors.Parse("https://*.example.com")
+	if err != nil {
+		t.Fatal(err)
 	}
-	policy := cors.NewPolicy(cors.Options{Origins: origins, Methods: []string{"POST"}})
+	policy := &cors.Policy{Origins: origins, Methods: []string{"POST"}}
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header.Set("Origin", "https://one.example.com")
 	r.Header.Set("Cookie", "mine=1")

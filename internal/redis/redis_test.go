@@ -205,7 +205,7 @@ func TestTLSIsVerified(t *testing.T) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "stranger"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, _ := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	pair := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
