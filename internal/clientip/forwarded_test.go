@@ -84,8 +84,8 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// TestHostileQuotes lets a correct proxy write parameters whose text the client chose. The client
-// can make itself be taken for the proxy, which helps it to nothing, and never for somebody else.
+// TestHostileQuotes: a correct proxy writes parameters whose text the client chose. The client can
+// make itself look like the proxy, which does not help it, and never like somebody else.
 func TestHostileQuotes(t *testing.T) {
 	p := proxies(t, "10.0.0.0/8", "Forwarded")
 	rapid.Check(t, func(t *rapid.T) {

@@ -31,9 +31,8 @@ const (
 	everyPageRemedy = "list the origins of your own pages, such as " + example
 )
 
-// parsePattern reads one entry of the list. The problem is empty if there is none. It is as precise
-// as it can be, because people paste addresses of pages, and an origin with a slash too many would
-// match nothing.
+// parsePattern reads one entry of the list. The problem is empty if there is none. People paste
+// addresses of pages, and an origin with a slash too many would match nothing.
 func parsePattern(text string) (p pattern, problem, remedy string) {
 	scheme, rest, hasScheme := strings.Cut(text, "://")
 	p.scheme = strings.ToLower(scheme)
@@ -83,8 +82,7 @@ func parsePattern(text string) (p pattern, problem, remedy string) {
 	return p, problem, remedy
 }
 
-// parseHost brings a host in lower case into the form in which browsers send it, or says why it
-// cannot.
+// parseHost brings a host in lower case into the form that browsers send, or says why it cannot.
 func parseHost(text string) (host, problem, remedy string) {
 	const console = "; location.origin in the browser's console shows a page's origin"
 	host, wildcard := strings.CutPrefix(text, "*.")

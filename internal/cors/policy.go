@@ -18,8 +18,7 @@ import (
 	"strings"
 )
 
-// maxAge is how many seconds a browser may remember a preflight's answer. Safari remembers none
-// longer.
+// maxAge is how many seconds a browser may remember a preflight's answer. Safari has this maximum.
 const maxAge = "600"
 
 // RequestHeaders are the headers that a policy reads, for hosts that pass on no others.
@@ -35,14 +34,10 @@ const (
 // A Policy is what pages of the listed origins may do. If it is nil or lists no origins, it reads
 // and writes nothing. It is safe for concurrent use.
 type Policy struct {
-	// Origins are the listed ones.
 	Origins *Set
-	// Methods are those that pages may use.
-	Methods []string
-	// Headers are those that pages may send, Content-Type and Authorization included.
-	Headers []string
-	// Expose are the headers of answers that pages may read.
-	Expose []string
+	Methods []string // that pages may use
+	Headers []string // that pages may send, Content-Type and Authorization included
+	Expose  []string // headers of answers that pages may read
 	// Credentials allows cookies for pages of exactly listed origins. Pages below a wildcard never
 	// get it: if somebody else controls one label, that page would act in the name of its visitors.
 	Credentials bool
@@ -54,8 +49,7 @@ type Verdict int
 const (
 	// NoOrigin means that the request has no Origin header, or that no origins are listed.
 	NoOrigin Verdict = iota
-	// Unlisted means that the request must be refused. Two origins, an empty one and null are
-	// unlisted.
+	// Unlisted means that the request must be refused: also for two origins, "" and null.
 	Unlisted
 	// ByWildcard means that a wildcard lists the origin. The request's cookies must be ignored.
 	ByWildcard
@@ -110,8 +104,7 @@ func (p *Policy) IsPreflight(r *http.Request) bool {
 }
 
 // allowed returns the requested headers that pages may send. A browser sends one line without
-// spaces, but proxies may change that. If pages may not send a header, the browser says so in its
-// console.
+// spaces, but proxies may change that.
 func (p *Policy) allowed(lines []string) (allowed []string) {
 	list := strings.Join(lines, ",")
 	if len(list) > maxRequestHeaders {

@@ -8,8 +8,7 @@ import (
 	"coze-token/internal/quote"
 )
 
-// maxOrigin is the maximum length of an Origin header, in bytes: a host of 253 bytes with a port is
-// not in use.
+// maxOrigin is the maximum length of an Origin header, in bytes.
 const maxOrigin = 256
 
 // A Set is a list of origins. Nil and the zero value have none.

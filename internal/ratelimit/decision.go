@@ -10,14 +10,10 @@ import (
 
 // A Decision is whether a request may go on, and what the client should know about its limit.
 type Decision struct {
-	// OK reports whether the request may go on.
-	OK bool
-	// Name is the limiter's.
-	Name string
-	// Rate is the limit that was applied. If it is off, only OK has a meaning.
-	Rate Rate
-	// Remaining is how many more requests could follow at once, or [Unknown].
-	Remaining int
+	OK        bool   // the request may go on
+	Name      string // the limiter's
+	Rate      Rate   // the limit that was applied; if it is off, only OK has a meaning
+	Remaining int    // how many more requests could follow at once, or Unknown
 	// RetryAfter is the time until the next request has room. It is above 0 with every refusal.
 	// Otherwise, 0 means now or unknown.
 	RetryAfter time.Duration

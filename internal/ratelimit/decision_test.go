@@ -31,7 +31,7 @@ func TestAllowAll(t *testing.T) {
 				t.Fatalf("request %d: %+v", i, d)
 			}
 		}
-		for range 50 { // what ann's session refuses is nobody else's loss
+		for range 50 { // a refusal by ann's session costs nobody else anything
 			if d := ask("ann"); d.OK || d.Name != "session" || d.RetryAfter != 20*time.Second {
 				t.Fatalf("ann's fourth: %+v", d)
 			}

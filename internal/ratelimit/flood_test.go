@@ -10,10 +10,8 @@ import (
 	"coze-token/internal/ratelimit"
 )
 
-// TestFlood lets an attacker use up a key, and then many other keys, each once. However many they
-// are, the key stays used up; only time gives it its quota back. Memory does not grow (see
-// BenchmarkNewKeys), and the keys that are new are counted as far as there is room. (Security
-// checks 22 and 23.)
+// TestFlood: an attacker uses up a key and then sends many other keys, each once. The key stays
+// used up; only time gives it its quota back. (Security checks 22 and 23.)
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(1000)

@@ -125,7 +125,7 @@ func TestSecret(t *testing.T) {
 	})
 }
 
-// After a limit was lowered, nobody is refused for longer than the new quota takes to come back.
+// After a limit was lowered, no key is refused for longer than the new quota takes to come back.
 func TestNeverRefusedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(100)
@@ -147,9 +147,9 @@ func TestNeverRefusedForLong(t *testing.T) {
 // noDeadline is a test without a Deadline method, which rapid would call and no bubble has.
 type noDeadline struct{ rapid.TB }
 
-// TestAnyWindow lets a few keys ask at any times. In no span as long as Per does a key get more
-// than twice its requests, over all time no more than its requests and the steady rate, never fewer
-// than a caller at the steady rate would, and what a decision says of the next one is true.
+// TestAnyWindow: a few keys send requests at random times. In no span of length Per does a key get
+// more than twice its requests, and in total no more than its requests and the steady rate. What a
+// decision says about the next one is true.
 func TestAnyWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(noDeadline{t}, func(t *rapid.T) {

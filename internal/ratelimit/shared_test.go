@@ -17,8 +17,7 @@ import (
 	"coze-token/internal/ratelimit"
 )
 
-// A counter is a shared one that does what it is told. It counts with a limiter, as one for several
-// processes would.
+// A counter is a shared counter with a mode of failure. It counts with a limiter.
 type counter struct {
 	mu     sync.Mutex
 	mode   string // "", "error", "hang", "deaf" (hangs whatever its context says), "panic", "yes", "no"
@@ -92,7 +91,7 @@ func TestSharedCountsForAll(t *testing.T) {
 	})
 }
 
-// What the process's own count refuses costs no round trip.
+// A request that the process itself refuses costs no round trip.
 func TestFloodIsKeptFromTheSharedCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{mode: "yes"}

@@ -74,12 +74,11 @@ func replica(t testing.TB, url string, source coze.Source, log *logs, timeout ti
 	})
 }
 
-// Fifty replicas start cold, and all are asked for the same sessions at once. All fifty share this
-// process, so on a busy machine it is the process that is slow, not Redis: some replicas find the
-// store too slow and exchange for themselves, as they should. So few exchanges are demanded of a
-// round in which the store was in time for all, and otherwise only that nobody exchanged without
-// such a reason. There are three rounds with the default's 150 ms, and three more with 3 s for
-// machines that are too busy for those.
+// Fifty replicas start cold, and all get requests for the same sessions at once. All fifty share
+// this process, so on a busy machine the process is slow, not Redis: some replicas find the store
+// too slow and exchange for themselves, as they should. So few exchanges are demanded only of a
+// round in which the store was in time for all. There are three rounds with the default timeout of
+// 150 ms, and three with 3 s for machines that are too busy.
 func TestFiftyReplicas(t *testing.T) {
 	for _, timeout := range []time.Duration{0, 0, 0, 3 * time.Second, 3 * time.Second, 3 * time.Second} {
 		if fiftyReplicas(t, timeout) == 0 {
@@ -153,7 +152,7 @@ func fiftyReplicas(t *testing.T, timeout time.Duration) (faults int64) {
 	return faults
 }
 
-// Nothing that tells a token, a session, an app or a secret is readable in the server.
+// No token, session, app or secret is readable in the server.
 func TestNothingIsReadableInRedis(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	source := &mint{}
@@ -170,7 +169,7 @@ func TestNothingIsReadableInRedis(t *testing.T) {
 	limiter(t, server).Allow(t.Context(), "192.0.2.7", ratelimit.Rate{Requests: 10, Per: time.Minute})
 	tell = append(tell, "czs_", "Bearer", app.ClientID, app.Audience, "coze.cn", secret, "192.0.2.7")
 
-	// What the broker puts, it puts after it has answered.
+	// The broker puts values after it has answered.
 	var keys []string
 	for range 100 {
 		keys = nil
@@ -269,7 +268,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 	}{
 		{"well", func() {}, 2 * time.Second},
 		{"hung", server.Hang, 4 * time.Second},
-		{"goes on", server.GoOn, 3500 * time.Millisecond}, // replicas rest for 3 s
+		{"goes on", server.GoOn, 3500 * time.Millisecond}, // the breaker stays open for 3 s
 		{"well again", func() {}, 2 * time.Second},
 		{"killed", server.Kill, 4 * time.Second},
 		{"comes back", server.Run, 4500 * time.Millisecond},
@@ -304,8 +303,8 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 	}
 }
 
-// What the store adds to a caller's wait, exchanges that take no time: finding another replica's
-// token, and finding none.
+// How much the store adds to a request, if an exchange takes no time: it has another replica's
+// token, or none.
 func BenchmarkBroker(b *testing.B) {
 	server := redistest.Start(b, redistest.Options{})
 	source := &mint{}

@@ -55,8 +55,8 @@ func TestAllow(t *testing.T) {
 	if allowed, remaining, _, err := allow(ctx, s, "a", 1000, 5*time.Minute); err != nil || !allowed && remaining != 0 {
 		t.Errorf("%v, %d, %v", allowed, remaining, err)
 	}
-	// A moment far ahead, as a clock that was set back leaves behind, locks nobody out for longer
-	// than a period.
+	// A theoretical arrival time far ahead, as after a clock was set back, refuses no key for
+	// longer than a period.
 	server.Do(ctx, "SET", "coze-token:limit:c", "9007199254740000")
 	const short = 200 * time.Millisecond
 	if allowed, _, retry, err := allow(ctx, s, "c", 1, short); err != nil || allowed || retry > short {
@@ -162,8 +162,8 @@ func TestLimitersWithoutAServer(t *testing.T) {
 		}
 		all.Wait()
 	}
-	// Up to four wait when the server begins to hang, and one when it is tried again. What a busy
-	// machine adds it does not add each time.
+	// Up to four wait when the server begins to hang, and one when it is tried again. A busy
+	// machine does not slow down each of them.
 	if n := len(waits); n < 1 || n > 8 || slices.Min(waits) > 300*time.Millisecond {
 		t.Errorf("within 4 s, requests waited %v for a server that hangs", waits)
 	}

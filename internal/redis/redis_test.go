@@ -84,8 +84,8 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// What nobody may wait for, or what would stay for ever, is not kept.
-func TestStoreKeepsNothingForEver(t *testing.T) {
+// A value without a time to live is not kept.
+func TestNothingIsKeptForEver(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	s := open(t, server.URL)
 	for _, ttl := range []time.Duration{-1, 0, time.Microsecond, time.Millisecond - 1} {
@@ -199,7 +199,7 @@ func TestPingSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// A certificate that nobody vouches for is refused, and no password reaches who shows it.
+// A certificate of an unknown authority is refused, and its server gets no password.
 func TestTLSIsVerified(t *testing.T) {
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	template := &x509.Certificate{
@@ -239,8 +239,8 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 }
 
-// A claim that a server carries out after its time would be nobody's, and others would wait for it.
-func TestClaimsOfTheImpatientAreVoid(t *testing.T) {
+// A claim that a server carries out too late would have no owner, and others would wait for it.
+func TestLateClaimsAreVoid(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	first, second := open(t, server.URL), open(t, server.URL)
 	for _, s := range []*redis.Store{first, second} {
