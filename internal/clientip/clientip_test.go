@@ -23,7 +23,7 @@ func proxies(t testing.TB, list, header string) *clientip.Proxies {
 
 // trusts reports whether a proxy at the address is believed.
 func trusts(p *clientip.Proxies, address netip.Addr) bool {
-	const client = "192.0.2.77"
+	const client = "203.0.113.199" // in no test
 	r := request(netip.AddrPortFrom(address, 1).String(), xff+client, "Forwarded: for="+client)
 	return p.Client(r).String() == client
 }
