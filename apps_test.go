@@ -38,7 +38,7 @@ func TestApps(t *testing.T) {
 	env := with("APPS", text, "SESSION_PREFIX", "pre-", "ACCOUNT_ID", "77", "COZE_REGION", "cn", "AUDIENCE", "api.coze.cn")
 	s, _ := mustRead(t, env, native)
 	shop := s.app("shop")
-	if s.OAuth.ClientID != clientID || len(s.Apps) != 1 || shop.OAuth.ClientID != "42" {
+	if s.OAuth.ClientID != clientID || s.app("shop").OAuth == nil || shop.OAuth.ClientID != "42" {
 		t.Fatalf("got %+v", s)
 	}
 	if shop.Region != "com" || shop.OAuth.Audience != "api.coze.com" || shop.Duration != time.Minute ||
@@ -82,7 +82,7 @@ func TestApps(t *testing.T) {
 	t.Run("logins", func(t *testing.T) {
 		logins := []any{map[string]any{"issuer": "https://login.example", "audiences": []string{"web"}}}
 		s, _ := mustRead(t, with("APPS", apps(t, "shop", map[string]any{"logins": logins})), native)
-		if got := s.app("shop").Logins; len(got) != 1 || got[0].Issuer != "https://login.example" {
+		if got := s.app("shop").Callers.Logins; len(got) != 1 || got[0].Issuer != "https://login.example" {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -213,7 +213,7 @@ func TestWhatIsInheritedIsCalledAsTheServiceS(t *testing.T) {
 			map[string]any{"coze_region": "cn", "audience": "api.coze.com"})), native,
 			[]string{"APPS.shop.audience: and APPS.shop.coze_region is of coze.cn"}},
 		"a secret's file": {with("APPS", two(nil), "TURNSTILE_SECRET_FILE", "/secret"), file(""),
-			[]string{"TURNSTILE_SECRET: is set without VISITOR_SECRET"}},
+			[]string{"TURNSTILE_SECRET_FILE: is set without VISITOR_SECRET"}},
 		"a duration": {with("APPS", two(nil), "TOKEN_DURATION", "60", "MIN_TTL", "55"), native,
 			[]string{"MIN_TTL: nine tenths of TOKEN_DURATION,"}},
 		"a duration's lack": {with("APPS", two(nil), "MIN_TTL", "86390"), native,

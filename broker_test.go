@@ -29,7 +29,7 @@ func TestCacheSettings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			env := with()
 			maps.Copy(env, c.set)
-			s, _ := mustRead(t, env, cozetoken.Options{Edge: c.workers})
+			s, _ := mustRead(t, env, cozetoken.Options{Workers: c.workers})
 			if !c.want(s) {
 				t.Errorf("got %+v", *s)
 			}

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"coze-token/coze"
+	"coze-token/internal/fault"
 	"coze-token/internal/gate"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
@@ -86,9 +88,9 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 		key *setting.Var[*rsa.PrivateKey]
 	}{{keyID, privateKey}, {keyID2, privateKey2}, {keyID3, privateKey3}}
 	for i, k := range keys {
-		paired := i == 0 || r.Together(k.id, k.key, "set both, or neither")
-		if key := k.key.Get(r); paired && key != nil {
-			app.Keys = append(app.Keys, coze.Key{ID: k.id.Get(r), Signer: key})
+		id, key := k.id.Get(r), k.key.Get(r)
+		if paired := i == 0 || r.Together(k.id, k.key, "set both, or neither"); paired && key != nil {
+			app.Keys = append(app.Keys, coze.Key{ID: id, Signer: key})
 		}
 	}
 	return app, region
@@ -148,6 +150,9 @@ func parseKey(v *setting.Value) *rsa.PrivateKey {
 		return nil
 	}
 	key, err := coze.ParseKey(v.Text())
+	if wrong, ok := errors.AsType[*coze.KeyError](err); ok {
+		err = fault.New(wrong.Problem, wrong.Remedy)
+	}
 	v.Report(err)
 	return key
 }

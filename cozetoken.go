@@ -87,7 +87,7 @@ type Options struct {
 // of logins. It is safe for concurrent use.
 type Service struct {
 	options Options
-	clock   *coze.Clock
+	clock   *broker.Clock
 	tokens  *broker.Broker
 	limits  gate.Limits
 	keySets *auth.KeySets
@@ -137,13 +137,13 @@ func Build(s *Settings, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Service{options: o, clock: &coze.Clock{Log: o.Log}}
-	v.keySets = auth.NewKeySets(auth.KeySetOptions{Transport: o.Transport, Go: o.Go, Log: o.Log})
+	v := &Service{options: o, clock: &broker.Clock{Log: o.Log}}
+	v.keySets = &auth.KeySets{Transport: o.Transport, Go: o.Go, Log: o.Log}
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
-	v.tokens = broker.New(&coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}, b)
+	v.tokens = broker.New(&coze.Client{Transport: v.clock.Watch(o.Transport), Now: v.clock.Now, MaxRetryAfter: maxRetryAfter}, b)
 	v.limits = gate.Limits{
 		Addresses: v.limiter("address"),
 		Callers:   v.limiter("caller"),
@@ -183,11 +183,13 @@ func (v *Service) Reload(env map[string]string) error {
 func (v *Service) Use(s *Settings) {
 	next := &state{apps: map[string]gate.App{}}
 	var oauth []*coze.App
-	for name, a := range s.Apps() {
-		app := v.app(name, a)
-		next.apps[name] = app
-		oauth = append(oauth, app.Request.App)
-	}
+	v.keySets.Reload(func() {
+		for name, a := range s.Apps() {
+			app := v.app(name, a)
+			next.apps[name] = app
+			oauth = append(oauth, app.Request.App)
+		}
+	})
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
 	next.handler = gate.New(gate.Options{
@@ -216,16 +218,13 @@ func (v *Service) app(name string, a App) gate.App {
 	app := a.gate()
 	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
-	app.Origins = cors.NewPolicy(cors.Options{
-		Origins: a.Origins,
-		Methods: []string{"POST"},
-		Headers: slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
-		Expose: []string{
-			"X-Request-Id", "Www-Authenticate", auth.TicketHeader,
-			ratelimit.HeaderPolicy, ratelimit.HeaderLimit, ratelimit.HeaderRetryAfter,
-		},
+	app.Origins = &cors.Policy{
+		Origins:     a.Origins,
+		Methods:     []string{"POST"},
+		Headers:     slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
+		Expose:      slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders),
 		Credentials: a.Callers.ReadsCookies(),
-	})
+	}
 	return app
 }
 
@@ -281,7 +280,7 @@ func (v *Service) Auth(app, user string) (coze.Auth, error) {
 // are told which variables are at fault, and remedy: how settings are changed on this host. What is
 // wrong with each goes to the log, with each request.
 func Misconfigured(err error, remedy string, log *slog.Logger) http.Handler {
-	return gate.Misconfigured(fault.Of(err), remedy, log)
+	return gate.MisconfiguredHandler(fault.Of(err), remedy, log)
 }
 
 var _ interface {

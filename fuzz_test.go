@@ -9,6 +9,7 @@ import (
 
 	cozetoken "coze-token"
 	"coze-token/coze"
+	"coze-token/internal/fault"
 )
 
 // marker makes a secret recognisable in whatever is printed, even in part. It is no prefix of
@@ -16,7 +17,7 @@ import (
 const marker = "hunter2hunter2"
 
 // check holds what is true of every outcome.
-func check(t *testing.T, s *view, warnings fault.List, err error) {
+func check(t *testing.T, s *cozetoken.Settings, warnings fault.List, err error) {
 	t.Helper()
 	var text strings.Builder
 	for _, warning := range warnings {

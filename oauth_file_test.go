@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	cozetoken "coze-token"
+	"coze-token/internal/fault"
 )
 
 func TestEnviron(t *testing.T) {

@@ -22,7 +22,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	cozetoken "coze-token"
-	"coze-token/internal/config"
 	"coze-token/internal/native"
 )
 
@@ -51,30 +50,26 @@ var does = map[string]string{
 }
 
 // settings are the contenders' environment, the service's own settings.
-func settings() (*config.Settings, error) {
-	env := map[string]string{}
-	for _, pair := range os.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
-	}
-	s, _, err := config.Parse(env, config.Options{ReadFile: os.ReadFile})
+func settings() (*cozetoken.Settings, error) {
+	s, _, err := cozetoken.Read(cozetoken.Environ(os.Environ()), cozetoken.Options{ReadFile: os.ReadFile})
 	return s, err
 }
 
 // ours is the handler that coze-token serves. Whether it remembers is a setting, CACHE.
-func ours(s *config.Settings, transport http.RoundTripper, log *slog.Logger) (http.Handler, error) {
-	return cozetoken.New(s, cozetoken.Platform{Transport: transport, Log: log})
+func ours(s *cozetoken.Settings, transport http.RoundTripper, log *slog.Logger) (http.Handler, error) {
+	return cozetoken.Build(s, cozetoken.Options{Transport: transport, Log: log}), nil
 }
 
 // plainHandler is what public token servers written in Go look like, at their best: the key is parsed once, connections
 // are kept, there is a timeout, and expires_in is passed on as it came.
-func plainHandler(s *config.Settings) http.Handler {
-	key, client := s.App.Keys[0], &http.Client{Timeout: 10 * time.Second, Transport: native.Transport()}
+func plainHandler(s *cozetoken.Settings) http.Handler {
+	app, _ := s.App("")
+	key, client := app.OAuth.Keys[0], &http.Client{Timeout: 10 * time.Second, Transport: native.Transport()}
 	private := key.Signer.(*rsa.PrivateKey)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := time.Now()
 		claims := jwt.MapClaims{
-			"iss": s.App.ClientID, "aud": s.App.Audience, "jti": rand.Text() + rand.Text(),
+			"iss": app.OAuth.ClientID, "aud": app.OAuth.Audience, "jti": rand.Text() + rand.Text(),
 			"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 		}
 		if session := r.Header.Get("X-User-ID"); session != "" {
@@ -88,9 +83,9 @@ func plainHandler(s *config.Settings) http.Handler {
 			return
 		}
 		body, _ := json.Marshal(map[string]any{
-			"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "duration_seconds": int(s.Duration / time.Second),
+			"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "duration_seconds": int(app.Duration / time.Second),
 		})
-		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.App.Endpoint, strings.NewReader(string(body)))
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, app.OAuth.Endpoint, strings.NewReader(string(body)))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -172,11 +167,11 @@ func serveContender(name string) error {
 		if err != nil {
 			return err
 		}
-		go native.Serve(background, l, h, native.Options{MaxConnections: s.MaxConnections, Log: log})
+		go native.Serve(background, l, h, native.Options{MaxConnections: s.Native.MaxConnections, Log: log})
 	case plain:
 		go http.Serve(l, plainHandler(s))
 	case dressed:
-		go native.Serve(background, l, http.HandlerFunc(dressedHandler), native.Options{MaxConnections: s.MaxConnections, Log: log})
+		go native.Serve(background, l, http.HandlerFunc(dressedHandler), native.Options{MaxConnections: s.Native.MaxConnections, Log: log})
 	case bare, signing:
 		go http.Serve(l, http.HandlerFunc(bareHandler))
 	default:
@@ -188,9 +183,10 @@ func serveContender(name string) error {
 	return answerLines(os.Stdin, os.Stdout, func(line []byte) (any, error) {
 		var u usage
 		if text, ok := strings.CutPrefix(string(line), "sign "); ok {
+			app, _ := s.App("")
 			d, err := time.ParseDuration(text)
 			if err == nil {
-				u.Signed, u.Took, err = sign(s.App.Keys[0].Signer, d)
+				u.Signed, u.Took, err = sign(app.OAuth.Keys[0].Signer, d)
 			}
 			if err != nil {
 				return nil, err

@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"time"
 
+	cozetoken "coze-token"
 	"coze-token/broker"
 	"coze-token/coze"
-	"coze-token/internal/config"
 	"coze-token/internal/gate"
 	"coze-token/sandbox"
 )
@@ -73,14 +73,14 @@ const boundless = "1000000/1s"
 var discard = slog.New(slog.NewJSONHandler(io.Discard, nil))
 
 // madeUp are settings with a made-up app.
-func madeUp(cache string) (*config.Settings, error) {
+func madeUp(cache string) (*cozetoken.Settings, error) {
 	sb, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		return nil, err
 	}
 	env := sb.Settings("http://127.0.0.1:1")
 	env["CACHE"], env["MINT_BUDGET"], env["RATE_LIMIT"] = cache, "off", boundless
-	s, _, err := config.Parse(env, config.Options{})
+	s, _, err := cozetoken.Read(env, cozetoken.Options{})
 	return s, err
 }
 
@@ -106,7 +106,7 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	if st := b.Stats(); st.Grants != n {
 		return nil, fmt.Errorf("%d grants are remembered of %d", st.Grants, n)
 	}
-	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: 10 * time.Hour}}}, Log: discard})
+	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Request: coze.TokenRequest{App: app, Duration: 10 * time.Hour}}}, Log: discard})
 	requests := make([]*http.Request, min(n, 10_000))
 	for i := range requests {
 		requests[i] = request(sessions[mathrand.IntN(n)])

@@ -10,18 +10,19 @@ import (
 	"coze-token/internal/redis"
 )
 
-// access says who may ask, and whether their logins' keys can be fetched.
+// access says who may ask, and whether the keys of their logins can be fetched.
 func (c *checkup) access(a cozetoken.App, offline bool) {
-	if a.IsOpen() {
+	callers := a.Callers
+	if callers.IsOpen() {
 		c.warn("access", "%s", cozetoken.OpenAccess)
 	}
-	if a.Keys != nil {
-		c.ok("access", "%d API keys", a.Keys.Len())
+	if callers.Keys != nil {
+		c.ok("access", "%d API keys", callers.Keys.Len())
 	}
-	if len(a.VisitorSecrets) > 0 {
+	if len(callers.VisitorSecrets) > 0 {
 		c.ok("access", "anonymous visitors, each a session of its own")
 	}
-	for _, login := range a.Logins {
+	for _, login := range callers.Logins {
 		c.login(login, offline)
 	}
 	if a.Origins.Empty() {
@@ -31,25 +32,20 @@ func (c *checkup) access(a cozetoken.App, offline bool) {
 	}
 }
 
-func (c *checkup) login(o auth.LoginOptions, offline bool) {
-	o.Transport = native.Transport()
-	l, err := auth.NewLogin(o)
-	if err != nil {
-		c.fail("", "access", "%v", err)
-		return
-	}
+func (c *checkup) login(login auth.LoginOptions, offline bool) {
 	if offline {
-		c.ok("access", "users of %s; its keys were not fetched (--offline)", l.Name())
+		c.ok("access", "users of %s; its keys were not fetched (--offline)", login.Label())
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
 	defer cancel()
-	keys, err := l.Check(ctx)
+	keys, err := (&auth.KeySets{Transport: native.Transport()}).Check(ctx, login)
 	if err != nil {
-		c.fail("check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider", "access", "users of %s: %v", l.Name(), err)
+		c.fail("check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider",
+			"access", "users of %s: %v", login.Label(), err)
 		return
 	}
-	c.ok("access", "users of %s, which has %d keys", l.Name(), keys)
+	c.ok("access", "users of %s, which has %d keys", login.Label(), keys)
 }
 
 // redis says whether the shared store can be used. The service does without it, so it is a warning if not.

@@ -31,14 +31,9 @@ func keyCommand() command {
 
 func (p *process) key(name string) int {
 	key := auth.NewKey()
-	hash := auth.HashKey(key)
-	setting := name + "=" + hash
-	// The key is a good one, so what is wrong can only be the name: by itself, or as the beginning of a line of API_KEYS.
-	_, err := auth.NewKeys([]auth.KeySpec{{Name: name, Key: hash}})
-	if err == nil {
-		_, err = auth.ParseKeys(setting)
-	}
-	if err != nil {
+	setting := name + "=" + auth.HashKey(key)
+	// The key is a good one, so only the name can be wrong: by itself, or as the beginning of a line of API_KEYS.
+	if keys, err := auth.ParseKeys(setting); err != nil || keys.Callers()[0].Name != name {
 		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`, "key: --name is not a name that a key can have")
 		return exitUsage
 	}

@@ -20,9 +20,9 @@ import (
 	"testing"
 	"time"
 
+	cozetoken "coze-token"
 	"coze-token/coze"
 	"coze-token/internal/auth"
-	cozetoken "coze-token"
 	"coze-token/sandbox"
 )
 

@@ -80,7 +80,7 @@ func (p *process) serve(file string) int {
 			return p.failed(err)
 		}
 		defer store.Close()
-		o.Store, o.Counter = store, func(string) ratelimit.Counter { return store.Counter() }
+		o.Store, o.Counter = store, func(string) ratelimit.Counter { return store }
 		pingRedis(p.ctx, store, log)
 	}
 	var current atomic.Pointer[tls.Certificate]

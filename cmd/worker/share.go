@@ -30,10 +30,10 @@ func share(s cozetoken.WorkerSettings, o *cozetoken.Options) {
 	}
 }
 
-// counter is a rate-limit binding as a [ratelimit.Counter]. It says yes or no, and keys are hashed.
+// counter is a rate-limit binding as a [ratelimit.Counter]. It answers only yes or no.
 type counter worker.RateLimit
 
 func (c counter) Allow(ctx context.Context, key string, _ ratelimit.Rate) (ratelimit.Decision, error) {
-	ok, err := worker.RateLimit(c).Allow(ctx, ratelimit.HashKey(key))
+	ok, err := worker.RateLimit(c).Allow(ctx, key)
 	return ratelimit.Decision{OK: ok, Remaining: ratelimit.Unknown}, err
 }

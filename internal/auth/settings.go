@@ -89,8 +89,9 @@ func Read(r *setting.Reader, served bool) Config {
 		Keys:            APIKeys.Get(r),
 		VisitorSecrets:  visitorSecret.Get(r),
 		TurnstileSecret: turnstileSecret.Get(r),
-		Open:            openAccess.Get(r),
 	}
+	open, valid := openAccess.Lookup(r)
+	c.Open = open
 	c.readLogins(r)
 	if r.IsSet(turnstileSecret) && !r.IsSet(visitorSecret) {
 		r.Fault(turnstileSecret, "is set without VISITOR_SECRET, and only visitors have to pass Turnstile",
@@ -98,7 +99,7 @@ func Read(r *setting.Reader, served bool) Config {
 	}
 	ways := []setting.Setting{APIKeys, jwtIssuer, loginList, cfAccessTeam, visitorSecret}
 	switch {
-	case served && r.IsSet(openAccess) && !openAccess.Get(r) && !slices.ContainsFunc(ways, r.IsSet):
+	case served && r.IsSet(openAccess) && valid && !open && !slices.ContainsFunc(ways, r.IsSet):
 		r.Fault(openAccess, "is off, and nobody else is let in",
 			"set API_KEYS, JWT_ISSUER, LOGINS, CF_ACCESS_TEAM or VISITOR_SECRET, or set it to on")
 	case c.Open && r.IsSet(visitorSecret):

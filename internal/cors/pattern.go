@@ -10,140 +10,122 @@ import (
 	"coze-token/internal/quote"
 )
 
-// A Fault is what is wrong with one of the listed origins, or a warning of what works and is probably not meant; and
-// what to do about it.
-type Fault struct {
-	Problem string
-	Remedy  string
-}
-
-// Error is the fault on one line.
-func (f Fault) Error() string { return f.Problem + "; " + f.Remedy }
-
-// A pattern is an origin, in the form in which browsers send it, or all origins with one more label before the host.
+// A pattern is an origin in the form in which browsers send it, or all origins with one more label
+// before the host.
 type pattern struct {
-	scheme   string // with "://"
-	host     string // in lower case; IPv6 in brackets; without "*." of a wildcard
-	port     string // with ":"; "" for the scheme's own
-	wildcard bool
+	scheme string
+	host   string // lower case; IPv6 in brackets; a wildcard's begins with "*."
+	port   string // with ":"; empty for the scheme's default
 }
 
 // String is the pattern as it should be written.
-func (p pattern) String() string {
-	if p.wildcard {
-		return p.scheme + "*." + p.host + p.port
-	}
-	return p.scheme + p.host + p.port
-}
+func (p pattern) String() string { return p.scheme + "://" + p.host + p.port }
 
 const (
-	example = "https://www.example.com"
-	// maxPattern is the length in bytes from which on nothing is an origin: a host has up to 253.
+	example    = "https://www.example.com"
+	useExample = "use origins such as " + example
+	// maxPattern is the maximum length of an entry in bytes. A host has up to 253.
 	maxPattern = 300
+
+	everyPage       = "which would let every web page on earth ask"
+	everyPageRemedy = "list the origins of your own pages, such as " + example
 )
 
-// parsePattern reads one entry of the list, and says what is wrong with it as precisely as it can: people paste
-// addresses of pages, and an origin that is a slash too long would match nothing, silently.
-func parsePattern(text string) (p pattern, fault *Fault) {
-	bad := func(problem, remedy string) (pattern, *Fault) {
-		return pattern{}, &Fault{"has " + quote.Text(text) + ", " + problem, remedy}
+// parsePattern reads one entry of the list. The problem is empty if there is none. People paste
+// addresses of pages, and an origin with a slash too many would match nothing.
+func parsePattern(text string) (p pattern, problem, remedy string) {
+	scheme, rest, hasScheme := strings.Cut(text, "://")
+	p.scheme = strings.ToLower(scheme)
+	switch {
+	case len(text) > maxPattern:
+		return p, "longer than any origin", useExample
+	case text == "*":
+		return p, everyPage, everyPageRemedy
+	case strings.EqualFold(text, "null"):
+		return p, "which any page can be by way of a sandboxed frame",
+			"leave it out; open local files through a web server, and list that, such as http://localhost:8080"
+	case !hasScheme:
+		return p, "without a scheme", suggest(text, "https://"+text, "write the scheme and the host, such as "+example)
+	case !isScheme(p.scheme):
+		return p, "whose scheme is none", useExample
+	case p.scheme == "file":
+		return p, "but pages from files have the origin null, as any page can",
+			"open them through a web server, and list that, such as http://localhost:8080"
 	}
-	if len(text) > maxPattern {
-		return bad("longer than any origin", "use origins such as "+example)
-	}
-	if text == "*" {
-		return bad("which would let every web page on earth ask", "list the origins of your own pages, such as "+example)
-	}
-	if strings.EqualFold(text, "null") {
-		return bad("which any page can be by way of a sandboxed frame", "leave it out; open local files through a web server, and list that, such as http://localhost:8080")
-	}
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return bad("without a scheme", suggest(text, "https://"+text, "write the scheme and the host, such as "+example))
-	}
-	scheme = strings.ToLower(scheme)
-	if !isScheme(scheme) {
-		return bad("whose scheme is none", "use origins such as "+example)
-	}
-	if scheme == "file" {
-		return bad("but pages from files have the origin null, as any page can", "open them through a web server, and list that, such as http://localhost:8080")
-	}
-	p.scheme = scheme + "://"
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		remedy := suggest(text, p.scheme+rest[:i], "leave out all that follows the host")
+		remedy := suggest(text, p.scheme+"://"+rest[:i], "leave out all that follows the host")
 		if rest[i:] == "/" {
-			return bad("which ends in a slash, and origins have none", remedy)
+			return p, "which ends in a slash, and origins have none", remedy
 		}
-		return bad("the address of a page", remedy)
+		return p, "the address of a page", remedy
 	}
 	if strings.Contains(rest, "@") {
-		return bad("with a user's name in it", "leave out what stands before the @, and the @")
+		return p, "with a user's name in it", "leave out what stands before the @, and the @"
 	}
-	host, port, ported := cutPort(strings.ToLower(rest))
-	if ported {
+	host, port, hasPort := cutPort(strings.ToLower(rest))
+	if hasPort {
 		switch number, err := strconv.ParseUint(port, 10, 16); {
 		case port == "*":
-			return bad("with a port that is any", "list an origin for each port that you use")
+			return p, "with a port that is any", "list an origin for each port that you use"
 		case err != nil || port[0] == '0':
-			return bad("with the port "+quote.Text(port)+", which is none", "use a number from 1 to 65535, or leave the port out")
-		case scheme == "https" && number == 443, scheme == "http" && number == 80: // browsers leave it out
+			return p, "with the port " + quote.Text(port) + ", which is none",
+				"use a number from 1 to 65535, or leave the port out"
+		case p.scheme == "https" && number == 443, p.scheme == "http" && number == 80: // browsers leave it out
 		default:
 			p.port = ":" + port
 		}
 	}
-	web := scheme == "https" || scheme == "http"
-	if host, p.wildcard = strings.CutPrefix(host, "*."); p.wildcard && !web {
-		return bad("a wildcard with a scheme that is neither https nor http", "list each origin")
+	p.host, problem, remedy = parseHost(host)
+	if problem == "" && strings.HasPrefix(host, "*.") && p.scheme != "https" && p.scheme != "http" {
+		problem, remedy = "a wildcard with a scheme that is neither https nor http", "list each origin"
 	}
-	if problem, remedy := p.setHost(host); problem != "" {
-		return bad(problem, remedy)
-	}
-	return p, nil
+	return p, problem, remedy
 }
 
-// setHost puts the host into the form in which browsers send it, or says why it cannot.
-func (p *pattern) setHost(host string) (problem, remedy string) {
-	const ask = "; location.origin in the browser's console shows a page's origin"
+// parseHost brings a host in lower case into the form that browsers send, or says why it cannot.
+func parseHost(text string) (host, problem, remedy string) {
+	const console = "; location.origin in the browser's console shows a page's origin"
+	host, wildcard := strings.CutPrefix(text, "*.")
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	switch {
 	case host == "":
-		return "without a host", "use origins such as " + example
+		return "", "without a host", useExample
 	case host == "*":
-		return "which would let every web page on earth ask", "list the origins of your own pages, such as " + example
+		return "", everyPage, everyPageRemedy
 	case strings.Contains(host, "*"):
-		return "where * is not the whole first label", "use * for the first label only, such as https://*.example.com, or list each origin"
+		return "", "where * is not the whole first label",
+			"use * for the first label only, such as https://*.example.com, or list each origin"
 	case strings.HasPrefix(host, "[") || strings.Contains(host, ":"):
 		inner, opened := strings.CutPrefix(host, "[")
 		inner, closed := strings.CutSuffix(inner, "]")
 		a, err := netip.ParseAddr(inner)
-		if err != nil || !opened || !closed || p.wildcard || !a.Is6() || a.Is4In6() || a.Zone() != "" {
-			return "whose host is not an IPv6 address in brackets", "use http://[::1]:8080 for this machine" + ask
+		if err != nil || !opened || !closed || wildcard || !a.Is6() || a.Is4In6() || a.Zone() != "" {
+			return "", "whose host is not an IPv6 address in brackets", "use http://[::1]:8080 for this machine" + console
 		}
-		p.host = "[" + a.String() + "]"
-		return "", ""
+		return "[" + a.String() + "]", "", ""
 	case strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }):
-		return "whose host is not in ASCII", "write the form with xn--" + ask
+		return "", "whose host is not in ASCII", "write the form with xn--" + console
 	case strings.HasSuffix(host, "."):
-		return "whose host ends in a dot", "leave the dot out"
-	case len(host) > 253 || !allLabels(host):
-		return "whose host is none", "use letters, digits, hyphens and dots, such as " + example
+		return "", "whose host ends in a dot", "leave the dot out"
+	case len(host) > 253 || !isName(host):
+		return "", "whose host is none", "use letters, digits, hyphens and dots, such as " + example
 	case strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"): // browsers read it as IPv4
 		if a, err := netip.ParseAddr(host); err != nil || !a.Is4() {
-			return "whose host is not an IPv4 address", "use four numbers, such as 127.0.0.1"
+			return "", "whose host is not an IPv4 address", "use four numbers, such as 127.0.0.1"
 		}
-		if p.wildcard {
-			return "a wildcard before an address", "list each origin"
+		if wildcard {
+			return "", "a wildcard before an address", "list each origin"
 		}
-	case p.wildcard && open(host):
-		return "under which anybody can have a page", "list each origin of your own, or put * below your own domain, such as https://*.you." + host
+	case wildcard && isOpen(host):
+		return "", "under which anybody can have a page",
+			"list each origin of your own, or put * below your own domain, such as https://*.you." + host
 	}
-	p.host = host
-	return "", ""
+	return text, "", ""
 }
 
-// open says whether strangers can have names below a host: a public suffix, such as com, co.uk or github.io, or a
-// single word that is not this machine.
-func open(host string) bool {
+// isOpen reports whether strangers can have names below a host: a public suffix, such as com, co.uk
+// or github.io, or a single word that is not this machine.
+func isOpen(host string) bool {
 	if !strings.Contains(host, ".") {
 		return host != "localhost"
 	}
@@ -151,8 +133,8 @@ func open(host string) bool {
 	return suffix == host
 }
 
-// loopback says whether pages of the origin come from the user's own machine.
-func (p pattern) loopback() bool {
+// isLoopback reports whether the pages come from the user's own machine.
+func (p pattern) isLoopback() bool {
 	if p.host == "localhost" || strings.HasSuffix(p.host, ".localhost") {
 		return true
 	}
@@ -160,28 +142,33 @@ func (p pattern) loopback() bool {
 	return err == nil && a.IsLoopback()
 }
 
-// cutPort splits a host and its port at the last colon that is not within brackets.
+// cutPort splits a host and its port at the last colon that is not in brackets.
 func cutPort(text string) (host, port string, found bool) {
 	i := strings.LastIndexByte(text, ':')
-	if i < 0 || strings.LastIndexByte(text, ']') > i || strings.Count(text, ":") > 1 && !strings.HasPrefix(text, "[") {
+	bare := strings.Count(text, ":") > 1 && !strings.HasPrefix(text, "[") // an IPv6 address without brackets
+	if i < 0 || bare || strings.LastIndexByte(text, ']') > i {
 		return text, "", false
 	}
 	return text[:i], text[i+1:], true
 }
 
-// isScheme says whether a text is a scheme in lower case (RFC 3986, section 3.1). Apps in web views have their own,
-// such as capacitor://localhost.
+const (
+	lowerCase = "abcdefghijklmnopqrstuvwxyz"
+	digits    = "0123456789"
+)
+
+// isScheme reports whether a text is a scheme in lower case (RFC 3986, section 3.1).
 func isScheme(text string) bool {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if !('a' <= c && c <= 'z' || i > 0 && ('0' <= c && c <= '9' || c == '+' || c == '-' || c == '.')) {
-			return false
-		}
-	}
-	return text != ""
+	return text != "" && strings.Contains(lowerCase, text[:1]) && strings.Trim(text, lowerCase+digits+"+-.") == ""
 }
 
-func allLabels(host string) bool {
+// isLabel reports whether a text is a label of a host, as browsers send it. Underscores are in use,
+// though not allowed.
+func isLabel(text string) bool {
+	return text != "" && len(text) <= 63 && strings.Trim(text, lowerCase+digits+"-_") == ""
+}
+
+func isName(host string) bool {
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label) {
 			return false
@@ -190,21 +177,11 @@ func allLabels(host string) bool {
 	return true
 }
 
-// isLabel says whether a text is one label of a host, as browsers send it: lower case. Underscores are no hostname's
-// and in use.
-func isLabel(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
-		}
-	}
-	return 0 < len(text) && len(text) <= 63
-}
-
-// suggest is the remedy that shows what was probably meant, or another where that would not do either.
-func suggest(text, right, otherwise string) string {
-	if p, fault := parsePattern(right); fault == nil && !quote.Hidden(text) {
+// suggest is the remedy that shows what was probably meant. If that would not do either, it is the
+// other one.
+func suggest(text, meant, other string) string {
+	if p, problem, _ := parsePattern(meant); problem == "" && !quote.Hidden(text) {
 		return "use " + p.String()
 	}
-	return otherwise
+	return other
 }

@@ -1,93 +1,68 @@
+// Package cors decides from which web pages requests may come.
+//
+// [Parse] reads a list of origins into a [Set]. A [Policy] compares requests with it and writes the
+// header fields of cross-origin resource sharing (CORS, in the Fetch standard).
+//
+// CORS only tells a browser whether a page may read an answer. So the server also has to refuse a
+// request from an unlisted origin. A request without an origin does not come from another site's
+// page, and is for other checks.
+//
+// The service's own origin has to be listed too, if pages on it send requests: browsers send it
+// with every POST. It is not taken from Host, because a page whose name was pointed at this server
+// (DNS rebinding) has a Host that equals its origin. Security checks 15 and 16.
 package cors
 
 import (
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 )
 
-// DefaultMaxAge is how long a browser may remember a preflight's answer. Safari remembers none longer; after it a
-// changed list is in force everywhere.
-const DefaultMaxAge = 10 * time.Minute
+// maxAge is how many seconds a browser may remember a preflight's answer. Safari has this maximum.
+const maxAge = "600"
 
-// RequestHeaders are the headers that a policy reads, for hosts that carry no others.
+// RequestHeaders are the headers that a policy reads, for hosts that pass on no others.
 var RequestHeaders = []string{"Origin", requestMethod, requestHeaders}
 
 const (
 	requestMethod  = "Access-Control-Request-Method"
 	requestHeaders = "Access-Control-Request-Headers"
-	// maxRequestHeaders is up to which length in bytes the header names of a preflight are looked at.
+	// maxRequestHeaders is how many bytes of header names in a preflight are read.
 	maxRequestHeaders = 2048
 )
 
-// Options are what pages of the listed origins may do.
-type Options struct {
-	// Origins are the listed ones.
-	Origins *Set
-	// Methods that pages may use.
-	Methods []string
-	// Headers that pages may send. Content-Type and Authorization too have to be listed.
-	Headers []string
-	// Expose are the headers of answers that pages may read. Optional.
-	Expose []string
-	// Credentials says that pages of exactly listed origins may ask with cookies. Those that a wildcard lists never
-	// may: with a label in somebody else's hands, that page would ask in the name of whoever looks at it. Optional.
-	Credentials bool
-	// MaxAge is how long a browser may remember a preflight's answer. Optional: DefaultMaxAge.
-	MaxAge time.Duration
-}
-
-// A Policy judges requests by their origin and writes the headers. A nil one is for services without listed origins:
-// it does not look at Origin, and writes nothing.
+// A Policy is what pages of the listed origins may do. If it is nil or lists no origins, it reads
+// and writes nothing. It is safe for concurrent use.
 type Policy struct {
-	origins     *Set
-	headers     []string
-	methods     string
-	expose      string
-	maxAge      string
-	credentials bool
-}
-
-// NewPolicy makes a policy, which is nil if no origins are listed.
-func NewPolicy(o Options) *Policy {
-	if o.Origins.Empty() {
-		return nil
-	}
-	if o.MaxAge <= 0 {
-		o.MaxAge = DefaultMaxAge
-	}
-	return &Policy{
-		origins:     o.Origins,
-		headers:     o.Headers,
-		methods:     strings.Join(o.Methods, ", "),
-		expose:      strings.Join(o.Expose, ", "),
-		maxAge:      strconv.FormatInt(int64(o.MaxAge/time.Second), 10),
-		credentials: o.Credentials,
-	}
+	Origins *Set
+	Methods []string // that pages may use
+	Headers []string // that pages may send, Content-Type and Authorization included
+	Expose  []string // headers of answers that pages may read
+	// Credentials allows cookies for pages of exactly listed origins. Pages below a wildcard never
+	// get it: if somebody else controls one label, that page would act in the name of its visitors.
+	Credentials bool
 }
 
 // A Verdict is what a request's origin is to the service.
 type Verdict int
 
 const (
-	// NoOrigin has a request without Origin header, or any if no origins are listed.
+	// NoOrigin means that the request has no Origin header, or that no origins are listed.
 	NoOrigin Verdict = iota
-	// Unlisted origins are refused. Two origins, an empty one and null are unlisted.
+	// Unlisted means that the request must be refused: also for two origins, "" and null.
 	Unlisted
-	// ByWildcard is an origin that a wildcard lists. Cookies of such a request must not be heeded.
+	// ByWildcard means that a wildcard lists the origin. The request's cookies must be ignored.
 	ByWildcard
-	// Exactly is an origin that is listed as it is.
+	// Exactly means that the origin itself is listed.
 	Exactly
 )
 
-// Apply judges a request and writes the headers that belong to its answer, whatever that will be; those of a
-// preflight if it is one. It is called before anything else is decided, so that pages can read errors as well.
-//
-// The answer depends on Origin even where there is none, so Vary says so always. An unlisted origin gets nothing
-// else.
+// Apply judges a request and writes the header fields of its answer; for a preflight, those of a
+// preflight. Call it before anything else is decided, so that pages can read errors too. Vary names
+// Origin always, because the answer depends on it even if there is none. An unlisted origin gets
+// nothing else.
 func (p *Policy) Apply(h http.Header, r *http.Request) Verdict {
-	if p == nil {
+	if p == nil || p.Origins.Empty() {
 		return NoOrigin
 	}
 	preflight := p.IsPreflight(r)
@@ -100,65 +75,46 @@ func (p *Policy) Apply(h http.Header, r *http.Request) Verdict {
 	if len(lines) == 0 {
 		return NoOrigin
 	}
-	verdict := Unlisted
-	if len(lines) == 1 {
-		verdict = p.origins.judge(lines[0])
-	}
-	if verdict == Unlisted {
+	verdict := p.Origins.judge(lines[0])
+	if verdict == Unlisted || len(lines) > 1 {
 		return Unlisted
 	}
 	h.Set("Access-Control-Allow-Origin", lines[0])
-	if p.credentials && verdict == Exactly {
+	if p.Credentials && verdict == Exactly {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
 	switch {
 	case preflight:
-		h.Set("Access-Control-Allow-Methods", p.methods)
-		if allowed := p.allowed(r.Header[requestHeaders]); allowed != "" {
-			h.Set("Access-Control-Allow-Headers", allowed)
+		h.Set("Access-Control-Allow-Methods", strings.Join(p.Methods, ", "))
+		if allowed := p.allowed(r.Header[requestHeaders]); len(allowed) > 0 {
+			h.Set("Access-Control-Allow-Headers", strings.Join(allowed, ", "))
 		}
-		h.Set("Access-Control-Max-Age", p.maxAge)
-	case p.expose != "":
-		h.Set("Access-Control-Expose-Headers", p.expose)
+		h.Set("Access-Control-Max-Age", maxAge)
+	case len(p.Expose) > 0:
+		h.Set("Access-Control-Expose-Headers", strings.Join(p.Expose, ", "))
 	}
 	return verdict
 }
 
-// IsPreflight says whether a request is a preflight: a browser's question before the real request. It has no
-// credentials, so it is answered before anybody is asked who they are. Without listed origins nothing is a preflight.
+// IsPreflight reports whether a request is a preflight, with which a browser asks before the real
+// request. It has no credentials, so it must be answered before callers are authenticated.
 func (p *Policy) IsPreflight(r *http.Request) bool {
-	return p != nil && r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header[requestMethod]) > 0
+	return p != nil && !p.Origins.Empty() && r.Method == http.MethodOptions &&
+		len(r.Header["Origin"]) > 0 && len(r.Header[requestMethod]) > 0
 }
 
-// allowed are those of the requested headers that pages may send. A browser that asks for others finds them missing,
-// and says so in its console. It sends one line without spaces; proxies make other things of it.
-func (p *Policy) allowed(lines []string) string {
-	length := 0
-	for _, line := range lines {
-		length += len(line)
+// allowed returns the requested headers that pages may send. A browser sends one line without
+// spaces, but proxies may change that.
+func (p *Policy) allowed(lines []string) (allowed []string) {
+	list := strings.Join(lines, ",")
+	if len(list) > maxRequestHeaders {
+		return nil
 	}
-	if length > maxRequestHeaders {
-		return ""
-	}
-	var b strings.Builder
-	for _, header := range p.headers {
-		if requested(lines, header) {
-			if b.Len() > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(header)
+	requested := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	for _, header := range p.Headers {
+		if slices.ContainsFunc(requested, func(name string) bool { return strings.EqualFold(name, header) }) {
+			allowed = append(allowed, header)
 		}
 	}
-	return b.String()
-}
-
-func requested(lines []string, header string) bool {
-	for _, line := range lines {
-		for name := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.Trim(name, " \t"), header) {
-				return true
-			}
-		}
-	}
-	return false
+	return allowed
 }

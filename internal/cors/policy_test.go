@@ -10,13 +10,13 @@ import (
 )
 
 func policy(t testing.TB, credentials bool) *cors.Policy {
-	return cors.NewPolicy(cors.Options{
+	return &cors.Policy{
 		Origins:     parse(t, "https://www.example.com, https://*.example.com"),
 		Methods:     []string{"POST"},
 		Headers:     []string{"Authorization", "Content-Type", "X-API-Key", "X-User-ID"},
 		Expose:      []string{"RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"},
 		Credentials: credentials,
-	})
+	}
 }
 
 func request(method string, lines ...string) *http.Request {
@@ -37,49 +37,66 @@ const (
 )
 
 func TestApply(t *testing.T) {
-	allow := "Access-Control-Allow-"
+	type fields map[string]string
+	const allow = "Access-Control-Allow-"
+	varies := fields{"Vary": "Origin"}
+	readable := func(origin string) fields {
+		return fields{"Vary": "Origin", allow + "Origin": origin, "Access-Control-Expose-Headers": exposed}
+	}
+	preflight := func(origin string) fields {
+		return fields{"Vary": vary, allow + "Origin": origin, allow + "Methods": "POST", "Access-Control-Max-Age": "600"}
+	}
+	with := func(f fields, name, value string) fields {
+		f[allow+name] = value
+		return f
+	}
+	const headers = "Access-Control-Request-Headers: "
 	for name, c := range map[string]struct {
 		r       *http.Request
 		verdict cors.Verdict
-		want    map[string]string
+		want    fields
 	}{
-		"no origin":     {request("POST"), cors.NoOrigin, map[string]string{"Vary": "Origin"}},
-		"no origin GET": {request("GET"), cors.NoOrigin, map[string]string{"Vary": "Origin"}},
-		"exact": {request("POST", "Origin: "+exact), cors.Exactly, map[string]string{
-			"Vary": "Origin", allow + "Origin": exact, allow + "Credentials": "true", "Access-Control-Expose-Headers": exposed}},
-		"wildcard": {request("POST", "Origin: "+wildcard), cors.ByWildcard, map[string]string{
-			"Vary": "Origin", allow + "Origin": wildcard, "Access-Control-Expose-Headers": exposed}},
-		"another method": {request("DELETE", "Origin: "+exact), cors.Exactly, map[string]string{ // its 405 can be read
-			"Vary": "Origin", allow + "Origin": exact, allow + "Credentials": "true", "Access-Control-Expose-Headers": exposed}},
-		"unlisted":          {request("POST", "Origin: https://evil.net"), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"null":              {request("POST", "Origin: null"), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"empty":             {request("POST", "Origin: "), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"twice":             {request("POST", "Origin: "+exact, "Origin: "+exact), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"two":               {request("POST", "Origin: "+exact, "Origin: https://evil.net"), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"joined":            {request("POST", "Origin: "+exact+", "+exact), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"long":              {request("POST", "Origin: https://"+strings.Repeat("a", 1<<16)), cors.Unlisted, map[string]string{"Vary": "Origin"}},
-		"GET with question": {request("GET", "Origin: https://evil.net", asks), cors.Unlisted, map[string]string{"Vary": "Origin"}},
+		"no origin":     {request("POST"), cors.NoOrigin, varies},
+		"no origin GET": {request("GET"), cors.NoOrigin, varies},
+		"exact": {request("POST", "Origin: "+exact), cors.Exactly,
+			with(readable(exact), "Credentials", "true")},
+		"wildcard": {request("POST", "Origin: "+wildcard), cors.ByWildcard, readable(wildcard)},
+		"another method": {request("DELETE", "Origin: "+exact), cors.Exactly, // its 405 can be read
+			with(readable(exact), "Credentials", "true")},
+		"unlisted":          {request("POST", "Origin: https://evil.net"), cors.Unlisted, varies},
+		"null":              {request("POST", "Origin: null"), cors.Unlisted, varies},
+		"empty":             {request("POST", "Origin: "), cors.Unlisted, varies},
+		"twice":             {request("POST", "Origin: "+exact, "Origin: "+exact), cors.Unlisted, varies},
+		"two":               {request("POST", "Origin: "+exact, "Origin: https://evil.net"), cors.Unlisted, varies},
+		"joined":            {request("POST", "Origin: "+exact+", "+exact), cors.Unlisted, varies},
+		"long":              {request("POST", "Origin: https://"+strings.Repeat("a", 1<<16)), cors.Unlisted, varies},
+		"GET with question": {request("GET", "Origin: https://evil.net", asks), cors.Unlisted, varies},
 
-		"preflight": {request("OPTIONS", "Origin: "+exact, asks), cors.Exactly, map[string]string{
-			"Vary": vary, allow + "Origin": exact, allow + "Credentials": "true", allow + "Methods": "POST", "Access-Control-Max-Age": "600"}},
-		"preflight, wildcard": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Headers: x-user-id"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", allow + "Headers": "X-User-ID", "Access-Control-Max-Age": "600"}},
-		"preflight, headers": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Headers: content-type,x-user-id"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", allow + "Headers": "Content-Type, X-User-ID", "Access-Control-Max-Age": "600"}},
-		"preflight, other headers": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Headers: cookie,x-user-id,x-evil,*"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", allow + "Headers": "X-User-ID", "Access-Control-Max-Age": "600"}},
-		"preflight, headers in lines": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Headers: X-API-KEY ,\tauthorization", "Access-Control-Request-Headers: x-user-id,"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", allow + "Headers": "Authorization, X-API-Key, X-User-ID", "Access-Control-Max-Age": "600"}},
-		"preflight, too many headers": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Headers: x-user-id,"+strings.Repeat("x", 2048)), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", "Access-Control-Max-Age": "600"}},
-		"preflight, other method": {request("OPTIONS", "Origin: "+wildcard, "Access-Control-Request-Method: DELETE"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", "Access-Control-Max-Age": "600"}},
-		"preflight, private network": {request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Private-Network: true"), cors.ByWildcard, map[string]string{
-			"Vary": vary, allow + "Origin": wildcard, allow + "Methods": "POST", "Access-Control-Max-Age": "600"}},
-		"preflight, unlisted":  {request("OPTIONS", "Origin: https://evil.net", asks, "Access-Control-Request-Headers: x-user-id"), cors.Unlisted, map[string]string{"Vary": vary}},
-		"preflight, two":       {request("OPTIONS", "Origin: "+exact, "Origin: "+exact, asks), cors.Unlisted, map[string]string{"Vary": vary}},
-		"OPTIONS, no question": {request("OPTIONS", "Origin: "+wildcard), cors.ByWildcard, map[string]string{"Vary": "Origin", allow + "Origin": wildcard, "Access-Control-Expose-Headers": exposed}},
-		"OPTIONS, no origin":   {request("OPTIONS", asks), cors.NoOrigin, map[string]string{"Vary": "Origin"}},
+		"preflight": {request("OPTIONS", "Origin: "+exact, asks), cors.Exactly,
+			with(preflight(exact), "Credentials", "true")},
+		"preflight, wildcard": {request("OPTIONS", "Origin: "+wildcard, asks, headers+"x-user-id"), cors.ByWildcard,
+			with(preflight(wildcard), "Headers", "X-User-ID")},
+		"preflight, headers": {request("OPTIONS", "Origin: "+wildcard, asks, headers+"content-type,x-user-id"),
+			cors.ByWildcard, with(preflight(wildcard), "Headers", "Content-Type, X-User-ID")},
+		"preflight, other headers": {request("OPTIONS", "Origin: "+wildcard, asks, headers+"cookie,x-user-id,x-evil,*"),
+			cors.ByWildcard, with(preflight(wildcard), "Headers", "X-User-ID")},
+		"preflight, headers in lines": {request("OPTIONS", "Origin: "+wildcard, asks,
+			headers+"X-API-KEY ,\tauthorization", headers+"x-user-id,"),
+			cors.ByWildcard, with(preflight(wildcard), "Headers", "Authorization, X-API-Key, X-User-ID")},
+		"preflight, too many headers": {
+			request("OPTIONS", "Origin: "+wildcard, asks, headers+"x-user-id,"+strings.Repeat("x", 2048)),
+			cors.ByWildcard, preflight(wildcard)},
+		"preflight, other method": {request("OPTIONS", "Origin: "+wildcard, "Access-Control-Request-Method: DELETE"),
+			cors.ByWildcard, preflight(wildcard)},
+		"preflight, private network": {
+			request("OPTIONS", "Origin: "+wildcard, asks, "Access-Control-Request-Private-Network: true"),
+			cors.ByWildcard, preflight(wildcard)},
+		"preflight, unlisted": {request("OPTIONS", "Origin: https://evil.net", asks, headers+"x-user-id"),
+			cors.Unlisted, fields{"Vary": vary}},
+		"preflight, two": {request("OPTIONS", "Origin: "+exact, "Origin: "+exact, asks),
+			cors.Unlisted, fields{"Vary": vary}},
+		"OPTIONS, no question": {request("OPTIONS", "Origin: "+wildcard), cors.ByWildcard, readable(wildcard)},
+		"OPTIONS, no origin":   {request("OPTIONS", asks), cors.NoOrigin, varies},
 	} {
 		h := http.Header{}
 		p := policy(t, true)
@@ -112,9 +129,11 @@ func TestWithoutCredentials(t *testing.T) {
 // Where no origins are listed, nothing is looked at and nothing written.
 func TestNoPolicy(t *testing.T) {
 	for name, p := range map[string]*cors.Policy{
-		"nil": nil, "nil set": cors.NewPolicy(cors.Options{}), "empty set": cors.NewPolicy(cors.Options{Origins: parse(t, ""), Credentials: true}),
+		"nil": nil, "nil set": {}, "empty set": {Origins: parse(t, ""), Credentials: true},
 	} {
-		for _, r := range []*http.Request{request("POST", "Origin: https://evil.net"), request("OPTIONS", "Origin: null", asks)} {
+		for _, r := range []*http.Request{
+			request("POST", "Origin: https://evil.net"), request("OPTIONS", "Origin: null", asks),
+		} {
 			h := http.Header{}
 			if v := p.Apply(h, r); v != cors.NoOrigin || len(h) != 0 || p.IsPreflight(r) {
 				t.Errorf("%s: %v %v", name, v, h)
@@ -134,7 +153,8 @@ func TestVaryIsAdded(t *testing.T) {
 
 // RequestHeaders are all that a policy reads: a host that carries nothing else changes nothing.
 func TestRequestHeaders(t *testing.T) {
-	full := request("OPTIONS", "Origin: "+exact, asks, "Access-Control-Request-Headers: x-user-id", "Cookie: a=b", "Host: x", "Sec-Fetch-Site: same-origin")
+	full := request("OPTIONS", "Origin: "+exact, asks, "Access-Control-Request-Headers: x-user-id",
+		"Cookie: a=b", "Host: x", "Sec-Fetch-Site: same-origin")
 	few := request("OPTIONS")
 	for _, name := range cors.RequestHeaders {
 		if name != http.CanonicalHeaderKey(name) {
@@ -148,8 +168,8 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// FuzzApply sends any headers. An answer allows an origin only if it is the one Origin that was sent and it is
-// listed, and never any, never null; what it allows besides is of the lists.
+// FuzzApply sends any headers. An answer allows an origin only if it is the one Origin that was
+// sent and it is listed, and never any, never null; what it allows besides is of the lists.
 func FuzzApply(f *testing.F) {
 	f.Add("POST", exact, "", "")
 	f.Add("OPTIONS", wildcard, "POST", "x-user-id,authorization")
@@ -158,7 +178,10 @@ func FuzzApply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, origins, asked, headers string) {
 		set := parse(t, "https://www.example.com, https://*.example.com")
 		r := &http.Request{Method: method, Header: http.Header{
-			"Origin": strings.Split(origins, "\n"), "Access-Control-Request-Method": {asked}, "Access-Control-Request-Headers": strings.Split(headers, "\n")}}
+			"Origin":                         strings.Split(origins, "\n"),
+			"Access-Control-Request-Method":  {asked},
+			"Access-Control-Request-Headers": strings.Split(headers, "\n"),
+		}}
 		h := http.Header{}
 		v := policy(t, true).Apply(h, r)
 		listed := set.Match(origins)
@@ -181,7 +204,8 @@ func FuzzApply(f *testing.F) {
 			t.Fatalf("%q: %v", origins, h)
 		}
 		for _, name := range strings.Split(h.Get("Access-Control-Allow-Headers"), ", ") {
-			if !strings.Contains("Authorization, Content-Type, X-API-Key, X-User-ID", name) || name != "" && !strings.Contains(strings.ToLower(headers), strings.ToLower(name)) {
+			if !strings.Contains("Authorization, Content-Type, X-API-Key, X-User-ID", name) ||
+				name != "" && !strings.Contains(strings.ToLower(headers), strings.ToLower(name)) {
 				t.Fatalf("%q: %v", headers, h)
 			}
 		}

@@ -4,52 +4,49 @@ import (
 	"strings"
 	"unicode"
 
+	"coze-token/internal/fault"
 	"coze-token/internal/quote"
 )
 
-// MaxOrigin is the length in bytes from which on an Origin header is not looked at. A host of 253 bytes with a port
-// that long is not in use.
-const MaxOrigin = 256
+// maxOrigin is the maximum length of an Origin header, in bytes.
+const maxOrigin = 256
 
 // A Set is a list of origins. Nil and the zero value have none.
 type Set struct {
-	exact map[string]struct{}
-	below map[below]struct{}
+	exact map[string]bool
+	below map[[2]string]bool // the scheme, and the host and port below which one label may stand
 }
 
-// Below is all origins with one label before a host.
-type below struct {
-	scheme string // with "://"
-	host   string // and port
-}
-
-// Parse reads a list of origins with commas or white space between. An entry is an origin as browsers send it, or has
-// * for the first label of the host.
+// Parse reads a list of origins with commas or white space between. An entry is an origin as
+// browsers send it, or one with * as the first label of its host.
 //
-// The * stands for exactly one label, as it does in a certificate (RFC 9525, section 6.3): https://*.example.com is
-// https://a.example.com and neither https://example.com nor https://a.b.example.com. Every label it could stand for
-// beyond that is one more place in which a stranger may have a page. It cannot stand right below a public suffix,
-// such as *.co.uk or *.github.io, where all are strangers.
+// The * stands for exactly one label, as in a certificate (RFC 9525, section 6.3):
+// https://*.example.com matches https://a.example.com, but neither https://example.com nor
+// https://a.b.example.com. It cannot stand right below a public suffix, such as *.co.uk or
+// *.github.io, because strangers have pages there.
 //
-// Case and default ports do not matter in the list. http is taken for pages on the user's own machine, and with a
-// warning for others. Schemes of apps (capacitor://localhost) are taken as they are.
+// Case and default ports do not matter. Schemes of apps, such as capacitor://localhost, are
+// accepted. So is http, with a warning unless the page is on the user's own machine.
 //
-// Every fault is returned, and the set is nil if there is one. Warnings come in either case.
-func Parse(list string) (set *Set, warnings, faults []Fault) {
-	set = &Set{exact: map[string]struct{}{}, below: map[below]struct{}{}}
+// Warnings are about what works and is probably not meant. The error is a [fault.List] of all that
+// is wrong, and then the set is nil.
+func Parse(list string) (set *Set, warnings fault.List, err error) {
+	set = &Set{map[string]bool{}, map[[2]string]bool{}}
+	var faults fault.List
 	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
-		p, fault := parsePattern(text)
-		if fault != nil {
-			faults = append(faults, *fault)
+		p, problem, remedy := parsePattern(text)
+		if problem != "" {
+			faults.Add("has "+quote.Text(text)+", "+problem, remedy)
 			continue
 		}
-		if p.scheme == "http://" && !p.loopback() {
-			warnings = append(warnings, Fault{"has " + quote.Text(p.String()) + ", whose pages can be changed by whoever is on the way to them, tokens and all", "serve them over https, and list that"})
+		if p.scheme == "http" && !p.isLoopback() {
+			warnings.Add("has "+quote.Text(p.String())+", whose pages can be changed by whoever is on the way to them, "+
+				"tokens and all", "serve them over https, and list that")
 		}
-		if p.wildcard {
-			set.below[below{p.scheme, p.host + p.port}] = struct{}{}
+		if host, wildcard := strings.CutPrefix(p.host, "*."); wildcard {
+			set.below[[2]string{p.scheme, host + p.port}] = true
 		} else {
-			set.exact[p.String()] = struct{}{}
+			set.exact[p.String()] = true
 		}
 	}
 	if len(faults) > 0 {
@@ -58,30 +55,23 @@ func Parse(list string) (set *Set, warnings, faults []Fault) {
 	return set, warnings, nil
 }
 
-// Empty says that no origin is listed.
-func (s *Set) Empty() bool { return s == nil || len(s.exact) == 0 && len(s.below) == 0 }
+// Empty reports whether no origin is listed.
+func (s *Set) Empty() bool { return s == nil || len(s.exact)+len(s.below) == 0 }
 
-// Match says whether an Origin header is listed. It is compared byte for byte, because browsers send one form only
-// (RFC 6454, section 6.2; Fetch, "serializing a request origin") and nobody else's needs to be understood. null is
-// never listed.
-func (s *Set) Match(origin string) bool {
-	v := s.judge(origin)
-	return v == Exactly || v == ByWildcard
-}
+// Match reports whether an Origin header is listed. It is compared byte for byte, because browsers
+// send one form only (RFC 6454, section 6.2; Fetch, "serializing a request origin").
+func (s *Set) Match(origin string) bool { return s.judge(origin) != Unlisted }
 
 func (s *Set) judge(origin string) Verdict {
-	if s == nil || len(origin) > MaxOrigin {
+	if s == nil || len(origin) > maxOrigin {
 		return Unlisted
 	}
-	if _, ok := s.exact[origin]; ok {
+	if s.exact[origin] {
 		return Exactly
 	}
-	i := strings.Index(origin, "://")
-	if i < 0 {
-		return Unlisted
-	}
-	label, host, _ := strings.Cut(origin[i+3:], ".")
-	if _, ok := s.below[below{origin[:i+3], host}]; ok && isLabel(label) {
+	scheme, rest, _ := strings.Cut(origin, "://")
+	label, host, _ := strings.Cut(rest, ".")
+	if isLabel(label) && s.below[[2]string{scheme, host}] {
 		return ByWildcard
 	}
 	return Unlisted

@@ -6,21 +6,24 @@ import (
 	"testing"
 
 	"coze-token/internal/cors"
+	"coze-token/internal/fault"
 )
 
 func parse(t testing.TB, list string) *cors.Set {
 	t.Helper()
-	set, _, faults := cors.Parse(list)
-	if len(faults) > 0 {
-		t.Fatal(faults)
+	set, _, err := cors.Parse(list)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return set
 }
 
 func TestMatch(t *testing.T) {
-	set := parse(t, `https://www.example.com, https://*.example.com, HTTPS://Shop.Example.NET:443 https://shop.example.net:8443
+	set := parse(t, `https://www.example.com, https://*.example.com,
+		HTTPS://Shop.Example.NET:443 https://shop.example.net:8443
 		http://localhost:3000 http://*.localhost:3000,http://[::1]:3000 http://[0:0:0:0:0:0:0:2] http://127.0.0.1:80
-		https://xn--fsq.example capacitor://localhost chrome-extension://abcdefgh https://*.a.example.org:444 https://*.me.github.io https://odd.example:80 http://localhost:443`)
+		https://xn--fsq.example capacitor://localhost chrome-extension://abcdefgh https://*.a.example.org:444
+		https://*.me.github.io https://odd.example:80 http://localhost:443`)
 	for origin, want := range map[string]bool{
 		"https://www.example.com":   true,
 		"https://a.example.com":     true, // one label
@@ -29,8 +32,10 @@ func TestMatch(t *testing.T) {
 		"https://a.b.example.com": false, // two
 		"https://.example.com":    false,
 		"https://*.example.com":   false,
-		"https://a b.example.com": false, "https://é.example.com": false, "https://a%2e.example.com": false, "https://a:b.example.com": false,
-		"https://a@b.example.com": false, "https://evil/x.example.com": false, "https://evil?.example.com": false, "https://evil#.example.com": false,
+		"https://a b.example.com": false, "https://é.example.com": false,
+		"https://a%2e.example.com": false, "https://a:b.example.com": false,
+		"https://a@b.example.com": false, "https://evil/x.example.com": false,
+		"https://evil?.example.com": false, "https://evil#.example.com": false,
 		"https://A.example.com":                                 false,
 		"https://" + strings.Repeat("a", 63) + ".example.com":   true,
 		"https://" + strings.Repeat("a", 64) + ".example.com":   false,
@@ -84,11 +89,13 @@ func TestMatch(t *testing.T) {
 		"chrome-extension://abcdefgh":                           true,
 		"https://b.a.example.org:444":                           true,
 		"https://b.a.example.org":                               false,
-		"https://odd.example:80":                                true, "https://odd.example": false, "http://localhost:443": true,
-		"https://pr-1.me.github.io":                          true,
-		"https://me.github.io":                               false,
-		"https://you.github.io":                              false,
-		"https://www.example.com" + strings.Repeat("m", 300): false,
+		"https://odd.example:80":                                true,
+		"https://odd.example":                                   false,
+		"http://localhost:443":                                  true,
+		"https://pr-1.me.github.io":                             true,
+		"https://me.github.io":                                  false,
+		"https://you.github.io":                                 false,
+		"https://www.example.com" + strings.Repeat("m", 300):    false,
 	} {
 		if set.Match(origin) != want {
 			t.Errorf("%q: not %v", origin, want)
@@ -107,7 +114,9 @@ func TestLongOrigin(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	for name, set := range map[string]*cors.Set{"nil": nil, "zero": {}, "empty": parse(t, ""), "commas": parse(t, " ,\n, ")} {
+	for name, set := range map[string]*cors.Set{
+		"nil": nil, "zero": {}, "empty": parse(t, ""), "commas": parse(t, " ,\n, "),
+	} {
 		if !set.Empty() || set.Match("https://www.example.com") || set.Match("") || set.Match("null") {
 			t.Error(name)
 		}
@@ -191,24 +200,27 @@ func TestParseFaults(t *testing.T) {
 		"\"https://example.com\"":                          {"scheme is none", "such as"},
 		"-----BEGIN-KEY-----":                              {"a text of 19 characters", "such as"},
 	} {
-		set, _, faults := cors.Parse("https://good.example," + list)
-		if set != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem, c.problem) || !strings.Contains(faults[0].Remedy, c.remedy) {
+		set, _, err := cors.Parse("https://good.example," + list)
+		faults := fault.Of(err)
+		if set != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem, c.problem) ||
+			!strings.Contains(faults[0].Remedy, c.remedy) {
 			t.Errorf("%s: %v", list, faults)
 		}
 	}
-	if set, _, faults := cors.Parse("* null https://a.example"); set != nil || len(faults) != 2 {
-		t.Errorf("not every fault: %v", faults)
+	if set, _, err := cors.Parse("* null https://a.example"); set != nil || len(fault.Of(err)) != 2 {
+		t.Errorf("not every fault: %v", err)
 	}
 }
 
 func TestWarnings(t *testing.T) {
 	for list, want := range map[string]int{
-		"http://intranet http://*.example.com http://192.168.1.5:8080":                                                                                 3,
-		"http://localhost http://127.0.0.1:1 http://127.9.9.9 http://[::1]:3000 http://a.localhost http://*.localhost https://a.example capacitor://a": 0,
-		"http://localhost.example http://alocalhost":                                                                                                   2,
+		"http://intranet http://*.example.com http://192.168.1.5:8080":                              3,
+		"http://localhost http://127.0.0.1:1 http://127.9.9.9 http://[::1]:3000 http://a.localhost": 0,
+		"http://*.localhost https://a.example capacitor://a":                                        0,
+		"http://localhost.example http://alocalhost":                                                2,
 	} {
-		if _, warnings, faults := cors.Parse(list); len(warnings) != want || len(faults) != 0 {
-			t.Errorf("%s: %v %v", list, warnings, faults)
+		if _, warnings, err := cors.Parse(list); len(warnings) != want || err != nil {
+			t.Errorf("%s: %v %v", list, warnings, err)
 		}
 	}
 }
@@ -222,31 +234,34 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzMatch holds any pattern against any origin. If they match, scheme and port are the same, and the host is the
-// same or, with a wildcard, one label longer. What was parsed matches itself.
+// FuzzMatch holds any pattern against any origin. If they match, scheme and port are the same, and
+// the host is the same or, with a wildcard, one label longer. What was parsed matches itself.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"https://www.example.com", "https://www.example.com"}, {"https://*.example.com", "https://a.example.com"}, {"https://*.example.com:8443", "https://a.b.example.com:8443"},
-		{"http://[::1]:3000", "http://[::1]:3000"}, {"HTTPS://A.example:443", "https://a.example"}, {"https://*.github.io", "null"}, {"app://x", "app://x"}, {"*", "https://a.example"},
+		{"https://www.example.com", "https://www.example.com"}, {"https://*.example.com", "https://a.example.com"},
+		{"https://*.example.com:8443", "https://a.b.example.com:8443"},
+		{"http://[::1]:3000", "http://[::1]:3000"}, {"HTTPS://A.example:443", "https://a.example"},
+		{"https://*.github.io", "null"}, {"app://x", "app://x"}, {"*", "https://a.example"},
 		{"http://1.2.3.4", "http://1.2.3.4:80"}, {"https://*.a.example/", "https://b.a.example"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, text, sent string) {
-		set, warnings, faults := cors.Parse(text)
-		for _, fault := range append(warnings, faults...) {
-			if fault.Problem == "" || fault.Remedy == "" || strings.Contains(fault.Error(), "\n") || len(fault.Error()) > 2000 {
-				t.Errorf("%q: %q", text, fault.Error())
+		set, warnings, err := cors.Parse(text)
+		for _, f := range append(warnings, fault.Of(err)...) {
+			if f.Problem == "" || f.Remedy == "" || strings.Contains(f.Error(), "\n") || len(f.Error()) > 2000 {
+				t.Errorf("%q: %q", text, f.Error())
 			}
 		}
-		if (set == nil) != (len(faults) > 0) {
-			t.Fatalf("%q: %v %v", text, set, faults)
+		if (set == nil) != (err != nil) {
+			t.Fatalf("%q: %v %v", text, set, err)
 		}
 		if set == nil || !set.Match(sent) {
 			return
 		}
 		scheme, host, port := split(t, sent)
-		if scheme == "" || host == "" || len(sent) > 256 || sent != strings.ToLower(sent) || strings.ContainsAny(sent, "*@?#, \t\r\n") {
+		if scheme == "" || host == "" || len(sent) > 256 || sent != strings.ToLower(sent) ||
+			strings.ContainsAny(sent, "*@?#, \t\r\n") {
 			t.Fatalf("%q matches %q", sent, text)
 		}
 		for entry := range strings.FieldsSeq(strings.ReplaceAll(text, ",", " ")) {
@@ -264,7 +279,8 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// split takes an origin apart, in another way than the code does. Default ports and the form of IPv6 are levelled.
+// split takes an origin apart, in another way than the code does. Default ports and the form of
+// IPv6 are levelled.
 func split(t *testing.T, text string) (scheme, host, port string) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	host = rest

@@ -12,14 +12,12 @@ var Settings = setting.List{AllowedOrigins}
 func Read(r *setting.Reader) *Set { return AllowedOrigins.Get(r) }
 
 func parseSetting(v *setting.Value) *Set {
-	set, warnings, faults := Parse(v.Text())
+	set, warnings, err := Parse(v.Text())
 	for _, w := range warnings {
 		v.Warn(w.Problem, w.Remedy)
 	}
-	for _, f := range faults {
-		v.Fault(f.Problem, f.Remedy)
-	}
-	if len(faults) == 0 && set.Empty() {
+	v.Report(err)
+	if err == nil && set.Empty() {
 		v.Empty()
 	}
 	return set

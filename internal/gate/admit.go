@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/ratelimit"
 )
@@ -29,23 +30,19 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 		return methodNotAllowed("POST")
 	case g.Misconfigured != nil:
 		return g.misconfigured(x)
-	case verdict == cors.ByWildcard:
-		// Such a page has no part in the visitor's cookie: it is not read, and, as for a page of another site, none is
-		// set, which would take the visitor's own away.
-		r = r.Clone(r.Context()) // a handler may not change the request that it was given
-		r.Header.Del("Cookie")
-		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
 
 	callers := app.Callers
 	if callers == nil {
 		callers = g.open
 	}
+	// A page below a wildcard has no part in the visitor's cookie: it is neither read nor set.
+	credentials := callers.Credentials(r.Header, verdict != cors.ByWildcard)
 	// Who has an API key is not counted by address, nor kept out by what others at that address did.
-	who, known := callers.Key(r)
+	who, known := callers.Key(credentials)
 	tightest := ratelimit.Decision{OK: true}
 	if !known && g.Limits.Addresses != nil {
-		tightest = g.Limits.Addresses.Allow(r.Context(), ratelimit.Key(address), g.Limits.AddressRate)
+		tightest = g.Limits.Addresses.Allow(r.Context(), clientip.Key(address), g.Limits.AddressRate)
 		if !tightest.OK {
 			tightest.WriteHeader(h)
 			return rateLimited(x, tightest)
@@ -53,7 +50,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	}
 	var err error
 	if !known {
-		who, err = callers.Authenticate(r.Context(), r)
+		who, err = callers.Authenticate(r.Context(), credentials)
 	}
 	if err == nil {
 		x.caller = who
@@ -80,7 +77,7 @@ func introduce(h http.Header, who auth.Caller) {
 // token is the way of a request that was admitted: from who asks and what it sent to a grant, and on to the source.
 func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *App, tightest ratelimit.Decision) answer {
 	h := w.Header()
-	want, a, ok := wishes(w, r, app.Grant.Duration)
+	want, a, ok := wishes(w, r, app.Request.Duration)
 	if !ok {
 		return a
 	}
@@ -92,7 +89,7 @@ func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *A
 	if err != nil {
 		return g.refuse(h, x, err)
 	}
-	grant, err := app.GrantFor(session)
+	grant, err := app.RequestFor(session)
 	if err != nil {
 		return invalidSession(err)
 	}
@@ -129,9 +126,9 @@ func (g *gate) count(ctx context.Context, x *exchange, app *App) ratelimit.Decis
 	if x.caller.Mode == auth.ModeKey {
 		callers = app.CallerRate
 	}
-	return ratelimit.All(ctx,
-		ratelimit.Ask{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
-		ratelimit.Ask{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
-		ratelimit.Ask{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
+	return ratelimit.AllowAll(ctx,
+		ratelimit.Check{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
+		ratelimit.Check{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
+		ratelimit.Check{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
 	)
 }

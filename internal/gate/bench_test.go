@@ -31,7 +31,7 @@ func BenchmarkRemembered(b *testing.B) {
 	app := &coze.App{ClientID: "1", Audience: coze.China.Audience, Endpoint: coze.China.Endpoint}
 	h := gate.New(gate.Options{
 		Source: broker.New(source, broker.Options{}),
-		Apps:   map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: time.Hour}}},
+		Apps:   map[string]gate.App{"": {Request: coze.TokenRequest{App: app, Duration: time.Hour}}},
 		Limits: gate.Limits{Addresses: ratelimit.New(ratelimit.Options{Name: "address"}), AddressRate: ratelimit.Rate{Requests: 1_000_000, Per: time.Second}},
 		Log:    slog.New(slog.DiscardHandler),
 	})

@@ -2,12 +2,15 @@ package gate
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/fault"
 	"coze-token/internal/ratelimit"
 )
 
@@ -77,6 +80,21 @@ func (g *gate) refuse(h http.Header, x *exchange, err error) answer {
 	a.retryAfter = e.RetryAfter
 	return a
 }
+
+// MisconfiguredHandler answers every request for a token with what is wrong with the settings.
+func MisconfiguredHandler(faults fault.List, remedy string, log *slog.Logger) http.Handler {
+	return New(Options{
+		Misconfigured: &Misconfigured{
+			Problem: "settings are missing or wrong: " + strings.Join(faults.Settings(), ", "),
+			Remedy:  remedy,
+			Detail:  faults.Error(),
+		},
+		Log: log,
+	})
+}
+
+// Hint says what a failure at Coze means for a person.
+func Hint(e *coze.Error) string { return e.Hint() }
 
 func (g *gate) misconfigured(x *exchange) answer {
 	x.err = errors.New(g.Misconfigured.Detail)

@@ -8,7 +8,7 @@
 //
 //	mux.Handle("POST /coze/{$}", http.StripPrefix("/coze", gate.New(gate.Options{
 //		Source: broker.New(client, broker.Options{}),
-//		Apps:   map[string]gate.App{"": {Grant: coze.TokenRequest{App: app, Duration: 15 * time.Minute}}},
+//		Apps:   map[string]gate.App{"": {Request: coze.TokenRequest{App: app, Duration: 15 * time.Minute}}},
 //	})))
 package gate
 
@@ -25,6 +25,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/ratelimit"
 )
@@ -66,8 +67,8 @@ type Options struct {
 
 // An App is what tokens can be had for, and by whom.
 type App struct {
-	// Grant is what the source is asked for. Its Session is the one of callers that name none: usually empty.
-	Grant coze.TokenRequest
+	// Request is what the source is asked for. Its Session is the one of callers that name none: usually empty.
+	Request coze.TokenRequest
 	// Sessions are the rules for session names. Optional.
 	Sessions Sessions
 	// Callers knows who asks. Optional: without it, anybody may, for any session.
@@ -85,7 +86,7 @@ type Limits struct {
 	// for all of its users from one address.
 	AddressRate ratelimit.Rate
 	// Proxies are those whose word for a client's address is taken.
-	Proxies *ratelimit.Proxies
+	Proxies *clientip.Proxies
 }
 
 // Misconfigured is what callers are told while settings are missing or wrong. It names variables, never values.
@@ -115,11 +116,7 @@ func New(o Options) http.Handler {
 	if o.Audit == nil {
 		o.Audit = o.Log
 	}
-	open, err := auth.New(auth.Options{Open: true})
-	if err != nil {
-		panic(err) // there is nothing in it that could be wrong
-	}
-	return &gate{o, open}
+	return &gate{o, auth.New(auth.Config{}, auth.Options{})}
 }
 
 // ServeHTTP answers, and records the answer. Nothing is written before the whole answer is known, so that even a

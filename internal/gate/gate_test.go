@@ -155,9 +155,9 @@ func TestRecordsBoundWhatCallersChoose(t *testing.T) {
 	for name, r := range map[string]*http.Request{
 		"method": httptest.NewRequest(long, "/", nil),
 		"path":   httptest.NewRequest("POST", "/"+long, nil),
-		"page":   httptest.NewRequest("POST", "/", nil),
+		"origin": httptest.NewRequest("POST", "/", nil),
 	} {
-		if name == "page" {
+		if name == "origin" {
 			r.Header["Origin"] = []string{long, long}
 		}
 		var log bytes.Buffer
@@ -201,10 +201,7 @@ func TestAKnownKeyIsNotCountedByAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	callers, err := auth.New(auth.Options{Keys: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
+	callers := auth.New(auth.Config{Keys: keys}, auth.Options{})
 	counted := 0
 	addresses := ratelimit.New(ratelimit.Options{Name: "address", Shared: counterFunc(func(string) ratelimit.Decision {
 		counted++
@@ -231,11 +228,11 @@ func TestAKnownKeyIsNotCountedByAddress(t *testing.T) {
 
 // What stands around a gate sees the request as it came, although the cookie of a page below a wildcard is not heeded.
 func TestTheRequestIsLeftAsItWas(t *testing.T) {
-	origins, _, faults := cors.Parse("https://*.example.com")
-	if len(faults) > 0 {
-		t.Fatal(faults)
+	origins, _, err := cors.Parse("https://*.example.com")
+	if err != nil {
+		t.Fatal(err)
 	}
-	policy := cors.NewPolicy(cors.Options{Origins: origins, Methods: []string{"POST"}})
+	policy := &cors.Policy{Origins: origins, Methods: []string{"POST"}}
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header.Set("Origin", "https://one.example.com")
 	r.Header.Set("Cookie", "mine=1")

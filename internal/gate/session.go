@@ -53,9 +53,9 @@ func (s Sessions) Name(user string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }
 
-// GrantFor is what the source is asked for on behalf of a user, or, where user is empty, of a caller that names none.
-func (a *App) GrantFor(user string) (coze.TokenRequest, error) {
-	grant := a.Grant
+// RequestFor is what the source is asked for on behalf of a user, or, where user is empty, of a caller that names none.
+func (a *App) RequestFor(user string) (coze.TokenRequest, error) {
+	grant := a.Request
 	if user == "" {
 		user = grant.Session
 	}

@@ -1,5 +1,6 @@
-// Package guard calls something remote that is a help and never a condition: a shared store, a shared counter. A call
-// takes no longer than its timeout, a panic is an error, and a remote that fails is left alone for a while.
+// Package guard calls something remote that is a help and never a condition: a shared store, a
+// shared counter. A call takes no longer than its timeout, a panic is an error, and a remote that
+// fails is left alone for a while.
 package guard
 
 import (
@@ -18,7 +19,8 @@ type Options struct {
 	Timeout time.Duration
 	// Failures is how many failures in a row open the breaker. Optional: 1.
 	Failures int
-	// Open is how long an open breaker keeps callers away. Then it is half-open: one caller tries. Required.
+	// Open is how long an open breaker keeps callers away. Then it is half-open: one caller tries.
+	// Required.
 	Open time.Duration
 	// Message is the line in the log when a call fails, at most one a minute. Required.
 	Message string
@@ -28,7 +30,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Guard is a timeout, a circuit breaker and a throttled log line around one remote. It is safe for concurrent use.
+// A Guard is a timeout, a circuit breaker and a throttled log line around one remote. It is safe
+// for concurrent use.
 type Guard struct {
 	o        Options
 	inARow   atomic.Int32
@@ -51,8 +54,9 @@ func New(o Options) *Guard {
 // ErrTimeout is the error of a call that did not return within the timeout.
 var ErrTimeout = errors.New("no answer within the timeout")
 
-// Ready reports whether the remote may be called now. While the breaker is open it may not. When the time is over, one
-// caller is told that it may, and the next one only if nothing is heard of that call.
+// Ready reports whether the remote may be called now. While the breaker is open it may not. When
+// the time is over, one caller is told that it may, and the next one only if nothing is heard of
+// that call.
 func (g *Guard) Ready() bool {
 	till := g.openTill.Load()
 	if till == 0 {
@@ -88,8 +92,9 @@ func (g *Guard) Fault(operation string, err error) {
 	}
 }
 
-// Call runs do and waits for it until the timeout, whether or not do heeds its context. An error is logged and counts
-// towards opening the breaker, unless ctx has ended: a caller who went away says nothing about the remote.
+// Call runs do and waits for it until the timeout, even if do ignores its context. An error is
+// logged and counts towards opening the breaker, unless ctx has ended: a caller who went away says
+// nothing about the remote.
 func Call[T any](ctx context.Context, g *Guard, operation string, do func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, g.o.Timeout)
 	defer cancel()
@@ -125,8 +130,8 @@ func Call[T any](ctx context.Context, g *Guard, operation string, do func(contex
 // quiet is how long after a line the next one is left out.
 const quiet = time.Minute
 
-// A Throttle lets one line a minute through, so that a fault that every request meets does not fill the log. Its zero
-// value is ready. It is safe for concurrent use.
+// A Throttle lets one line a minute through, so that a fault that every request meets does not fill
+// the log. Its zero value is ready. It is safe for concurrent use.
 type Throttle struct {
 	mu      sync.Mutex
 	next    time.Time
@@ -137,7 +142,8 @@ type Throttle struct {
 func (t *Throttle) Allow(now time.Time) (skipped int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// Callers read the clock before they come here, so a small step back is usual. A large one is a clock that was set.
+	// Callers read the clock before they come here, so a small step back is usual. A large one is a
+	// clock that was set.
 	if now.Before(t.next) && t.next.Sub(now) <= 2*quiet {
 		t.skipped++
 		return 0, false

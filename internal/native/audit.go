@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package native
 
 import (
@@ -9,38 +11,38 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"coze-token/internal/guard"
 )
 
-// quiet is how long after a line about records that were lost the next one is left out.
-const quiet = time.Minute
-
-// An AuditFile is a file to which records are appended, a JSON object on each line. It can be opened again, after it was
-// moved away to be kept.
+// An AuditFile is a file to which records are appended, one JSON object on each line. It is safe
+// for concurrent use.
 type AuditFile struct {
-	name string
-	log  *slog.Logger
+	name  string
+	log   *slog.Logger
+	lines guard.Throttle
 
 	mu   sync.Mutex
 	file *os.File
-	lost int       // records since the last line about them
-	why  error     // the last of them was
-	next time.Time // when there may be another line
+	lost int   // records since the last line in the log
+	err  error // the last of them
 }
 
-// OpenAudit opens the file, or makes it, readable by its owner only. The log is told of records that are lost.
+// OpenAudit opens the file or creates it, readable by its owner only. The log gets a line when
+// records are lost, at most one a minute.
 func OpenAudit(name string, log *slog.Logger) (*AuditFile, error) {
 	a := &AuditFile{name: name, log: log}
 	return a, a.Reopen()
 }
 
-// CheckAudit says whether [OpenAudit] would succeed, and leaves nothing behind: whoever checks may be another user than who
-// serves, and a file that they made would be theirs.
+// CheckAudit returns the error that [OpenAudit] would. It leaves no file behind, because the user
+// who checks may not be the one who serves.
 func CheckAudit(name string) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil // to open a pipe would take its reader from it
+		return nil // a pipe that is opened here would lose its reader
 	}
 	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) { // then it takes a directory in which it can be made
+	if errors.Is(err, fs.ErrNotExist) { // can a file be created in the directory?
 		if file, err = os.CreateTemp(filepath.Dir(name), ".audit-*"); err == nil {
 			defer os.Remove(file.Name())
 		}
@@ -51,9 +53,10 @@ func CheckAudit(name string) error {
 	return file.Close()
 }
 
-// Reopen goes on in the file that now has the name. After an error it goes on in the old one.
+// Reopen opens the name again, after the file was moved away. After an error, records still go to
+// the old file.
 func (a *AuditFile) Reopen() error {
-	// A pipe that nobody reads is an error at once, and not a wait without end.
+	// O_NONBLOCK makes a pipe without a reader an error. Otherwise, opening it would wait for one.
 	file, err := os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
@@ -67,19 +70,23 @@ func (a *AuditFile) Reopen() error {
 	return nil
 }
 
-// Write appends one record. The service goes on without records that cannot be written, since a full disk must not
-// become an outage, but not in silence.
+// Write appends one record. If it fails, the log says how many records were lost. The service goes
+// on, because a full disk must not become an outage.
 func (a *AuditFile) Write(record []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, err := a.file.Write(record)
 	if err != nil {
 		a.lost++
-		a.why = err
+		a.err = err
 	}
-	if a.lost > 0 && !time.Now().Before(a.next) {
-		a.log.Error("audit records were lost: AUDIT_FILE could not be written; make room, or name another file", "file", a.name, "lost", a.lost, "error", a.why)
-		a.lost, a.next = 0, time.Now().Add(quiet)
+	if a.lost == 0 {
+		return n, err
+	}
+	if _, ok := a.lines.Allow(time.Now()); ok {
+		a.log.Error("audit records were lost: AUDIT_FILE could not be written; make room, or name another file",
+			"file", a.name, "lost", a.lost, "error", a.err)
+		a.lost = 0
 	}
 	return n, err
 }

@@ -32,7 +32,8 @@ func TestLostAuditRecordsAreTold(t *testing.T) {
 		}
 		told := func(want string) {
 			t.Helper()
-			if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "AUDIT_FILE") || !strings.Contains(got, want) {
+			got := log.String()
+			if strings.Count(got, "\n") != 1 || !strings.Contains(got, "AUDIT_FILE") || !strings.Contains(got, want) {
 				t.Errorf("the log does not have one line with %s: %s", want, got)
 			}
 			log.Reset()

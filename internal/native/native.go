@@ -1,5 +1,7 @@
-// Package native is the host for ordinary machines: a listener, a server that withstands the open internet, a
-// transport for requests to Coze, and logs. It serves any [http.Handler] and knows no policy.
+//go:build !wasip1
+
+// Package native is the host for ordinary machines: a server that is safe on the open internet, a
+// transport for requests, and logs. It serves any [http.Handler] and knows no policy.
 package native
 
 import (
@@ -7,38 +9,35 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/term"
 )
 
-// Bounds of the server. A request is a line, a few headers and next to no body, so whoever needs longer than this to
-// send one is not a caller but a hole in the connection table.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeTimeout      = 75 * time.Second // longer than the longest UPSTREAM_TIMEOUT, 60 s
-	idleTimeout       = 120 * time.Second
-	maxHeaderBytes    = 16 << 10
-	// grace is how long open requests may go on after the signal to stop. Container platforms kill after 30 s.
-	grace = 25 * time.Second
-)
+// grace is how long open requests may go on after the signal to stop. Container platforms kill
+// after 30 s.
+const grace = 25 * time.Second
 
-// Options say how to serve.
+// Options are a server's.
 type Options struct {
-	// MaxConnections is how many connections may be open at once. For a further one the connection that has been idle for
-	// longest is closed; while none is idle, it waits. Zero means no ceiling.
+	// MaxConnections is how many connections may be open at once. A further one waits, and the
+	// connection that has been idle for longest is closed for it. Optional: no limit.
 	MaxConnections int
-	// Certificate is what TLS is served with. It is asked at each handshake, so that a new one needs no restart. Optional:
-	// without it, plain HTTP is served, for a proxy in front.
+	// Certificate is called at each handshake, so that a new certificate needs no restart.
+	// Optional: plain HTTP, for a proxy in front.
 	Certificate func() *tls.Certificate
-	// Log takes what the server itself complains of. Optional: slog.Default.
+	// Log takes the server's own errors. Required.
 	Log *slog.Logger
 }
 
-// Listen opens a TCP listener. Its errors say why it cannot; what to do depends on where the address came from.
+// Listen opens a TCP listener. Its errors give the reason, but no remedy: that depends on where the
+// address came from.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
@@ -50,12 +49,13 @@ func Listen(address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		err = errors.New("ports below 1024 need a privilege")
 	case ok:
-		err = op.Err // without the address, which is said already
+		err = op.Err // without the address, which stands below
 	}
 	return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
 }
 
-// Certificate reads a certificate chain and its private key from two PEM files. Without names there is none.
+// Certificate reads a certificate chain and its private key from two PEM files. If the names are
+// empty, it returns nil.
 func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 	if certFile == "" {
 		return nil, nil
@@ -64,49 +64,43 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 	return &pair, err
 }
 
-// Serve answers requests on l until ctx ends. Then it takes no new ones, lets open ones finish for up to 25 s, and
-// returns nil if all did.
+// Serve answers requests on l until ctx ends. Then it accepts no new ones and waits for open ones,
+// for up to 25 s. It returns nil if all of them finished.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error {
-	log := o.Log
-	if log == nil {
-		log = slog.Default()
-	}
 	server := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler: h,
+		// A request is a line, a few headers and a small body. A client that takes longer to send
+		// one only occupies a connection.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      75 * time.Second, // longer than the longest UPSTREAM_TIMEOUT, 60 s
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 
-		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered by h, like everything else
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" goes to h too
 	}
 	if o.MaxConnections > 0 {
-		c := newCeiling(l, o.MaxConnections)
-		l, server.ConnState = c, c.watch
+		limit := newLimitListener(l, o.MaxConnections)
+		l, server.ConnState = limit, limit.connState
 	}
+	serve := server.Serve
 	if o.Certificate != nil {
 		server.TLSConfig = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.Certificate(), nil },
 		}
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	failed := make(chan error, 1)
-	go func() {
-		if o.Certificate != nil {
-			failed <- server.ServeTLS(l, "", "")
-		} else {
-			failed <- server.Serve(l)
-		}
-	}()
+	go func() { failed <- serve(l) }()
 	select {
 	case err := <-failed:
 		l.Close()
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: open requests may finish, new ones are refused")
+	o.Log.Info("stopping: open requests may finish, new ones are refused")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
@@ -116,11 +110,11 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 	return nil
 }
 
-// Transport sends requests to Coze, and to whoever else the service asks. The proxy comes from HTTPS_PROXY and NO_PROXY in
-// the environment.
+// Transport sends requests to Coze and to others that the service asks. The proxy comes from
+// HTTPS_PROXY and NO_PROXY in the environment.
 //
-// It bounds how long a connection may take. How long an answer may take is for the request's context to say, which every
-// caller gives a deadline: a bound here would cut short a longer UPSTREAM_TIMEOUT.
+// It bounds the time to connect. The time for the answer is bounded by the request's context: every
+// caller sets a deadline.
 func Transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -133,4 +127,19 @@ func Transport() *http.Transport {
 		ForceAttemptHTTP2:      true,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 	}
+}
+
+// Logger writes records of the level and above to w. The format is "text", "json" or "auto": text
+// for a terminal, JSON for anything else.
+func Logger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
+	if format == "auto" {
+		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			format = "text"
+		}
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
 }

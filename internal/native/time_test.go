@@ -16,8 +16,7 @@ import (
 	"coze-token/internal/native"
 )
 
-// What waits for minutes is tested on a clock of its own: connections are pipes in memory, and time passes when nobody has
-// anything to do.
+// These tests wait for minutes on the clock of a bubble. Connections are pipes in memory.
 
 // A pipes listener has a connection for each that is dialled.
 type pipes struct {
@@ -50,8 +49,8 @@ func (l *pipes) dial() net.Conn {
 	return client
 }
 
-// A connection that is slow in any way is given up, each way at its own time: one that waits for Coze, for as long as
-// UPSTREAM_TIMEOUT may say, is none of them.
+// A slow connection is closed, after a time that depends on what is slow. One that waits for Coze
+// is not, for as long as UPSTREAM_TIMEOUT allows.
 func TestTimeouts(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
 	for name, c := range map[string]struct {
@@ -122,7 +121,8 @@ func endless(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// How long an answer of Coze's may take is for the request's context alone: a minute, if UPSTREAM_TIMEOUT says so.
+// How long an answer of Coze's may take is for the request's context alone: a minute, if
+// UPSTREAM_TIMEOUT says so.
 func TestTheContextBoundsAnAnswer(t *testing.T) {
 	for _, c := range []struct{ takes, bound time.Duration }{
 		{59 * time.Second, time.Minute},

@@ -1,5 +1,5 @@
-// Package quote shows the values of settings in messages. People put secrets into the wrong variable, and messages end up
-// in logs: what may be one is not shown.
+// Package quote shows the values of settings in messages. People put secrets into the wrong
+// variable, and messages end up in logs. So a text that may be a secret is not shown.
 package quote
 
 import (
@@ -10,55 +10,44 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	maxShown = 100 // bytes
-	// maxWord is the length in bytes beyond which a word may be a secret, or a line of a key: parsers of lists see one line at
-	// a time.
-	maxWord = 16
-)
-
-// Text is a text in quotes and on one line, or, where it may be a secret, how long it is.
+// Text is a text in quotes, on one line. If it may be a secret, it is only its length.
 func Text(text string) string {
-	if Hidden(text) {
-		return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
-	}
-	return strconv.Quote(text)
+	return show(text, !Hidden(text))
 }
 
-// Path is the same for the name of a file, whose words are often long.
+// Path is the same for the name of a file, which often has long words.
 func Path(name string) string {
-	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~") {
-		if !long(name) {
-			return strconv.Quote(name)
-		}
-	}
-	return Text(name)
+	isPath := name != "" && strings.Contains("/.~", name[:1])
+	return show(name, !Hidden(name) || isPath && !isLong(name))
 }
 
-// Name is the same for the name of a member, which is often several words in one: who misspelt it has to see it.
+// Name is the same for the name of a member, which often is several words in one.
 func Name(name string) string {
-	if !long(name) && words.MatchString(name) {
-		return strconv.Quote(name)
-	}
-	return Text(name)
+	return show(name, !Hidden(name) || words.MatchString(name) && !isLong(name))
 }
 
-// words are two letters or more, with a capital before them or not, and numbers as in private_key_2. Of pieces of keys in
-// base64, one in 10,000 looks like that at 17 characters, and one in 20,000,000 at 32.
+func show(text string, shown bool) string {
+	if shown {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
+}
+
+// words matches words of two letters or more, capitalized or not, and numbers as in private_key_2.
+// Of pieces of base64, one in 10,000 looks like that at 17 characters, and one in 20,000,000 at 32.
 var words = regexp.MustCompile(`^([A-Z]?[a-z]{2,}|_[0-9]?)+$`)
 
-// Hidden says whether messages must not show a text.
-func Hidden(text string) bool { return long(text) || random(text) }
+// Hidden reports whether messages must not show a text, because it may be a secret: it is long, or
+// one word in the letters of base64 or hexadecimal.
+func Hidden(text string) bool { return isLong(text) || isRandom(text) }
 
-// long says whether a text is longer than what people type, or has the marks of PEM.
-func long(text string) bool { return len(text) > maxShown || strings.Contains(text, "-----") }
+// isLong reports whether a text is longer than what people type, or has the marks of PEM.
+func isLong(text string) bool { return len(text) > 100 || strings.Contains(text, "-----") }
 
-// random says whether a text is one long word in the letters of base64 or hexadecimal, with two of
-// capitals, small letters and digits, as hardly any value is.
-func random(text string) bool {
-	if len(text) <= maxWord {
-		return false
-	}
+// isRandom reports whether a text is one word of more than 16 letters of base64, with two of
+// capitals, small letters and digits. Hardly any value of a setting is. Parsers of lists see one
+// line of a key at a time.
+func isRandom(text string) bool {
 	var capital, small, digit int
 	for _, r := range text {
 		switch {
@@ -72,5 +61,5 @@ func random(text string) bool {
 			return false
 		}
 	}
-	return capital+small+digit > 1
+	return len(text) > 16 && capital+small+digit > 1
 }

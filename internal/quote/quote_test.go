@@ -10,7 +10,8 @@ import (
 
 func TestText(t *testing.T) {
 	for _, shown := range []string{
-		"", "loud", "15m", "99999999999999999999", "https://www.example.com/Path/Of2", "api.coze.cn", "<id>", "my secret", "a\nb", "小明",
+		"", "loud", "15m",
+		"99999999999999999999", "https://www.example.com/Path/Of2", "api.coze.cn", "<id>", "my secret", "a\nb", "小明",
 		"a-long-name-of-small-letters", strings.Repeat("x ", 50),
 	} {
 		if got := quote.Text(shown); got != strconv.Quote(shown) {
@@ -33,8 +34,10 @@ func TestText(t *testing.T) {
 
 func TestName(t *testing.T) {
 	for name, shown := range map[string]bool{
-		"assertionLifetime": true, "DefaultSessionName": true, "Assertion_Lifetime": true, "private_key_file_2": true, "kid": true, "token ttl": true, "": true,
-		"wHt9Z+q/3Jb0dKcXa": false, "wHtZqJbdKcXaLmNoP": false, "MIIEvQIBADANBgkqhk": false, "abcdefghijklmnoP=": false, "0123456789abcdef0": false,
+		"assertionLifetime": true, "DefaultSessionName": true, "Assertion_Lifetime": true,
+		"private_key_file_2": true, "kid": true, "token ttl": true, "": true,
+		"wHt9Z+q/3Jb0dKcXa": false, "wHtZqJbdKcXaLmNoP": false, "MIIEvQIBADANBgkqhk": false,
+		"abcdefghijklmnoP=": false, "0123456789abcdef0": false,
 		"a_1_2_3_4_5_6_7_8_9": false, "-----BEGIN": false, strings.Repeat("someWords", 12): false,
 	} {
 		if got := quote.Name(name); (got == strconv.Quote(name)) != shown {
@@ -48,7 +51,8 @@ func TestName(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	for name, shown := range map[string]bool{
-		"/run/secrets/CozePrivateKey2": true, "./CozePrivateKeyOfMine": true, "~/CozePrivateKeyOfMine": true, "keys/coze.pem": true, `C:\Keys\CozePrivateKey`: true,
+		"/run/secrets/CozePrivateKey2": true, "./CozePrivateKeyOfMine": true, "~/CozePrivateKeyOfMine": true,
+		"keys/coze.pem": true, `C:\Keys\CozePrivateKey`: true,
 		"CozePrivateKeyOfMine": false, "/" + strings.Repeat("x", 100): false, "/-----BEGIN": false,
 	} {
 		if got := quote.Path(name); (got == strconv.Quote(name)) != shown {

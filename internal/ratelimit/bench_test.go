@@ -48,13 +48,15 @@ func BenchmarkNewKeys(b *testing.B) {
 }
 
 func BenchmarkAllFour(b *testing.B) {
-	var asks []ratelimit.Ask
+	var checks []ratelimit.Check
 	for _, name := range []string{"address", "caller", "session", "app"} {
-		asks = append(asks, ratelimit.Ask{Limiter: ratelimit.New(ratelimit.Options{Name: name}), Key: "somebody", Rate: ratelimit.Rate{Requests: 1e9, Per: time.Minute}})
+		l := ratelimit.New(ratelimit.Options{Name: name})
+		rate := ratelimit.Rate{Requests: 1e9, Per: time.Minute}
+		checks = append(checks, ratelimit.Check{Limiter: l, Key: "somebody", Rate: rate})
 	}
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		ratelimit.All(ctx, asks...)
+		ratelimit.AllowAll(ctx, checks...)
 	}
 }

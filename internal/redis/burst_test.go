@@ -10,8 +10,8 @@ import (
 	"coze-token/internal/redistest"
 )
 
-// A store that was opened a moment ago takes a crowd: connections that it dials ahead and those that calls dial must not be in each
-// other's way.
+// Many calls can use a store that was just opened: the connections that it dials ahead and those
+// that calls dial do not disturb each other.
 func TestCrowdAtAColdStore(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	for range 100 {

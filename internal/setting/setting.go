@@ -105,9 +105,15 @@ func New[T any](row Row, parse func(*Value) T) *Var[T] { return &Var[T]{row, par
 // Get returns the value that r found: the zero value if the setting has neither a value nor a
 // default, or is at fault.
 func (s *Var[T]) Get(r *Reader) T {
-	r.got[s.r.Name] = true
-	value, _ := r.values[s.r.Name].(T)
+	value, _ := s.Lookup(r)
 	return value
+}
+
+// Lookup is Get, and reports whether there is a value.
+func (s *Var[T]) Lookup(r *Reader) (T, bool) {
+	r.got[s.r.Name] = true
+	value, ok := r.values[s.r.Name].(T)
+	return value, ok
 }
 
 func (s *Var[T]) row() *Row          { return &s.r }

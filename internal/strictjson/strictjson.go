@@ -1,5 +1,5 @@
-// Package strictjson finds what encoding/json passes over: an object in which a name comes twice. Parsers differ in which of
-// the two they heed, and whoever wrote both meant something by each.
+// Package strictjson finds what encoding/json ignores: two members of one name in an object.
+// Parsers differ in which of the two counts.
 package strictjson
 
 import (
@@ -8,67 +8,57 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"unicode"
 )
 
-// Duplicate is a name that comes twice in one object, at any depth. The error says that p is not one JSON value.
+// Duplicate returns a name that comes twice in one object, at any depth. The error says that p is
+// not one JSON value.
 func Duplicate(p []byte) (name string, found bool, err error) {
 	return duplicate(p, func(name string) string { return name })
 }
 
-// DuplicateFold takes names that differ in case alone for the same, as encoding/json does when it fills a struct.
-func DuplicateFold(p []byte) (name string, found bool, err error) { return duplicate(p, fold) }
-
-// fold is the same for two names just if strings.EqualFold holds of them.
-func fold(name string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
-		}
-		return least
-	}, name)
+// DuplicateFold ignores case, as encoding/json does when it fills a struct.
+func DuplicateFold(p []byte) (name string, found bool, err error) {
+	return duplicate(p, func(name string) string { return strings.ToLower(strings.ToUpper(name)) })
 }
 
 func duplicate(p []byte, key func(name string) string) (name string, found bool, err error) {
-	type level struct {
-		names map[string]bool // nil in an array
-		value bool            // the next token is a member's value
-	}
-	var stack []level
 	d := json.NewDecoder(bytes.NewReader(p))
-	d.UseNumber()
-	for first := true; first || len(stack) > 0; first = false {
-		token, err := d.Token()
-		if err != nil {
-			return "", false, err
-		}
-		top := len(stack) - 1
-		if token == json.Delim('}') || token == json.Delim(']') {
-			stack = stack[:top]
-			continue
-		}
-		if top >= 0 && stack[top].names != nil && !stack[top].value {
-			name := token.(string) // a decoder gives nothing else in this place
-			if stack[top].names[key(name)] {
-				return name, true, nil
-			}
-			stack[top].names[key(name)] = true
-			stack[top].value = true
-			continue
-		}
-		if top >= 0 {
-			stack[top].value = false
-		}
-		switch token {
-		case json.Delim('{'):
-			stack = append(stack, level{names: map[string]bool{}})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		}
+	d.UseNumber() // numbers out of the range of float64 are valid
+	if name, found, err = value(d, key); found || err != nil {
+		return name, found, err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return "", false, errors.New("something follows the JSON value")
 	}
 	return "", false, nil
+}
+
+// value reads one value, up to its end or the first duplicate.
+func value(d *json.Decoder, key func(name string) string) (name string, found bool, err error) {
+	begin, err := d.Token()
+	if err != nil || begin != json.Delim('{') && begin != json.Delim('[') {
+		return "", false, err
+	}
+	var names map[string]bool
+	if begin == json.Delim('{') {
+		names = map[string]bool{}
+	}
+	for d.More() {
+		if names != nil {
+			token, err := d.Token()
+			if err != nil {
+				return "", false, err
+			}
+			name := token.(string) // a decoder returns nothing else here
+			if names[key(name)] {
+				return name, true, nil
+			}
+			names[key(name)] = true
+		}
+		if name, found, err := value(d, key); found || err != nil {
+			return name, found, err
+		}
+	}
+	_, err = d.Token() // the end
+	return "", false, err
 }

@@ -21,7 +21,8 @@ func TestDuplicate(t *testing.T) {
 		if name, found, err := strictjson.Duplicate([]byte(text)); name != c.exact || found != (c.exact != "") || err != nil {
 			t.Errorf("%s: %q, %v, %v, want %q", text, name, found, err, c.exact)
 		}
-		if name, found, err := strictjson.DuplicateFold([]byte(text)); name != c.folded || found != (c.folded != "") || err != nil {
+		name, found, err := strictjson.DuplicateFold([]byte(text))
+		if name != c.folded || found != (c.folded != "") || err != nil {
 			t.Errorf("%s, folded: %q, %v, %v, want %q", text, name, found, err, c.folded)
 		}
 	}

@@ -1,4 +1,4 @@
-package ratelimit_test
+package clientip_test
 
 import (
 	"net/http"
@@ -76,20 +76,24 @@ func TestForwarded(t *testing.T) {
 		}
 	}
 	if got := p.Client(request(near, xff+"198.51.100.1")); got.String() != "10.0.0.1" {
-		t.Errorf("X-Forwarded-For is heeded: %v", got)
+		t.Errorf("X-Forwarded-For is read: %v", got)
 	}
-	if got := p.Client(request(near, "Forwarded: for=198.51.100.1", "Forwarded: for=192.0.2.60, for=10.0.0.2")); got.String() != "192.0.2.60" {
+	r := request(near, "Forwarded: for=198.51.100.1", "Forwarded: for=192.0.2.60, for=10.0.0.2")
+	if got := p.Client(r); got.String() != "192.0.2.60" {
 		t.Errorf("two lines: %v", got)
 	}
 }
 
-// TestHostileQuotes lets a correct proxy write parameters whose text the client chose. The client can make itself be
-// taken for the proxy, which helps it to nothing, and never for somebody else.
+// TestHostileQuotes: a correct proxy writes parameters whose text the client chose. The client can
+// make itself look like the proxy, which does not help it, and never like somebody else.
 func TestHostileQuotes(t *testing.T) {
 	p := proxies(t, "10.0.0.0/8", "Forwarded")
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.Custom(func(t *rapid.T) string {
-			return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{`"`, `\`, ",", ";", "=", " ", "x", "x=", "for=", "for=198.51.100.1", `"198.51.100.1"`}), 0, 12).Draw(t, "pieces"), "")
+			piece := rapid.SampledFrom([]string{
+				`"`, `\`, ",", ";", "=", " ", "x", "x=", "for=", "for=198.51.100.1", `"198.51.100.1"`,
+			})
+			return strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
 		})
 		quote := func(name string) string {
 			return name + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text.Draw(t, name)) + `"`

@@ -65,7 +65,7 @@ func (v *visitor) state() string {
 	}
 }
 
-func TestConnectionCeiling(t *testing.T) {
+func TestConnectionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
 		release := make(chan struct{})
@@ -115,7 +115,7 @@ func TestConnectionCeiling(t *testing.T) {
 		}
 		is("who waited", e, "served")
 
-		for range 2 { // both places are taken, and somebody waits
+		for range 2 { // both slots are taken, and somebody waits
 			v := l.visit()
 			v.get("/hold")
 		}
@@ -132,12 +132,16 @@ func TestConnectionCeiling(t *testing.T) {
 }
 
 // TLS, and HTTP/2 over it, wrap connections in others.
-func TestConnectionCeilingWithTLS(t *testing.T) {
+func TestConnectionLimitWithTLS(t *testing.T) {
 	pair := httptest.NewTLSServer(hello)
 	pair.Close()
-	address := serve(t, hello, native.Options{MaxConnections: 1, Certificate: func() *tls.Certificate { return &pair.TLS.Certificates[0] }})
+	certificate := func() *tls.Certificate { return &pair.TLS.Certificates[0] }
+	address := serve(t, hello, native.Options{MaxConnections: 1, Certificate: certificate})
 	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1", "HTTP/2.0"} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: protocol == "HTTP/2.0"}
+		transport := &http.Transport{
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+			ForceAttemptHTTP2: protocol == "HTTP/2.0",
+		}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 		response, err := client.Get("https://" + address)

@@ -1,0 +1,136 @@
+package clientip
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode"
+
+	"coze-token/internal/fault"
+	"coze-token/internal/quote"
+)
+
+// Proxies are the reverse proxies that are trusted to name the client's address, and the header in
+// which they do. Nil and the zero value trust nobody.
+type Proxies struct {
+	trusted []netip.Prefix // mapped IPv4 ranges stand here as IPv4
+	rfc7239 bool           // the header is Forwarded
+}
+
+// The headers that proxies write addresses into, in Go's canonical form. The header must be
+// configured. A proxy sets one of the two and passes the other on as the client sent it, so a guess
+// would let clients choose their address.
+const (
+	xForwardedFor = "X-Forwarded-For"
+	forwarded     = "Forwarded"
+)
+
+// maxProxies bounds the list, because each request is compared with all entries. Large CDNs have
+// about twenty ranges.
+const maxProxies = 256
+
+// private is what the word "private" stands for: this machine and the networks that are not routed
+// on the internet (RFC 1918, RFC 4193). It is for a proxy in a container, whose address is not
+// known beforehand.
+var private = []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
+
+const (
+	proxiesRemedy = "use addresses and CIDR ranges with commas between, " +
+		"such as 10.0.0.5, 192.168.0.0/16; or the word private"
+	everybody = "which would trust everybody, so that anybody could choose the address they are counted by"
+)
+
+// ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. The
+// word "private" stands for this machine and all private networks. The header is X-Forwarded-For or
+// Forwarded, in any case; empty is the first. The error is a [fault.List] of all that is wrong, and
+// then the result is nil.
+func ParseProxies(list, header string) (*Proxies, error) {
+	p := &Proxies{}
+	var faults fault.List
+	switch {
+	case header == "", strings.EqualFold(header, xForwardedFor):
+	case strings.EqualFold(header, forwarded):
+		p.rfc7239 = true
+	default:
+		faults.Add("names the header "+quote.Text(header), "use the one that your proxy sets, X-Forwarded-For or Forwarded; "+
+			"no other can be walked from proxy to proxy")
+	}
+	entries := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(entries) > maxProxies {
+		faults.Add(fmt.Sprintf("has %d entries, more than %d", len(entries), maxProxies),
+			"use ranges that hold several of them")
+		entries = nil
+	}
+	for _, entry := range entries {
+		if strings.EqualFold(entry, "private") {
+			for _, text := range private {
+				p.trusted = append(p.trusted, netip.MustParsePrefix(text))
+			}
+			continue
+		}
+		prefix, problem, remedy := parsePrefix(entry)
+		if problem != "" {
+			faults.Add("has "+quote.Text(entry)+", "+problem, remedy)
+		}
+		p.trusted = append(p.trusted, prefix)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return p, nil
+}
+
+// parsePrefix reads one entry. The problem is empty if there is none.
+func parsePrefix(text string) (prefix netip.Prefix, problem, remedy string) {
+	address, _, ranged := strings.Cut(text, "/")
+	a, err := netip.ParseAddr(address)
+	_, errWithPort := netip.ParseAddrPort(text)
+	switch {
+	case text == "*" || strings.EqualFold(text, "all"):
+		return prefix, everybody, proxiesRemedy
+	case err != nil && errWithPort == nil:
+		return prefix, "an address with a port", "leave the port out: proxies connect from any"
+	case err != nil && strings.ContainsFunc(address, unicode.IsLetter) && !strings.Contains(address, ":"):
+		return prefix, "which is a name",
+			proxiesRemedy + "; names are not looked up, because whoever answers for them would be trusted"
+	case err != nil:
+		return prefix, "which is neither an address nor a range", proxiesRemedy
+	case a.Zone() != "":
+		return prefix, "an address with a zone", "leave out % and what follows"
+	case !ranged:
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), "", ""
+	}
+	prefix, err = netip.ParsePrefix(text)
+	if err != nil {
+		return prefix, "whose length of the range is wrong",
+			fmt.Sprintf("use a number from 1 to %d after the slash", a.BitLen())
+	}
+	if a.Is4In6() {
+		if prefix.Bits() < 96 {
+			return prefix, "a range of mapped addresses that holds more than IPv4", "write it as IPv4, such as 10.0.0.0/8"
+		}
+		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
+	}
+	switch masked := prefix.Masked(); {
+	case prefix.Bits() == 0:
+		return prefix, everybody, proxiesRemedy
+	case masked != prefix:
+		return prefix, "which has an address within the range, not its first",
+			"use " + masked.String() + " for the range, or " + prefix.Addr().String() + " for the address alone"
+	}
+	return prefix, "", ""
+}
+
+// trusts reports whether a canonical address is one of the proxies'.
+func (p *Proxies) trusts(a netip.Addr) bool {
+	if p == nil {
+		return false
+	}
+	for _, prefix := range p.trusted {
+		if prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
