@@ -1,7 +1,7 @@
 //go:build wasip1
 
-// Command worker is the token service on Cloudflare Workers: package service on the host worker. wrangler.jsonc says how
-// it is built and deployed, docs/workers.md how it is used.
+// Command worker is the token service on Cloudflare Workers. wrangler.jsonc says how it is built
+// and deployed, docs/workers.md how it is used.
 package main
 
 import (
@@ -9,19 +9,22 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 
 	cozetoken "coze-token"
 	"coze-token/coze"
 	"coze-token/internal/config"
 	"coze-token/internal/gate"
+	"coze-token/internal/ratelimit"
 	"coze-token/worker"
 )
 
-// A reactor's main is never run: the program is what its init functions leave behind.
-func main() {}
+func main() {} // is never run
 
 func init() {
 	o := worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders}
@@ -29,8 +32,8 @@ func init() {
 	worker.Serve(h, o)
 }
 
-// handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the options what
-// depends on settings.
+// handler makes the service, and sets the options that depend on settings. It runs before the first
+// request, so it must not wait, send or draw random numbers.
 func handler(o *worker.Options) http.Handler {
 	settings, warnings, err := config.Parse(worker.Env(), config.Options{Edge: true, NotText: worker.NotText})
 	level := slog.LevelInfo
@@ -39,12 +42,10 @@ func handler(o *worker.Options) http.Handler {
 	}
 	log := slog.New(worker.NewLogHandler(level))
 	platform := cozetoken.Platform{
-		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte, so that what is too much is seen
+		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one byte more than is allowed is an error
 		Signer:    webCrypto,
-		Go: func(f func()) {
-			worker.Background(context.Background(), func(context.Context) { f() })
-		},
-		LimitSize: 4096, // memory is short here, and clearing it takes part of the start's time
+		Go:        worker.Background,
+		LimitSize: 4096, // memory is short, and clearing it takes time at the start
 		Log:       log,
 		Remedy:    remedy,
 	}
@@ -65,7 +66,7 @@ func handler(o *worker.Options) http.Handler {
 	if err != nil {
 		return misconfigured(config.Faults{{Name: "settings", Problem: err.Error(), Remedy: "correct them"}})
 	}
-	o.Headers, o.Rehearsal = cozetoken.RequestHeaders(settings), rehearsal(*settings, platform)
+	o.Headers, o.WarmUp = cozetoken.RequestHeaders(settings), warmUp(*settings, platform)
 	return atFirst(func() {
 		warn()
 		for _, app := range settings.All() {
@@ -77,7 +78,8 @@ func handler(o *worker.Options) http.Handler {
 	}, v)
 }
 
-// atFirst calls say with the first request: what is logged while the Worker starts is not kept by the platform.
+// atFirst calls say with the first request: the platform drops what is logged while the Worker
+// starts.
 func atFirst(say func(), h http.Handler) http.Handler {
 	var once sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,11 +88,68 @@ func atFirst(say func(), h http.Handler) http.Handler {
 	})
 }
 
-const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
+// share sets the store and the counter that the Worker's instances share.
+func share(s *config.Settings, p *cozetoken.Platform) {
+	kv, named := strings.CutPrefix(s.SharedStore, "kv:")
+	switch {
+	case named:
+		p.Store = worker.KV(kv)
+	case s.SharedStore == "cache":
+		p.Store = worker.Cache("coze-token")
+	}
+	if s.RateLimitBinding != "" {
+		p.Counter = func(kind string) ratelimit.Counter {
+			if kind != "address" { // the binding has one limit, and it is for addresses
+				return nil
+			}
+			return counter(s.RateLimitBinding)
+		}
+	}
+}
+
+// A counter is a rate-limit binding as a [ratelimit.Counter]. It answers only yes or no.
+type counter worker.RateLimit
+
+func (c counter) Allow(ctx context.Context, key string, _ ratelimit.Rate) (ratelimit.Decision, error) {
+	ok, err := worker.RateLimit(c).Allow(ctx, key)
+	return ratelimit.Decision{OK: ok, Remaining: ratelimit.Unknown}, err
+}
+
+// warmUp serves two requests while the Worker starts: the first needs an exchange, the second finds
+// the token in the cache. The service for it has the settings of the real one, except that access
+// is open, and shares no state with it.
+func warmUp(s config.Settings, p cozetoken.Platform) *worker.WarmUp {
+	app := s.AppSettings
+	if app.App == nil {
+		for _, app = range s.Apps {
+			break
+		}
+	}
+	app.Keys, app.Logins, app.VisitorSecrets, app.Open = nil, nil, nil, true
+	s.AppSettings, s.Apps = app, nil
+	p.LimitSize = 1
+	v, err := cozetoken.New(&s, p)
+	if err != nil {
+		return nil
+	}
+	request, _ := http.NewRequest(http.MethodPost, "https://localhost/", nil)
+	request.Header.Set("CF-Connecting-IP", "192.0.2.1")
+	request.Header.Set(gate.SessionHeader, "warm-up")
+	expiry := time.Now().Add(app.Duration).Unix()
+	return &worker.WarmUp{
+		Handler: v,
+		Request: request,
+		Times:   2,
+		Fetched: fmt.Appendf(nil, `{"access_token":"warm-up","token_type":"Bearer","expires_in":%d}`, expiry),
+	}
+}
+
+const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, " +
+	"anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
 	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
 
-// webCrypto moves the key to where JavaScript can sign with it and nothing can read it; it also signs in a tenth of the
-// time that Go takes in WebAssembly.
+// webCrypto signs in a tenth of the time that Go needs in WebAssembly. It moves an RSA key to where
+// JavaScript can sign with it and no code can read it.
 func webCrypto(key crypto.Signer) crypto.Signer {
 	private, ok := key.(*rsa.PrivateKey)
 	if !ok {
