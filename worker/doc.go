@@ -13,9 +13,8 @@
 // # How it works
 //
 // JavaScript gives Go a request and gets back answers and effects: what only the platform can do,
-// such as a fetch, a signature or reading a body. A goroutine that needs an effect waits on a
-// channel until JavaScript has performed it. ABI.md describes the bridge. A handler that needs no
-// effect is answered within one call.
+// such as a fetch or a signature. A goroutine that needs an effect waits until JavaScript has
+// performed it. ABI.md describes the bridge.
 //
 // While a request waits, its own JavaScript loop wakes Go: every 20 ms at first and every 250 ms at
 // last, because each time costs CPU time. A timer may be late by a quarter of the wait, but by at

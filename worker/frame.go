@@ -34,34 +34,20 @@ func decodeFrame(p []byte) (frame, error) {
 	return frame{binary.LittleEndian.Uint32(p), string(rest[:n]), rest[n:]}, nil
 }
 
-// appendFrame writes what decodeFrame reads.
+// appendFrame writes what decodeFrame reads. A space replaces each byte of a field that could end
+// the field early or split a header line in two (NUL, CR, LF), as in net/http.
 func appendFrame(p []byte, number uint32, fields []string, body []byte) []byte {
-	p, at := beginFrame(p, number)
-	for _, f := range fields {
-		p = appendField(p, f)
-	}
-	return append(endHead(p, at), body...)
-}
-
-// beginFrame writes a frame's number and leaves room for the length of its head. The caller appends
-// the fields, calls endHead with the same at, and appends the body.
-func beginFrame(p []byte, number uint32) (begun []byte, at int) {
 	p = binary.LittleEndian.AppendUint32(p, number)
-	return append(p, 0, 0, 0, 0), len(p)
-}
-
-func endHead(p []byte, at int) []byte {
-	binary.LittleEndian.PutUint32(p[at:], uint32(len(p)-at-4))
-	return p
-}
-
-// appendField writes one field of a head. A space replaces each byte that could end the field early
-// or split a header line in two (NUL, CR, LF), as in net/http.
-func appendField(p []byte, f string) []byte {
-	if !oneLine(f) {
-		f = fieldCleaner.Replace(f)
+	at := len(p)
+	p = append(p, 0, 0, 0, 0)
+	for _, f := range fields {
+		if !oneLine(f) {
+			f = fieldCleaner.Replace(f)
+		}
+		p = append(append(p, f...), 0)
 	}
-	return append(append(p, f...), 0)
+	binary.LittleEndian.PutUint32(p[at:], uint32(len(p)-at-4))
+	return append(p, body...)
 }
 
 var fieldCleaner = strings.NewReplacer("\x00", " ", "\r", " ", "\n", " ")

@@ -83,7 +83,7 @@ func (a *answer) appendTo(p []byte) []byte {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	p, at := beginFrame(p, uint32(a.status))
+	fields := make([]string, 0, 2*len(a.header)+2)
 	for name, values := range a.header {
 		switch name {
 		case "Connection", "Content-Length", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade":
@@ -93,15 +93,14 @@ func (a *answer) appendTo(p []byte) []byte {
 			continue
 		}
 		for _, v := range values {
-			p = appendField(appendField(p, name), v)
+			fields = append(fields, name, v)
 		}
 	}
 	if len(a.body) > 0 && a.header["Content-Type"] == nil {
-		p = appendField(appendField(p, "Content-Type"), http.DetectContentType(a.body))
+		fields = append(fields, "Content-Type", http.DetectContentType(a.body))
 	}
-	p = endHead(p, at)
 	if a.head {
-		return p
+		a.body = nil
 	}
-	return append(p, a.body...)
+	return appendFrame(p, uint32(a.status), fields, a.body)
 }
