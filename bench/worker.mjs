@@ -11,11 +11,12 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { start } from "../worker/test/workerd.mjs";
+import { start as startWorker } from "../worker/test/workerd.mjs";
 import { build as buildService, startSandbox } from "../test/processes.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 const built = path.join(root, "build");
+const start = (options) => startWorker({ config: path.join(root, "wrangler.jsonc"), ...options });
 const plan = process.env.BENCH_SHORT
   ? { starts: 1, rounds: 1, seconds: 0.3, warm: 0.2, connections: 4, sessions: 10, last: 50 }
   : { starts: 15, rounds: 15, seconds: 0.8, warm: 3, connections: 16, sessions: 1000, last: 5000 };

@@ -3,14 +3,18 @@
 /** @typedef {import("./instance.mjs").Instance} Instance */
 
 /**
- * How often a request that waits wakes Go, in milliseconds: what Go's timers are late by. Each time costs CPU time, which a
- * plan may bound, so it becomes rarer the longer a request has waited: a quarter of that, up to the most.
+ * How often a waiting request wakes Go, in milliseconds. Go's timers are late by as much. Each
+ * wake-up costs CPU time, which the platform bounds, so the interval grows with the wait: it is a
+ * quarter of the wait, at least TICK and at most MAX_TICK.
  */
 const TICK = 20;
-const MOST = 250;
+const MAX_TICK = 250;
 
-/** How long after its answer a request may keep Go going, in milliseconds: the platform's 30 s, less a margin. */
-const AFTERWARDS = 29000;
+/**
+ * How long after its answer a request may keep Go awake, in milliseconds: the platform's 30 s, less
+ * a margin.
+ */
+const AFTER_ANSWER = 29000;
 
 export class Call {
   /**
@@ -24,17 +28,17 @@ export class Call {
     this.ctx = ctx;
     this.id = 0;
     this.pending = 0; // effects under way on its account
-    this.background = false; // whether it has begun work that outlives it
+    this.background = false; // whether it has begun work that goes on after its answer
     /** @type {Uint8Array | null | undefined} the answer; null when Go has failed */
     this.answer = undefined;
     /** @type {((value?: unknown) => void) | undefined} */
     this.answered = undefined;
-    /** @type {(() => void)[]} */
-    this.handed = [];
-    /** @type {((value?: unknown) => void) | undefined} */
-    this.nudge = undefined;
+    /** @type {(() => void)[]} work for this request's own context */
+    this.jobs = [];
+    /** @type {((value?: unknown) => void) | undefined} ends the loop's wait early */
+    this.wake = undefined;
     this.tick = TICK;
-    this.beat = 0;
+    this.lastTurn = 0; // Date.now() of the loop's last turn; 0 while it does not run
   }
 
   /** @param {Uint8Array | null} answer */
@@ -43,62 +47,62 @@ export class Call {
     this.answered?.();
   }
 
-  /** Whether this request's own loop is running, so that it can be handed work. */
+  /** Reports whether this request's own loop is running, so that it can do a job. */
   alive() {
-    return Date.now() - this.beat < 10 * TICK + this.tick;
+    return Date.now() - this.lastTurn < 10 * TICK + this.tick;
   }
 
   /**
-   * Gives this request something to do in its own context: objects of one
-   * request must not be touched from another.
+   * Runs a job in this request's own context: the objects of one request must not be used by
+   * another.
    * @param {() => void} job
    */
-  hand(job) {
-    this.handed.push(job);
-    this.nudge?.();
+  run(job) {
+    this.jobs.push(job);
+    this.wake?.();
   }
 
   /**
-   * Waits for an answer that was not there at once.
+   * Waits for the answer.
    * @param {Instance} instance
    */
   async wait(instance) {
     const { promise, resolve } = Promise.withResolvers();
     this.answered = resolve;
     this.request.signal.addEventListener("abort", () => instance.cancel(this));
-    this.ctx.waitUntil(this.keep(instance));
+    this.ctx.waitUntil(this.keepAwake(instance));
     await promise;
   }
 
   /**
-   * Wakes Go now and then while this request has no answer, has effects under
-   * way, or has begun work that outlives it. A timer of its own is what
-   * lets a request wait for another's promise: without one the platform
-   * takes it for hung, and a timer of a request that has ended never fires.
+   * Wakes Go from time to time while this request has no answer, has effects under way, or has
+   * begun background work. The request needs this timer of its own: without one, the platform takes
+   * a request that waits for another's promise for hung, and the timer of a request that has ended
+   * never fires.
    * @param {Instance} instance
    */
-  async keep(instance) {
+  async keepAwake(instance) {
     const begun = Date.now();
     let until = 0;
     for (;;) {
-      this.beat = Date.now();
-      this.tick = Math.min(Math.max(TICK, (this.beat - begun) / 4), MOST);
+      this.lastTurn = Date.now();
+      this.tick = Math.min(Math.max(TICK, (this.lastTurn - begun) / 4), MAX_TICK);
       if (this.answer !== undefined) {
-        until ||= this.beat + AFTERWARDS;
+        until ||= this.lastTurn + AFTER_ANSWER;
         if (this.pending === 0 && !(this.background && instance.busy > 0)) break;
-        if (this.beat > until) break;
+        if (this.lastTurn > until) break;
       }
-      const nudged = new Promise((resolve) => {
-        this.nudge = resolve;
+      const woken = new Promise((resolve) => {
+        this.wake = resolve;
       });
-      if (this.handed.length === 0) await Promise.race([scheduler.wait(this.tick), nudged]);
+      if (this.jobs.length === 0) await Promise.race([scheduler.wait(this.tick), woken]);
       if (instance.dead) break;
-      const handed = this.handed;
-      this.handed = [];
-      for (const job of handed) job();
+      const jobs = this.jobs;
+      this.jobs = [];
+      for (const job of jobs) job();
       const since = Date.now() - instance.lastRun;
       if (since >= TICK / 2 || since < 0) instance.tick(this); // a clock may be set back
     }
-    this.beat = 0;
+    this.lastTurn = 0;
   }
 }

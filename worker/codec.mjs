@@ -1,4 +1,4 @@
-// The frames that cross the bridge, as ABI.md describes them; frame.go is the other side.
+// The frames that cross the bridge. ABI.md describes them, and frame.go is the other side.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
@@ -9,7 +9,7 @@ export const FRAME_HEAD = 8;
 /** Bytes before a message's payload: kind, id, owner, length. */
 export const MESSAGE_HEAD = 16;
 
-/** The number of a request whose body's length is not known. */
+/** The number of a request if the length of its body is unknown. */
 export const UNKNOWN_LENGTH = 0xffffffff;
 
 /**
@@ -45,7 +45,7 @@ export function decodeFields(head) {
 }
 
 /**
- * Joins fields to a head. What would end one early becomes a space.
+ * Joins fields to a head. A NUL in a field becomes a space.
  * @param {string[]} fields
  */
 export function joinFields(fields) {
@@ -93,8 +93,8 @@ export function encodeInto(text, into) {
 }
 
 /**
- * Names and values as what Response and fetch take: an object, which they read in half the
- * time of anything else, or Headers where a name is repeated.
+ * Makes headers for Response and fetch from names and values: an object, which they read in half
+ * the time of anything else, or Headers if a name is repeated.
  * @param {string[]} fields
  * @param {number} [from] where the first name is
  */

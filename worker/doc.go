@@ -1,59 +1,51 @@
-// Package worker serves any [http.Handler] on Cloudflare Workers: one Go
-// program for each isolate, warm before its first request, with many requests
-// in it at once.
+// Package worker serves any [http.Handler] on Cloudflare Workers. There is one Go program for each
+// isolate. It is warm before its first request, and serves many requests at once.
 //
-// The program is a WebAssembly reactor, built with
+// The package imports the standard library only. A program is a WebAssembly reactor, whose main
+// function is never run:
 //
-//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w"
+//	func init() { worker.Serve(handler, worker.Options{}) }
 //
-// It calls [Serve] in an init function; main stays empty and is never run.
-// The JavaScript side is host.mjs, next to this file; its entry is three lines:
+//	func main() {}
 //
-//	import { env } from "cloudflare:workers";
-//	import { serve } from "…/worker/host.mjs";
-//	import program from "./program.wasm";
-//	export default serve(program, env);
+// The JavaScript side is host.mjs, next to this file. README.md has a complete example.
 //
 // # How it works
 //
-// JavaScript gives Go a request and gets back what Go has to say: answers, and
-// effects that only the platform can perform (fetch, sign, read a body). A
-// goroutine that needs an effect waits on a channel; JavaScript performs it
-// and hands back the result. ABI.md describes the bridge. A handler that
-// needs no effect is answered within one call.
+// JavaScript gives Go a request and gets back answers and effects: what only the platform can do,
+// such as a fetch or a signature. A goroutine that needs an effect waits until JavaScript has
+// performed it. ABI.md describes the bridge.
 //
-// While a request waits, its own JavaScript loop wakes Go every 20 ms, and less often the
-// longer it has waited, down to every 250 ms, since each time costs CPU time. A timer may be late by as much:
-// a quarter of the wait, but 20 ms at least and 250 ms at most. A client that goes away cancels its request's context, where
-// the platform tells: workerd's own HTTP server does not, so a handler's wait needs a
-// deadline too. Effects under way for a client that has gone go on, up to
-// the 30 seconds that the platform gives; [Background] does so for timers.
+// While a request waits, its own JavaScript loop wakes Go: every 20 ms at first and every 250 ms at
+// last, because each time costs CPU time. A timer may be late by a quarter of the wait, but by at
+// least 20 ms and at most 250 ms.
 //
-// A panic in a handler is that request's 500. A panic in any other
-// goroutine, os.Exit or exhausted memory end the program: every open request
-// gets a 500 and the next request a new program. So does memory above
-// [Options.MaxMemory], without the 500.
+// A client that goes away cancels its request's context. workerd's own HTTP server does not tell,
+// so a wait needs a deadline too. Effects under way go on for the 30 seconds that the platform
+// gives. [Background] does the same for timers.
+//
+// A panic in a handler is that request's 500. A panic in another goroutine, os.Exit or exhausted
+// memory ends the program: every open request gets a 500, and the next request a new program.
+// Memory over 64 MiB also leads to a new program, when the open requests have ended.
 //
 // # What works
 //
-// Goroutines, channels, sync, contexts, timers, time.Sleep, log/slog (through
-// [NewLogHandler]), crypto/rand, os.Getenv. Outgoing requests through [Transport],
-// RSA signatures through [Signer], values that outlive an isolate in [Cache] and [KV],
-// [RateLimit].
+// Goroutines, channels, sync, contexts, timers, time.Sleep, crypto/rand, os.Getenv, and log/slog
+// through [NewLogHandler]. Requests to others through [Transport], RSA signatures through [Signer],
+// values that outlive an isolate through [Cache] and [KV], and [RateLimit].
 //
 // # What does not
 //
-//   - http.Client, http.DefaultTransport, net.Dial, crypto/tls: there are no
-//     sockets. Linking them costs 4.7 MB; package linkgate keeps them out.
+//   - http.Client, http.DefaultTransport, net.Dial, crypto/tls: there are no sockets. Linking them
+//     adds 4.7 MB. Package linkcheck finds them in a module.
 //   - Files, processes, signals.
-//   - Effects before the first request ([ErrStarting]), and randomness: Go's
-//     own seeds (maps, math/rand) are the same in every isolate that starts
-//     there, so math/rand must decide nothing that matters, and crypto/rand
-//     refuses, which ends the start. A [Rehearsal] gets made-up effects and zeros.
-//   - Streaming: a body is carried whole, up to a cap, and so is an answer.
-//   - Repeated request headers: the platform joins them with ", ", cookies
-//     too. Header values are UTF-8; what is not arrives as U+FFFD.
-//   - A clock that runs while Go does: deployed, time advances only with I/O.
-//   - Loops that never wait: there is one thread and no preemption, so others
-//     stand still until the platform's CPU limit ends the request.
+//   - Effects before the first request, which return an error, and crypto/rand, which ends the
+//     start. Go's own seeds (maps, math/rand) are the same in every isolate, so nothing that
+//     matters may depend on them. A [WarmUp] gets made-up effects, and zeros.
+//   - Streaming: a request's body and an answer are carried whole. A body has a bound.
+//   - Repeated request headers: the platform joins them with ", ", cookies too. Bytes of a header
+//     that are not UTF-8 arrive as U+FFFD.
+//   - A clock that runs while Go does: on Cloudflare, time advances only with I/O.
+//   - Loops that never wait: there is one thread and no preemption, so all requests stand still
+//     until the platform's CPU limit ends this one.
 package worker

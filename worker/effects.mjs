@@ -1,23 +1,23 @@
-// What JavaScript does for Go. An effect gets its payload and gives bytes or
-// throws; it decides nothing. To add one: a kind in outbox.go, a Go function
-// that calls bridge.perform, and an entry here.
+// What JavaScript does for Go. An effect gets a payload and returns bytes or throws. It decides
+// nothing. To add one: a kind in frame.go, a Go function that calls bridge.perform, and an entry
+// here.
 
 import { decodeFrame, decodeText, encodeFrame, headersOf } from "./codec.mjs";
 
 const NOTHING = new Uint8Array();
 
-/** The effect that only the request's own call can perform. */
+/** The effect that only the owner's own call can perform. */
 export const READ_BODY = 16;
 
 /** Set in the number of a fetch's result when the body was over its cap. */
 const TRUNCATED = 1 << 16;
 
-/** What an effect is performed with. */
+/** What an effect needs. */
 export class Task {
   /**
    * @param {Uint8Array} payload its own copy
    * @param {Request} request of the call on whose account it is performed
-   * @param {boolean} own whether that call is the one that the effect is for
+   * @param {boolean} own whether that call owns the effect
    * @param {unknown} env the Worker's bindings
    * @param {CryptoKey[]} keys imported by this instance
    */
@@ -27,13 +27,14 @@ export class Task {
     this.own = own;
     this.env = env;
     this.keys = keys;
-    /** @type {((value?: unknown) => void) | undefined} to be called when nobody in Go waits any longer */
+    /** @type {((value?: unknown) => void) | undefined} call it when Go no longer waits */
     this.stop = undefined;
   }
 
   /**
-   * Resolved when nobody in Go waits any longer. It is for effects that can be ended, which read it once and at once. The end may
-   * come from another request, which must not touch this one's objects: a promise is what may cross.
+   * A promise that is resolved when Go no longer waits. An effect that can be ended reads it once,
+   * before anything else. The end may come from another request. That must not use this one's
+   * objects, but a promise may cross.
    */
   get abandoned() {
     const { promise, resolve } = Promise.withResolvers();
@@ -41,7 +42,7 @@ export class Task {
     return promise;
   }
 
-  /** The same as a signal. Making one takes as long as many an effect. */
+  /** The same as a signal, which is slow to make. */
   get signal() {
     const controller = new AbortController();
     this.abandoned.then(() => controller.abort());
@@ -62,14 +63,14 @@ export const effects = {
   24: abortable(limit),
 };
 
-// What an effect on a binding says in its result's number: see keep.go.
+// The number in a result says how an effect on a binding ended. bindings.go has the same numbers.
 const NO = 0;
 const YES = 1;
 const UNBOUND = 2;
 
 /**
- * The reason for a failure, in words that cannot hold a secret: a TypeError
- * quotes what it was given, a failed connection names at most a URL.
+ * Returns the reason for a failure, in words that cannot hold a secret: a TypeError quotes its
+ * argument, and a failed connection names at most a URL.
  * @param {unknown} error
  */
 export function reason(error) {
@@ -79,7 +80,7 @@ export function reason(error) {
   return error.message.replace(/[a-z]+:\/\/\S+/gi, "(URL)").slice(0, 200);
 }
 
-/** An error whose words are our own. */
+/** An error with a message of our own. */
 class Failure extends Error {}
 
 /** @param {Task} task */
@@ -104,20 +105,22 @@ async function sendRequest({ payload, signal }) {
   /** @type {string[]} */
   const head = [];
   let length = NaN;
-  let encoded = false; // and decoded again, to who knows how many bytes
+  let encoded = false; // fetch decodes the body, so its length is unknown
   for (const [name, value] of response.headers) {
     head.push(name, value);
     if (name === "content-length") length = Number(value);
     else if (name === "content-encoding") encoded = true;
   }
-  // A body of known length is read at one go, which takes a fraction of the time.
-  if (length <= cap && !encoded) return encodeFrame(response.status, head, new Uint8Array(await response.arrayBuffer()));
+  // A body of known length is read at once, in a fraction of the time.
+  if (length <= cap && !encoded) {
+    return encodeFrame(response.status, head, new Uint8Array(await response.arrayBuffer()));
+  }
   const { bytes, whole } = await readUpTo(response.body, cap);
   return encodeFrame(response.status | (whole ? 0 : TRUNCATED), head, bytes);
 }
 
 /**
- * Reads a body up to a cap and leaves the rest unread.
+ * Reads a body up to a cap and cancels the rest.
  * @param {ReadableStream<Uint8Array> | null} stream
  * @param {number} cap in bytes
  * @param {Promise<unknown>} [abandoned] ends it
@@ -173,15 +176,15 @@ async function sign({ payload, keys }) {
 }
 
 /**
- * Ends an effect when nobody waits for it any longer. What the platform goes on with, having no way to be
- * told, must not keep the request busy for as long.
+ * Ends an effect when Go no longer waits for it. The platform continues, because it cannot be told,
+ * but the request need not stay open for as long.
  * @param {(task: Task) => Promise<Uint8Array>} effect
  * @returns {(task: Task) => Promise<Uint8Array>}
  */
 function abortable(effect) {
   return (task) =>
     new Promise((resolve, reject) => {
-      task.abandoned.then(() => reject(new Failure("nobody waits for it")));
+      task.abandoned.then(() => reject(new Failure("no longer awaited")));
       effect(task).then(resolve, reject);
     });
 }
@@ -193,7 +196,7 @@ function abortable(effect) {
 const reply = (number, bytes = NOTHING) => encodeFrame(number, [], bytes);
 
 /**
- * A kept value as a result.
+ * Returns a stored value as a result.
  * @param {ReadableStream<Uint8Array> | null | undefined} stream
  * @param {number} cap in bytes
  */

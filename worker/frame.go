@@ -3,21 +3,21 @@ package worker
 import (
 	"encoding/binary"
 	"errors"
+	"net/http"
 	"strings"
 )
 
-// A frame is the one shape in which anything with a head and a body crosses
-// the bridge; ABI.md says what each part means in each place. The head is text
-// whose fields each end in a NUL byte, because neither a method, a URL nor a
-// header may contain one: JavaScript then encodes a whole head with one
-// encodeInto, and Go cuts all fields out of one string without copying.
+// A frame is the one shape in which anything with a head and a body crosses the bridge. ABI.md says
+// what each part means in each place. The head is text whose fields each end in a NUL byte, because
+// no method, URL or header may contain one. So JavaScript encodes a whole head with one encodeInto,
+// and Go cuts all fields out of one string without copying them.
 type frame struct {
 	number uint32
 	head   string
 	body   []byte // aliases the decoded buffer: copy it before the buffer is used again
 }
 
-// frameHead is the size of what stands before a frame's head: number and length.
+// frameHead is the size of what stands before a frame's head: its number and the head's length.
 const frameHead = 8
 
 var errFrame = errors.New("worker: malformed frame")
@@ -27,47 +27,109 @@ func decodeFrame(p []byte) (frame, error) {
 	if len(p) < frameHead {
 		return frame{}, errFrame
 	}
-	n := binary.LittleEndian.Uint32(p[4:])
-	rest := p[frameHead:]
-	if uint64(n) > uint64(len(rest)) {
+	n, rest := binary.LittleEndian.Uint32(p[4:]), p[frameHead:]
+	if uint64(n) > uint64(len(rest)) || n > 0 && rest[n-1] != 0 {
 		return frame{}, errFrame
 	}
-	if n > 0 && rest[n-1] != 0 {
-		return frame{}, errFrame
-	}
-	return frame{
-		number: binary.LittleEndian.Uint32(p),
-		head:   string(rest[:n]),
-		body:   rest[n:],
-	}, nil
+	return frame{binary.LittleEndian.Uint32(p), string(rest[:n]), rest[n:]}, nil
 }
 
-// appendFrame writes what decodeFrame reads. The fields must hold no NUL:
-// see appendField.
+// appendFrame writes what decodeFrame reads. A space replaces each byte of a field that could end
+// the field early or split a header line in two (NUL, CR, LF), as in net/http.
 func appendFrame(p []byte, number uint32, fields []string, body []byte) []byte {
 	p = binary.LittleEndian.AppendUint32(p, number)
 	at := len(p)
 	p = append(p, 0, 0, 0, 0)
 	for _, f := range fields {
-		p = appendField(p, f)
+		if !oneLine(f) {
+			f = fieldCleaner.Replace(f)
+		}
+		p = append(append(p, f...), 0)
 	}
 	binary.LittleEndian.PutUint32(p[at:], uint32(len(p)-at-4))
 	return append(p, body...)
 }
 
-// appendField writes one field of a head. What could end the field early or
-// split a header line in two (NUL, CR, LF) becomes a space, as in net/http.
-func appendField(p []byte, f string) []byte {
-	if strings.ContainsAny(f, "\x00\r\n") {
-		f = fieldCleaner.Replace(f)
-	}
-	p = append(p, f...)
-	return append(p, 0)
-}
-
 var fieldCleaner = strings.NewReplacer("\x00", " ", "\r", " ", "\n", " ")
 
-// cutField takes the first field off a head; ok is false when none is left.
-func cutField(head string) (field, rest string, ok bool) {
-	return strings.Cut(head, "\x00")
+// oneLine reports whether a text crosses the bridge unchanged.
+func oneLine(text string) bool { return !strings.ContainsAny(text, "\x00\r\n") }
+
+// decodeHeader reads names and values.
+func decodeHeader(head string) (http.Header, error) {
+	header := make(http.Header, 8)
+	for head != "" {
+		name, rest, _ := strings.Cut(head, "\x00")
+		value, rest, ok := strings.Cut(rest, "\x00")
+		if !ok {
+			return nil, errFrame
+		}
+		header.Add(name, value)
+		head = rest
+	}
+	return header, nil
+}
+
+// validName reports whether a header's name is a token (RFC 9110, section 5.6.2). JavaScript would
+// throw on any other name, and the message would be lost.
+func validName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+		letter, digit := c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9'
+		return !letter && !digit && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	})
+}
+
+// The kinds of message that Go puts in the outbox. Kinds below kindBody are the bridge's own. The
+// others are effects, which JavaScript performs and then resolves. A new effect is a constant here,
+// a function that calls bridge.perform, and one entry in the table of effects.mjs.
+const (
+	kindAnswer uint32 = 1 // a request's answer; id is the request
+	kindAbort  uint32 = 2 // no goroutine waits for effect id any longer
+
+	kindBody      uint32 = 16 // read the owner's request body
+	kindFetch     uint32 = 17 // send an HTTP request
+	kindImportKey uint32 = 18 // make a non-extractable signing key
+	kindSign      uint32 = 19 // sign with an imported key
+	kindCacheGet  uint32 = 20 // read from the data centre's cache
+	kindCachePut  uint32 = 21 // write to it
+	kindKVGet     uint32 = 22 // read from a KV namespace
+	kindKVPut     uint32 = 23 // write to it
+	kindLimit     uint32 = 24 // count against a rate limit
+)
+
+// messageHead is the size of what stands before a message's payload: kind, id, owner, length.
+const messageHead = 16
+
+// An outbox holds the messages that JavaScript reads when an export returns. Its memory is kept
+// from call to call.
+type outbox struct {
+	buf []byte
+}
+
+// keepOutbox is how much memory is kept, in bytes, so that one large answer does not stay for ever.
+const keepOutbox = 256 << 10
+
+// put writes a message, whose payload write appends. The padding to four bytes lets JavaScript read
+// every message's head through a Uint32Array.
+func (o *outbox) put(kind, id, owner uint32, write func([]byte) []byte) {
+	at := len(o.buf)
+	for _, word := range [...]uint32{kind, id, owner, 0} {
+		o.buf = binary.LittleEndian.AppendUint32(o.buf, word)
+	}
+	o.buf = write(o.buf)
+	binary.LittleEndian.PutUint32(o.buf[at+12:], uint32(len(o.buf)-at-messageHead))
+	for len(o.buf)%4 != 0 {
+		o.buf = append(o.buf, 0)
+	}
+}
+
+// reset empties the outbox after JavaScript has read it, and wipes it: it may have held a private
+// key.
+func (o *outbox) reset() {
+	if cap(o.buf) > keepOutbox {
+		o.buf = nil
+		return
+	}
+	clear(o.buf)
+	o.buf = o.buf[:0]
 }

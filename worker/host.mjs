@@ -1,14 +1,13 @@
-// The JavaScript side of a Go program on Workers: it translates and performs,
-// and decides nothing. ABI.md describes the bridge, the Go package's
-// documentation what an application sees.
+// The JavaScript side of a Go program on Workers. It translates and performs, and decides nothing.
+// ABI.md describes the bridge, and README.md how to use it.
 
 import { decodeFrame, headersOf } from "./codec.mjs";
 import { Call } from "./call.mjs";
 import { Instance } from "./instance.mjs";
 
 /**
- * Makes a Worker of a Go program that called worker.Serve. Call it in global
- * scope: the program is started and warm before the first request comes.
+ * Makes a Worker of a Go program that calls worker.Serve. Call it in global scope: then the program
+ * is started and warm before the first request comes.
  *
  *     import { env } from "cloudflare:workers";
  *     import { serve } from "./host.mjs";
@@ -23,7 +22,7 @@ export function serve(module, env) {
   /** @type {Record<string, string>} */
   const text = {};
   for (const [name, value] of Object.entries(env)) text[name] = textOf(value);
-  /** @type {Instance | undefined} takes the next request */
+  /** @type {Instance | undefined} serves the next request */
   let current = new Instance(module, text, true);
 
   return {
@@ -40,18 +39,18 @@ export function serve(module, env) {
       const call = new Call(request, bindings, ctx);
       instance.start(call);
       if (call.answer === undefined) return call.wait(instance).then(() => respond(call.answer));
-      if (call.pending > 0 || call.background) ctx.waitUntil(call.keep(instance));
+      if (call.pending > 0 || call.background) ctx.waitUntil(call.keepAwake(instance));
       return respond(call.answer);
     },
   };
 }
 
-/** The same as env.go's. */
+/** The same as NotText in worker.go. */
 const NOT_TEXT = "[not text]";
 
 /**
- * A variable as text. One that is dropped is one that the program takes for unset,
- * so what cannot be written as text says so.
+ * Returns a variable as text. A variable that cannot be text is not dropped, because the program
+ * would take it for unset.
  * @param {unknown} value
  */
 function textOf(value) {
@@ -60,30 +59,32 @@ function textOf(value) {
       return value.includes("\0") ? NOT_TEXT : value;
     case "boolean":
       return String(value);
-    case "number": // a longer one is no longer the one in wrangler.jsonc
+    case "number": // a larger one has lost digits
       return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : NOT_TEXT;
     case "object":
       if (value === null) return "";
-      // Bindings are instances of classes; what JSON makes is not.
-      if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) return JSON.stringify(value);
+      // A binding is an instance of a class. A value that JSON made is not.
+      if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
+        return JSON.stringify(value);
+      }
   }
   return NOT_TEXT;
 }
 
 /**
- * The answer that Go gave, or the bridge's own when Go has failed.
+ * Makes the Response of Go's answer. There is none if Go has failed, and it is empty if the handler
+ * has.
  * @param {Uint8Array | null | undefined} answer
  */
 function respond(answer) {
-  if (!answer) return internalError();
+  if (!answer?.length) return internalError();
   const { number: status, fields, body } = decodeFrame(answer);
   const none = status === 204 || status === 205 || status === 304;
-  // What the handler has encoded must not be encoded again.
+  // A body that the handler has encoded must not be encoded again.
   const encodeBody = fields.includes("Content-Encoding") ? "manual" : "automatic";
   return new Response(none ? null : body, { status, headers: headersOf(fields), encodeBody });
 }
 
-/** The same as serve.go's failure. */
 function internalError() {
   return new Response('{"error":"internal error","code":"internal_error"}', {
     status: 500,

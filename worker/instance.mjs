@@ -1,14 +1,12 @@
-// One running Go program and what is under way between it and the platform.
+// One running Go program, and what is under way between it and the platform.
 
-import { MESSAGE_HEAD, FRAME_HEAD, UNKNOWN_LENGTH, decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
+import { FRAME_HEAD, MESSAGE_HEAD, UNKNOWN_LENGTH } from "./codec.mjs";
+import { decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
 import { READ_BODY, Task, effects, reason } from "./effects.mjs";
 import { Wasi } from "./wasi.mjs";
 
-/** The ABI that this side speaks: mailbox.version on the other. */
-const ABI = 1;
-
-/** The names of the headers that Go wants, by place: one control character instead of a name. */
-const PLACES = Array.from({ length: 31 }, (_, i) => String.fromCharCode(i + 1) + "\0");
+/** The version of the bridge, which Go must have too: mailbox.version. */
+const ABI = 2;
 
 /** @typedef {import("./call.mjs").Call} Call */
 
@@ -48,8 +46,8 @@ export class Instance {
       wasi_snapshot_preview1: /** @type {any} */ (this.wasi.imports(module)),
       worker: {
         log: this.#log.bind(this),
-        rehearse: (/** @type {number} */ on) => {
-          this.wasi.rehearsing = on !== 0;
+        warm_up: (/** @type {number} */ on) => {
+          this.wasi.warmingUp = on !== 0;
         },
       },
     });
@@ -68,36 +66,30 @@ export class Instance {
     }
     this.#flush();
     this.#look();
-    if (this.words[this.mailbox] !== ABI) throw new Error("worker: the module speaks another ABI");
+    if (this.words[this.mailbox] !== ABI) throw new Error("worker: the module has another version of the bridge");
     this.maxMemory = this.words[this.mailbox + 5];
-    /** @type {string[] | undefined} the headers that the handler reads; all of them if undefined */
-    this.headers = undefined;
-    if (this.words[this.mailbox + 6]) {
-      this.headers = decodeFrame(this.bytes.subarray(this.words[this.mailbox + 1])).fields;
-    }
+    /** The headers that the handler reads; none means all. */
+    this.headers = decodeFrame(this.bytes.subarray(this.words[this.mailbox + 1])).fields;
   }
 
-  /** Background jobs of the Go program. */
+  /** How many background jobs the Go program has. */
   get busy() {
     return this.words[this.mailbox + 4];
   }
 
-  /** Whether a new request may come: it is alive, and its memory within its bound. */
+  /** Reports whether it can serve a new request: it is alive, and its memory is within its bound. */
   usable() {
     if (this.running) this.#cutOff();
     return !this.dead && this.memory.buffer.byteLength <= this.maxMemory;
   }
 
-  /**
-   * Go was in the middle of something when the platform took the CPU away
-   * for good: what it left behind cannot be trusted.
-   */
+  /** The platform stopped Go in the middle of a call. Its state cannot be trusted. */
   #cutOff() {
     this.fail(new Error("Go was cut off in the middle of a request"));
   }
 
   /**
-   * Begins a request. Its answer may be there when this returns.
+   * Begins a request. Its answer may be there on return.
    * @param {Call} call
    */
   start(call) {
@@ -143,7 +135,7 @@ export class Instance {
 
   /**
    * Lets Go's timers fire.
-   * @param {Call} call that does it
+   * @param {Call} call on whose account
    */
   tick(call) {
     if (!this.#enter()) return;
@@ -198,7 +190,7 @@ export class Instance {
   }
 
   /**
-   * The instance is unusable: whoever waits for it gets the bridge's own answer.
+   * Marks the instance as unusable. Every open request gets the bridge's own answer.
    * @param {unknown} error
    */
   fail(error) {
@@ -211,7 +203,7 @@ export class Instance {
     for (const call of open) call.settle(null);
   }
 
-  /** Goes before every call into Go; false if there is no going. */
+  /** Call it before every call into Go. It reports whether the call is possible. */
   #enter() {
     if (this.dead) return false;
     if (this.running) {
@@ -224,8 +216,8 @@ export class Instance {
   }
 
   /**
-   * Goes after every call into Go, with the size of its outbox.
-   * @param {number} size
+   * Call it after every call into Go.
+   * @param {number} size of the outbox
    * @param {Call} call
    */
   #leave(size, call) {
@@ -271,27 +263,29 @@ export class Instance {
         return;
       }
     }
-    // The owner performs its effects itself, if it still can: they count
-    // against its limits, and end with it. Its body nobody else can read.
+    // The owner performs its effects itself if it still can: they count against its limits and end
+    // with it. Only the owner can read its body.
     const by = owner === call.id ? call : this.open.get(owner);
-    if (by && by !== call && (kind === READ_BODY || by.alive())) by.hand(() => this.perform(by, kind, id, owner, payload));
-    else this.perform(call, kind, id, owner, payload);
+    if (by && by !== call && (kind === READ_BODY || by.alive())) {
+      by.run(() => this.perform(by, kind, id, owner, payload));
+    } else {
+      this.perform(call, kind, id, owner, payload);
+    }
   }
 
   /**
-   * A request's head: method, URL, and the headers that the handler reads.
+   * Returns a request's head: method, URL, and the headers that the handler reads.
    * @param {Request} request
    */
   #head(request) {
     let head = request.method + "\0" + request.url + "\0";
     const { headers } = request;
-    if (this.headers) {
-      for (let i = 0; i < this.headers.length; i++) {
-        const value = headers.get(this.headers[i]);
-        if (value !== null) head += PLACES[i] + value + "\0";
-      }
-    } else {
+    if (this.headers.length === 0) {
       for (const [name, value] of headers) head += name + "\0" + value + "\0";
+    }
+    for (const name of this.headers) {
+      const value = headers.get(name);
+      if (value !== null) head += name + "\0" + value + "\0";
     }
     return head;
   }
@@ -306,7 +300,7 @@ export class Instance {
     this.#look();
   }
 
-  /** Renews the views on a memory that has grown. */
+  /** Renews the views of a memory that has grown. */
   #look() {
     if (this.bytes.buffer === this.memory.buffer) return;
     this.bytes = new Uint8Array(this.memory.buffer);
@@ -314,7 +308,7 @@ export class Instance {
   }
 
   /**
-   * A log record of the Go program.
+   * Logs a record of the Go program.
    * @param {number} level
    * @param {number} at
    * @param {number} length
@@ -326,7 +320,7 @@ export class Instance {
     try {
       record = JSON.parse(line);
     } catch {
-      record = { msg: line }; // an exception here would be one in Go
+      record = { msg: line }; // an exception would pass through Go
     }
     if (level >= 8) console.error(record);
     else if (level >= 4) console.warn(record);
@@ -334,7 +328,7 @@ export class Instance {
     else console.debug(record);
   }
 
-  /** Logs what the program wrote by other ways than its logger. */
+  /** Logs what the program wrote to its standard output and error. */
   #flush() {
     const output = this.wasi.takeOutput();
     if (output) console.error({ level: "ERROR", msg: "output of the Go program", output });
@@ -350,8 +344,8 @@ export class Instance {
 }
 
 /**
- * The length of a request's body, as far as it is known. The body itself is
- * looked at last: each object that the platform makes costs microseconds.
+ * Returns the length of a request's body, as far as it is known. The body itself is used last,
+ * because each object that the platform makes costs microseconds.
  * @param {Request} request
  */
 function bodyLength(request) {

@@ -1,20 +1,26 @@
 package worker
 
 import (
-	"bytes"
+	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 )
 
 func TestLogRecordsAreObjects(t *testing.T) {
-	var out bytes.Buffer
-	before := logSink
-	logSink = &out
-	t.Cleanup(func() { logSink = before })
+	var got []string
+	before := writeLog
+	writeLog = func(level slog.Level, line []byte) { got = append(got, fmt.Sprintf("%d %s", level, line)) }
+	t.Cleanup(func() { writeLog = before })
 	l := slog.New(NewLogHandler(slog.LevelInfo)).With("a", 1).WithGroup("g").With("b", "用")
 	l.Debug("under the level")
 	l.Info("said", "c", true)
-	if got, want := out.String(), `{"level":"INFO","msg":"said","a":1,"g":{"b":"用","c":true}}`+"\n"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	l.Log(t.Context(), slog.LevelError+2, "worse")
+	want := []string{
+		`0 {"level":"INFO","msg":"said","a":1,"g":{"b":"用","c":true}}`,
+		`10 {"level":"ERROR+2","msg":"worse","a":1,"g":{"b":"用"}}`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

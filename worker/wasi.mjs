@@ -1,5 +1,5 @@
-// The part of WASI preview 1 that Go's runtime calls. Everything else that the
-// module imports answers "bad file descriptor": there are no files here.
+// The part of WASI preview 1 that Go's runtime calls. Every other function that a module imports
+// returns "bad file descriptor": there are no files.
 
 import { decodeText, encodeText } from "./codec.mjs";
 
@@ -8,15 +8,15 @@ const BADF = 8;
 const NOTSUP = 58;
 
 /**
- * What Date.now() is taken to be while a Worker starts, when the platform says
- * 0 and Go refuses that: 2026-01-01. Real time is later, so no clock goes back.
+ * The time while a Worker starts: 2026-01-01. The platform's clock says 0 then, which Go refuses.
+ * Real time is later, so no clock goes back.
  */
 const STARTING = 1767225600000;
 
-/** The most of a program's standard error that is kept for one log line, in characters. */
+/** How much of a program's output is kept for one log line, in characters. */
 const MAX_OUTPUT = 16384;
 
-/** Thrown out of proc_exit: a Go program that exits leaves its instance unusable. */
+/** proc_exit throws it: a Go program that exits leaves its instance unusable. */
 export class Exit extends Error {
   /** @param {number} code */
   constructor(code) {
@@ -28,21 +28,21 @@ export class Exit extends Error {
 export class Wasi {
   /**
    * @param {Record<string, string>} env
-   * @param {boolean} starting whether this is a Worker's global scope, where
-   *   there is neither randomness nor time
+   * @param {boolean} starting whether this is a Worker's global scope, which has neither randomness
+   *   nor time
    */
   constructor(env, starting) {
     this.env = Object.entries(env).map(([name, value]) => encodeText(`${name}=${value}\0`));
     this.starting = starting;
-    this.rehearsing = false; // whether Go has said that nothing which it draws now is kept
+    this.warmingUp = false; // whether Go keeps nothing of what it draws now
     /** @type {WebAssembly.Memory | undefined} */
     this.memory = undefined;
     this.seeds = 0;
     this.output = "";
-    this.told = 0n; // the last time that was told, in nanoseconds
+    this.lastTime = 0n; // what the clock said last, in nanoseconds
   }
 
-  /** The first request has come: time and randomness are there. */
+  /** Call it with the first request: now there is time and randomness. */
   begin() {
     this.starting = false;
   }
@@ -56,7 +56,7 @@ export class Wasi {
     return this.memory;
   }
 
-  /** What the program wrote to its output since the last call. */
+  /** Returns what the program wrote to its output since the last call. */
   takeOutput() {
     const output = this.output;
     this.output = "";
@@ -64,7 +64,7 @@ export class Wasi {
   }
 
   /**
-   * The imports of a module.
+   * Returns the imports of a module.
    * @param {WebAssembly.Module} module
    */
   imports(module) {
@@ -127,24 +127,23 @@ export class Wasi {
   }
 
   /**
-   * One clock for both of Go's, which never goes back and always gets on: the
-   * platform's stands still while code runs, and Go may wait for it in a loop.
+   * One clock for both of Go's. It never goes back and advances with each call: the platform's
+   * stands still while code runs, and Go may wait for it in a loop.
    * @param {number} _clock
    * @param {bigint} _precision
    * @param {number} at
    */
   #clockTimeGet(_clock, _precision, at) {
     const now = BigInt(this.starting ? STARTING : Date.now()) * 1000000n;
-    this.told = now > this.told ? now : this.told + 1000n;
-    this.view().setBigUint64(at, this.told, true);
+    this.lastTime = now > this.lastTime ? now : this.lastTime + 1000n;
+    this.view().setBigUint64(at, this.lastTime, true);
     return OK;
   }
 
   /**
-   * While a Worker starts, the platform has no randomness. Go's runtime then
-   * gets constant bytes for the seeds of its maps, which it draws once, and a rehearsal
-   * gets zeros, as nothing that is drawn in it is kept; whoever else draws is refused, because every isolate would
-   * draw the same.
+   * While a Worker starts, the platform has no randomness. Then Go's runtime gets constant bytes
+   * for the seeds of its maps, which it draws once. A warm-up gets zeros, because nothing that is
+   * drawn in it is kept. Any other call is refused, because every isolate would draw the same.
    * @param {number} at
    * @param {number} length
    */
@@ -154,7 +153,7 @@ export class Wasi {
       for (let i = 0; i < length; i += 65536) crypto.getRandomValues(bytes.subarray(i, i + 65536));
       return OK;
     }
-    if (this.rehearsing) {
+    if (this.warmingUp) {
       bytes.fill(0);
       return OK;
     }
@@ -186,8 +185,8 @@ export class Wasi {
   }
 
   /**
-   * Go's scheduler asks this only when it has nothing to do, which the bridge
-   * never lets happen: every wait of which is told as over at once.
+   * Go's scheduler waits with this when no goroutine is ready, which the bridge prevents. Every
+   * wait ends at once.
    * @param {number} subscriptions
    * @param {number} events
    * @param {number} count

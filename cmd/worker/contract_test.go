@@ -19,12 +19,12 @@ import (
 	"coze-token/sandbox"
 )
 
-// TestContract holds the Worker to the contract: the artefact that would be deployed, in the runtime that would run it.
+// TestContract checks the files that would be deployed, in the runtime that would run them.
 func TestContract(t *testing.T) {
 	contract.Run(t, &workerBuild{t: t, artefact: artefact(t)})
 }
 
-// artefact is what wrangler would deploy.
+// artefact returns the folder with the files that wrangler would deploy.
 func artefact(t *testing.T) string {
 	t.Helper()
 	dir, err := makeArtefact()
@@ -34,7 +34,7 @@ func artefact(t *testing.T) string {
 	return dir
 }
 
-// makeArtefact builds anew, so that no test passes on yesterday's program.
+// makeArtefact builds anew, so that no test runs an old program.
 var makeArtefact = sync.OnceValues(func() (dir string, err error) {
 	if _, err := os.Stat(bin("wrangler")); err != nil {
 		return "", errors.New("wrangler is not installed: run npm ci first, or make test, which does")
@@ -54,7 +54,7 @@ var makeArtefact = sync.OnceValues(func() (dir string, err error) {
 
 var root, _ = filepath.Abs("../..")
 
-// startCoze serves a sandbox in Coze's place.
+// startCoze serves a sandbox instead of Coze.
 func startCoze(t *testing.T) (coze *sandbox.Sandbox, url string) {
 	t.Helper()
 	coze, err := sandbox.New(sandbox.Options{})
@@ -68,9 +68,10 @@ func startCoze(t *testing.T) (coze *sandbox.Sandbox, url string) {
 
 func bin(name string) string { return filepath.Join(root, "node_modules", ".bin", name) }
 
-// node is an environment in which npm's Node comes before the machine's, which may be too old for wrangler.
+// node returns an environment in which npm's Node comes before the machine's, which may be too old.
 func node() []string {
-	return append(os.Environ(), "PATH="+filepath.Dir(bin("node"))+string(os.PathListSeparator)+os.Getenv("PATH"), "WRANGLER_SEND_METRICS=false")
+	path := filepath.Dir(bin("node")) + string(os.PathListSeparator) + os.Getenv("PATH")
+	return append(os.Environ(), "PATH="+path, "WRANGLER_SEND_METRICS=false")
 }
 
 // workerBuild runs the artefact in workerd.
@@ -103,7 +104,7 @@ func (b *workerBuild) Start(t *testing.T, settings map[string]string) string {
 	return b.start(t, vars)
 }
 
-// start takes variables of all types that wrangler.jsonc may give them.
+// start accepts variables of all types that wrangler.jsonc may give them.
 func (b *workerBuild) start(t *testing.T, vars map[string]any) string {
 	t.Helper()
 	cmd := exec.Command(bin("node"), filepath.Join("test", "worker.mjs"), b.artefact)

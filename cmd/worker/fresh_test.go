@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Two isolates that start alike must not go on alike: their first request ids and assertions differ, although Go's own
-// seeds, which are drawn in global scope, are the same in both.
+// The first request ids and assertions of several isolates differ, although Go's own seeds, which
+// are drawn in global scope, are the same in all of them.
 func TestFreshIsolatesDiffer(t *testing.T) {
 	b := &workerBuild{t: t, artefact: artefact(t)}
 	coze, cozeURL := startCoze(t)
@@ -18,7 +18,7 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 		settings["TOKEN_DURATON"] = "900"
 		url := b.Start(t, settings)
 		if strings.Contains(b.Output(), "TOKEN_DURATON") && len(seen) == 0 {
-			t.Error("a warning was logged while the Worker started, which the platform does not keep")
+			t.Error("a warning was logged while the Worker started, and the platform drops it")
 		}
 		response, err := http.Post(url+"/", "", nil)
 		if err != nil {
@@ -28,11 +28,13 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 		if response.StatusCode != 200 {
 			t.Fatalf("status %d: %s", response.StatusCode, b.Output())
 		}
-		for _, told := range []string{"access is open", "TOKEN_DURATON"} {
-			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.Output(), told); time.Sleep(10 * time.Millisecond) {
+		for _, logged := range []string{"access is open", "TOKEN_DURATON"} {
+			deadline := time.Now().Add(10 * time.Second)
+			for !strings.Contains(b.Output(), logged) {
 				if time.Now().After(deadline) {
-					t.Fatalf("nobody is told: %s, in %s", told, b.Output())
+					t.Fatalf("%s is not in the log: %s", logged, b.Output())
 				}
+				time.Sleep(10 * time.Millisecond)
 			}
 		}
 		last, _ := coze.Last()
@@ -43,7 +45,7 @@ func TestFreshIsolatesDiffer(t *testing.T) {
 			seen[drawn] = true
 		}
 	}
-	if strings.Contains(b.Output(), "the rehearsal failed") {
+	if strings.Contains(b.Output(), "the warm-up failed") {
 		t.Errorf("the start warmed too little: %s", b.Output())
 	}
 }

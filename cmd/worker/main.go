@@ -1,25 +1,28 @@
 //go:build wasip1
 
-// Command worker is the token service on Cloudflare Workers: package service on the host worker. wrangler.jsonc says how
-// it is built and deployed, docs/workers.md how it is used.
+// Command worker is the token service on Cloudflare Workers. wrangler.jsonc says how it is built
+// and deployed, docs/workers.md how it is used.
 package main
 
 import (
 	"context"
 	"crypto"
 	"crypto/rsa"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 
 	cozetoken "coze-token"
 	"coze-token/coze"
 	"coze-token/internal/gate"
+	"coze-token/internal/ratelimit"
 	"coze-token/worker"
 )
 
-// A reactor's main is never run: the program is what its init functions leave behind.
-func main() {}
+func main() {} // is never run
 
 func init() {
 	o := worker.Options{MaxBody: gate.MaxBody, Headers: gate.RequestHeaders}
@@ -27,16 +30,14 @@ func init() {
 	worker.Serve(h, o)
 }
 
-// handler is made before the first request, so nothing in it waits, sends or draws anything random. It adds to the
-// options what depends on settings.
+// handler makes the service, and sets the options that depend on settings. It runs before the first
+// request, so it must not wait, send or draw random numbers.
 func handler(o *worker.Options) http.Handler {
 	host := cozetoken.Options{
-		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one more byte shows an answer that is too large
+		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one byte more than is allowed is an error
 		Signer:    webCrypto,
-		Go: func(f func()) {
-			worker.Background(context.Background(), func(context.Context) { f() })
-		},
-		LimitSize: 4096, // memory is short here, and to clear it takes part of the start's time
+		Go:        worker.Background,
+		LimitSize: 4096, // memory is short, and clearing it takes time at the start
 		Workers:   true,
 		NotText:   worker.NotText,
 	}
@@ -54,8 +55,8 @@ func handler(o *worker.Options) http.Handler {
 	if err != nil {
 		return atFirst(warn, cozetoken.Misconfigured(err, remedy, host.Log))
 	}
+	o.Headers, o.WarmUp = settings.RequestHeaders(), warmUp(settings, host)
 	share(settings.Worker, &host)
-	o.Headers, o.Rehearsal = settings.RequestHeaders(), rehearsal(settings, host)
 	return atFirst(func() {
 		warn()
 		for _, app := range settings.Apps() {
@@ -67,7 +68,8 @@ func handler(o *worker.Options) http.Handler {
 	}, cozetoken.Build(settings, host))
 }
 
-// atFirst calls say with the first request: what is logged while the Worker starts is not kept by the platform.
+// atFirst calls say with the first request: the platform drops what is logged while the Worker
+// starts.
 func atFirst(say func(), h http.Handler) http.Handler {
 	var once sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,11 +78,57 @@ func atFirst(say func(), h http.Handler) http.Handler {
 	})
 }
 
-const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
+// share sets the store and the counter that the Worker's instances share.
+func share(s cozetoken.WorkerSettings, o *cozetoken.Options) {
+	kv, named := strings.CutPrefix(s.SharedStore, "kv:")
+	switch {
+	case named:
+		o.Store = worker.KV(kv)
+	case s.SharedStore == "cache":
+		o.Store = worker.Cache("coze-token")
+	}
+	if s.RateLimitBinding != "" {
+		o.Counter = func(kind string) ratelimit.Counter {
+			if kind != "address" { // the binding has one limit, and it is for addresses
+				return nil
+			}
+			return counter(s.RateLimitBinding)
+		}
+	}
+}
+
+// A counter is a rate-limit binding as a [ratelimit.Counter]. It answers only yes or no.
+type counter worker.RateLimit
+
+func (c counter) Allow(ctx context.Context, key string, _ ratelimit.Rate) (ratelimit.Decision, error) {
+	ok, err := worker.RateLimit(c).Allow(ctx, key)
+	return ratelimit.Decision{OK: ok, Remaining: ratelimit.Unknown}, err
+}
+
+// warmUp serves two requests while the Worker starts: the first needs an exchange, the second finds
+// the token in the cache. The service for it lets anybody in and shares no state with the real one.
+func warmUp(s *cozetoken.Settings, o cozetoken.Options) *worker.WarmUp {
+	o.LimitSize = 1
+	s = s.WarmUp()
+	app, _ := s.App("")
+	request, _ := http.NewRequest(http.MethodPost, "https://localhost/", nil)
+	request.Header.Set("CF-Connecting-IP", "192.0.2.1")
+	request.Header.Set(gate.SessionHeader, "warm-up")
+	expiry := time.Now().Add(app.Duration).Unix()
+	return &worker.WarmUp{
+		Handler: cozetoken.Build(s, o),
+		Request: request,
+		Times:   2,
+		Fetched: fmt.Appendf(nil, `{"access_token":"warm-up","token_type":"Bearer","expires_in":%d}`, expiry),
+	}
+}
+
+const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, " +
+	"anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
 	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
 
-// webCrypto moves the key to where JavaScript can sign with it and nothing can read it; it also signs in a tenth of the
-// time that Go takes in WebAssembly.
+// webCrypto signs in a tenth of the time that Go needs in WebAssembly. It moves an RSA key to where
+// JavaScript can sign with it and no code can read it.
 func webCrypto(key crypto.Signer) crypto.Signer {
 	private, ok := key.(*rsa.PrivateKey)
 	if !ok {

@@ -15,17 +15,18 @@ import (
 	"time"
 
 	"coze-token/sandbox"
-	"coze-token/worker/linkgate"
+	"coze-token/worker/linkcheck"
 )
 
-// The platform takes 64 MiB, so these bounds are not its: they make growth a decision. Whoever raises one says why.
+// The platform allows 64 MiB. These bounds make growth a decision: raise one with a reason.
 const (
-	// Verifying logins (RSA, ECDSA, Ed25519), limits and the list of public suffixes brought 1.6 MB of the 9.2.
+	// Verifying logins (RSA, ECDSA, Ed25519), limits and the list of public suffixes brought 1.6 MB of
+	// the 9.2.
 	mostRaw  = 10_000_000
 	mostGzip = 2_750_000
-	// mostActive is the start's CPU time by wrangler's measurement, in milliseconds. The platform ends a start at 1 s, and
-	// Workers near 300 ms are refused now and then. The goal is 100; the bound is wide because machines that run tests are not
-	// the platform's.
+	// mostActive is the start's CPU time by wrangler's measurement, in milliseconds. The platform ends
+	// a start at 1 s, and sometimes refuses Workers near 300 ms. The goal is 100. The bound is wide
+	// because the machines that run tests are not the platform's.
 	mostActive = 300
 )
 
@@ -59,13 +60,14 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func TestLinksNoTransport(t *testing.T) {
-	if err := linkgate.Check("coze-token/cmd/worker"); err != nil {
+	if err := linkcheck.Check("coze-token/cmd/worker"); err != nil {
 		t.Error(err)
 	}
 }
 
-// startSettings is a file with settings that are good: without them, the start would be that of a Worker that only complains. It is
-// given as --secrets-file: of --env-file wrangler makes bindings that a start which is measured does not see.
+// startSettings writes a file with good settings: without them the measured Worker would only
+// report that they are missing. It is for --secrets-file, because the measured start does not see
+// --env-file.
 func startSettings(t *testing.T) string {
 	t.Helper()
 	sb, err := sandbox.New(sandbox.Options{})
@@ -86,12 +88,13 @@ func startSettings(t *testing.T) string {
 var active = regexp.MustCompile(`Active: ([0-9.]+) ms`)
 
 func TestStart(t *testing.T) {
-	artefact(t) // says what is missing
+	artefact(t) // reports what is not installed
 	settings := startSettings(t)
 	best := math.Inf(1)
-	for try := 0; try < 3 || best > mostActive && try < 6; try++ { // a busy machine is given another chance
+	for try := 0; try < 3 || best > mostActive && try < 6; try++ { // a busy machine gets more tries
 		crowd := crowding()
-		cmd := exec.Command(bin("wrangler"), "check", "startup", "--outfile", filepath.Join(t.TempDir(), "start.cpuprofile"), "--args=--secrets-file "+settings)
+		profile := filepath.Join(t.TempDir(), "start.cpuprofile")
+		cmd := exec.Command(bin("wrangler"), "check", "startup", "--outfile", profile, "--args=--secrets-file "+settings)
 		cmd.Dir = root
 		cmd.Env = node()
 		out, err := cmd.CombinedOutput()
@@ -115,8 +118,9 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// crowding is how many times as long as at its quickest a piece of work takes on average here and now: 1 on a machine that does
-// nothing else, and at most 4, so that the bound keeps a meaning. What wrangler says is real time.
+// crowding measures how busy the machine is, because wrangler reports real time: the average time
+// of a piece of work, divided by its shortest time. It is 1 on an idle machine. It is at most 4, so
+// that the bound keeps a meaning.
 func crowding() float64 {
 	const times = 400
 	work := make([]byte, 256<<10)

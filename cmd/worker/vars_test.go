@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// In wrangler.jsonc a variable may be JSON. A setting that is written so must not be passed over: it may be what closes the
+// In wrangler.jsonc a variable may be JSON. Such a setting must not be ignored: it may close the
 // service.
 func TestVariablesInJSON(t *testing.T) {
 	b := &workerBuild{t: t, artefact: artefact(t)}
@@ -27,12 +27,13 @@ func TestVariablesInJSON(t *testing.T) {
 		}
 		return response.StatusCode, string(data)
 	}
+	login := map[string]any{"issuer": "https://login.example", "audiences": []string{"page"}}
 	for name, c := range map[string]struct {
 		vars   map[string]any
 		status int
 		want   string
 	}{
-		"a list":               {map[string]any{"LOGINS": []any{map[string]any{"issuer": "https://login.example", "audiences": []string{"page"}}}}, 401, "unauthenticated"},
+		"a list":               {map[string]any{"LOGINS": []any{login}}, 401, "unauthenticated"},
 		"true":                 {map[string]any{"SESSION_REQUIRED": true}, 400, "invalid_session"},
 		"a number":             {map[string]any{"RATE_LIMIT": 0.5}, 500, "RATE_LIMIT"},
 		"a number that is cut": {map[string]any{"ACCOUNT_ID": 7480123456789012345}, 500, "ACCOUNT_ID"},

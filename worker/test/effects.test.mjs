@@ -8,9 +8,10 @@ import { Task, effects } from "../effects.mjs";
 const never = () => new Promise(() => {});
 
 /** @param {{payload?: Uint8Array, request?: unknown, env?: unknown}} given */
-const task = ({ payload = new Uint8Array(), request, env }) => new Task(payload, /** @type {any} */ (request), true, env, []);
+const task = ({ payload = new Uint8Array(), request, env }) =>
+  new Task(payload, /** @type {any} */ (request), true, env, []);
 
-test("an effect that the platform never ends is over when nobody waits for it", { timeout: 5000 }, async () => {
+test("an effect that the platform never ends is over when Go no longer waits", { timeout: 5000 }, async () => {
   const env = { KV: { get: never, put: never }, LIMIT: { limit: never } };
   globalThis.caches = /** @type {any} */ ({ open: async () => ({ match: never, put: never }) });
   const value = new Uint8Array(3);
@@ -22,16 +23,17 @@ test("an effect that the platform never ends is over when nobody waits for it", 
     [24, encodeFrame(0, ["LIMIT", "a"], new Uint8Array())],
   ])) {
     const never = task({ payload, env });
-    const end = assert.rejects(effects[kind](never), /nobody waits/);
+    const end = assert.rejects(effects[kind](never), /no longer awaited/);
     never.stop?.();
     await end;
   }
 });
 
-test("a body that never comes is let go when nobody waits for it", { timeout: 5000 }, async () => {
+test("a body that never comes is cancelled when Go no longer waits", { timeout: 5000 }, async () => {
   let cancelled = false;
   const body = new ReadableStream({ cancel: () => void (cancelled = true) });
-  const read = task({ payload: new Uint8Array(4), request: new Request("http://h/", { method: "POST", body, duplex: "half" }) });
+  const request = new Request("http://h/", { method: "POST", body, duplex: "half" });
+  const read = task({ payload: new Uint8Array(4), request });
   const end = effects[16](read);
   read.stop?.();
   await end;

@@ -1,24 +1,27 @@
-// Runs a Worker in workerd with the bindings that Cloudflare has beside it: cache, KV and rate limits, as wrangler's own
-// emulator (Miniflare) makes them.
+// Runs a Worker in workerd with cache, KV and rate limits, as wrangler's own emulator (Miniflare)
+// makes them.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { COMPATIBILITY_DATE, ENTRY, host } from "./workerd.mjs";
+import { ENTRY, compatibility, host } from "./workerd.mjs";
 
 const require = createRequire(import.meta.url);
-// Wrangler brings its own; a second one would be another version. The options of its version 4 are the ones that are documented.
-const { Miniflare, convertV4MiniflareOptions } = require(require.resolve("miniflare", { paths: [path.dirname(require.resolve("wrangler"))] }));
+// It is wrangler's own: a second one would be another version. The options of version 4 are
+// documented.
+const { Miniflare, convertV4MiniflareOptions } = require(
+  require.resolve("miniflare", { paths: [path.dirname(require.resolve("wrangler"))] }),
+);
 
 /**
- * Starts a Worker, a Go program in the usual entry or in one's own.
- * @param {{module: string, entry?: string, bindings?: Record<string, unknown>} & Record<string, unknown>} options what
- *   is not for this function is Miniflare's
+ * Starts a Worker: a Go program in the usual entry or in another one. The other options are
+ * Miniflare's.
+ * @param {{module: string, entry?: string} & Record<string, unknown>} options
  */
 export async function emulate({ module, entry = ENTRY, ...options }) {
   const files = readdirSync(host).filter((name) => name.endsWith(".mjs"));
   const worker = new Miniflare(convertV4MiniflareOptions({
-    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityDate: compatibility().date,
     ...options,
     modules: [
       { type: "ESModule", path: "entry.mjs", contents: entry },

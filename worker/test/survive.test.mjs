@@ -1,5 +1,5 @@
-// What the bridge bears, in workerd: many requests at once, clients and
-// upstreams that let it down, programs that fail, and long service.
+// What the bridge survives, in workerd: many requests at once, clients that go away, upstreams that
+// do not answer, programs that fail, and thousands of requests.
 
 import assert from "node:assert/strict";
 import http from "node:http";
@@ -73,7 +73,7 @@ const settled = (before) =>
     return goroutines <= before;
   });
 
-/** Goroutines of the program after it has served a few requests at a time: idle ones are kept. */
+/** How many goroutines the program has after some requests at a time. */
 async function baseline() {
   await Promise.all(Array.from({ length: 40 }, () => ask("/sleep?for=50ms")));
   return eventually(async () => {
@@ -96,7 +96,7 @@ async function slow(body = "answer") {
   });
   return {
     ...upstream,
-    path: `/flight?url=${encodeURIComponent(upstream.url)}`,
+    path: `/shared?url=${encodeURIComponent(upstream.url)}`,
     asked: () => asked,
     left: () => left,
     release: () => waiting.splice(0).forEach((response) => response.end(body)),
@@ -114,8 +114,8 @@ test("200 requests at once wait together", async () => {
 test("bodies are read by requests that others kept waiting", async () => {
   const answers = Array.from({ length: 20 }, () => ask("/late", { method: "POST", body: "question" }));
   await eventually(async () => (await stats()).goroutines > 20);
-  // Meanwhile no request's own loop turns: 64 MB take Go longer than it takes to be thought gone.
-  assert.match((await ask("/release?mb=64")).text, /^20 /);
+  // Meanwhile no request's loop runs. Go hashes 64 MB for longer than a request is thought alive.
+  assert.match((await ask("/release?mb=64")).text, /^20$/);
   for (const { status, text } of await Promise.all(answers)) assert.deepEqual([status, text], [200, "8 <nil>"]);
 });
 
@@ -128,7 +128,7 @@ test("time.Sleep and context.WithTimeout keep time", async () => {
   assert.ok(took >= 200 && took < 20_000, `took ${took} ms`);
 });
 
-test("one flight serves all who ask for the same at once", async () => {
+test("one call serves all requests for the same at once", async () => {
   const upstream = await slow();
   try {
     const answers = Array.from({ length: 100 }, () => ask(upstream.path));
@@ -146,17 +146,17 @@ test("one flight serves all who ask for the same at once", async () => {
   }
 });
 
-test("a flight goes on when its leader's client goes away", async () => {
+test("a shared call goes on when the client that started it goes away", async () => {
   const before = await baseline();
   const upstream = await slow();
   const door = await slow();
   try {
-    const leader = ask(upstream.path, leaving(door));
+    const first = ask(upstream.path, leaving(door));
     await eventually(() => upstream.asked() && door.asked());
     const followers = Array.from({ length: 40 }, () => ask(upstream.path));
     await eventually(async () => (await stats()).goroutines > 40);
     door.release();
-    assert.equal((await leader).status, 499);
+    assert.equal((await first).status, 499);
     await ask("/sleep?for=100ms");
     upstream.release();
     for (const { status, text } of await Promise.all(followers)) {
@@ -164,7 +164,7 @@ test("a flight goes on when its leader's client goes away", async () => {
       assert.equal(text, "answer");
     }
     assert.equal(upstream.asked(), 1);
-    assert.equal(upstream.left(), 0, "the leader's fetch was not ended");
+    assert.equal(upstream.left(), 0, "its fetch was not ended");
   } finally {
     await upstream.stop();
     await door.stop();
@@ -172,19 +172,19 @@ test("a flight goes on when its leader's client goes away", async () => {
   await settled(before);
 });
 
-test("an effect goes on for a client that has gone, when nobody else asks", async () => {
+test("an effect goes on for a client that has gone, without another request", async () => {
   const upstream = await slow();
   const door = await slow();
   try {
-    const leader = ask(upstream.path, leaving(door));
+    const first = ask(upstream.path, leaving(door));
     await eventually(() => upstream.asked() && door.asked());
     door.release();
-    assert.equal((await leader).status, 499);
+    assert.equal((await first).status, 499);
     assert.equal(upstream.asked(), 1);
-    // The leader's goroutine has ended, the flight's has not.
-    const flying = (await stats()).goroutines;
+    // The request's goroutine has ended, the call's has not.
+    const under = (await stats()).goroutines;
     upstream.release();
-    await eventually(async () => (await stats()).goroutines < flying);
+    await eventually(async () => (await stats()).goroutines < under);
     assert.equal(upstream.left(), 0);
   } finally {
     await upstream.stop();
@@ -238,20 +238,6 @@ test("a panic or Goexit in a handler is its own request's 500", async () => {
   assert.ok(worker.logs().some(({ message }) => /panic in handler/.test(message) && /on purpose/.test(message)));
 });
 
-test("a panic in a flight that recovers is that flight's error", async () => {
-  const upstream = await slow("panic");
-  try {
-    const other = ask("/sleep?for=300ms");
-    const answers = [1, 2, 3].map(() => ask(upstream.path));
-    await eventually(upstream.asked);
-    upstream.release();
-    for (const { status } of await Promise.all(answers)) assert.equal(status, 502);
-    assert.equal((await other).status, 200);
-  } finally {
-    await upstream.stop();
-  }
-});
-
 for (const [path, why] of [
   ["/crash", /panic: in a goroutine, on purpose/],
   ["/exit", /exited with code 3/],
@@ -295,12 +281,12 @@ for (const [path, why] of [
 test("a program whose memory has grown past its bound is replaced when its requests have ended", async () => {
   await ask("/stats");
   const open = ask("/sleep?for=1s");
-  const hog = ask("/hog?mb=60&hold=300ms");
+  const hog = ask("/hog?mb=80");
   assert.equal((await hog).status, 200);
   assert.equal((await stats()).served, 1, "a new program serves");
   assert.equal((await open).status, 200, "the old one has finished what it began");
   const [old, now] = await memories();
-  assert.ok(old > 48 << 20, `${old}`);
+  assert.ok(old > 64 << 20, `${old}`);
   assert.ok(now < 16 << 20, `${now}`);
 });
 

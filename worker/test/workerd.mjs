@@ -1,35 +1,40 @@
 // Runs a Worker in the real runtime: workerd itself, nothing in between.
 
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const require = createRequire(import.meta.url);
 const workerd = require(require.resolve("workerd", { paths: [path.dirname(require.resolve("wrangler"))] })).default;
 
-const config = readFileSync(new URL("../../wrangler.jsonc", import.meta.url), "utf8");
-/** The date that the tests' Workers are compatible with: wrangler.jsonc's. */
-export const COMPATIBILITY_DATE = /"compatibility_date": "(.+)"/.exec(config)?.[1] ?? "";
-/** Its flags, in the form of workerd's configuration, which is that of JSON. */
-export const COMPATIBILITY_FLAGS = /"compatibility_flags": (\[.*\])/.exec(config)?.[1] ?? "[]";
-
-const here = import.meta.dirname;
 /** The folder of the JavaScript side. */
-export const host = path.join(here, "..");
-const build = path.join(here, "..", "..", "build");
+export const host = path.join(import.meta.dirname, "..");
 
-/** Builds a Go program to a module and returns its path. */
-export function buildModule(pkg = "./worker/internal/testworker") {
-  mkdirSync(build, { recursive: true });
-  const to = path.join(build, `${path.basename(pkg)}.wasm`);
+/** The compatibility date and flags of a wrangler.jsonc. @param {string} file */
+export function compatibility(file = path.join(host, "example", "wrangler.jsonc")) {
+  const config = readFileSync(file, "utf8");
+  const date = /"compatibility_date": "(.+)"/.exec(config)?.[1];
+  const flags = /"compatibility_flags": (\[.*\])/.exec(config)?.[1];
+  if (!date || !flags) throw new Error(`${file} has no compatibility date or flags`);
+  return { date, flags: /** @type {string[]} */ (JSON.parse(flags)) };
+}
+
+/** A folder for what this process builds, until it ends. */
+const build = mkdtempSync(path.join(tmpdir(), "worker-test-"));
+process.once("exit", () => rmSync(build, { recursive: true, force: true }));
+
+/** Builds the Go program of a folder to a module and returns its path. */
+export function buildModule(folder = path.join(host, "internal", "testworker")) {
+  const to = path.join(build, `${path.basename(folder)}.wasm`);
   const { status, stderr } = spawnSync(
     "go",
-    ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", to, pkg],
-    { cwd: path.join(build, ".."), env: { ...process.env, GOOS: "wasip1", GOARCH: "wasm" }, encoding: "utf8" },
+    ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", to, "."],
+    { cwd: folder, env: { ...process.env, GOOS: "wasip1", GOARCH: "wasm" }, encoding: "utf8" },
   );
-  if (status !== 0) throw new Error(`go build ${pkg}: ${stderr}`);
+  if (status !== 0) throw new Error(`go build in ${folder}: ${stderr}`);
   return to;
 }
 
@@ -41,11 +46,10 @@ import program from "./program.wasm";
 export default serve(program, env);
 `;
 
-// workerd's own HTTP server does not tell a Worker that its client has gone;
-// another Worker that gives up its request does, the way Cloudflare's edge does.
-// This one passes requests on, and leaves when what it is told to ask answers.
-// It is only there where a test wants it: when workerd makes another isolate, V8 drops the WebAssembly of all of them that
-// it has not optimised yet.
+// workerd's own HTTP server does not tell a Worker that its client has gone. Cloudflare does, and
+// so does a Worker that gives up its request. This one forwards requests, and gives up when the URL
+// that a request names answers. A test has to ask for it: when workerd makes another isolate, V8
+// drops the WebAssembly of all isolates that it has not optimised yet.
 const FRONT = `
 export default {
   async fetch(request, env) {
@@ -65,7 +69,8 @@ export default {
 `;
 
 /**
- * Lays out the modules of a Worker, the entry first, and names them as workerd's configuration does.
+ * Lays out the modules of a Worker, the entry first, and names them as workerd's configuration
+ * does.
  * @param {string} dir where to
  * @param {{module?: string, entry?: string, artefact?: string}} options
  */
@@ -88,12 +93,19 @@ function layOut(dir, { module, entry = ENTRY, artefact }) {
 }
 
 /**
- * Starts workerd with a Worker and waits until it listens. The Worker is one's own entry, a Go program in the usual
- * entry, or an artefact: the folder that `wrangler deploy --dry-run --outdir` made. Without the URL of a cache it has none.
- * @param {{module?: string, entry?: string, artefact?: string, vars?: Record<string, unknown>, front?: boolean, cache?: string, tee?: NodeJS.WritableStream}} options
+ * Starts workerd with a Worker and waits until it listens.
+ * @param {object} options
+ * @param {string} [options.module] a Go program
+ * @param {string} [options.entry] the entry's code, if it is not the usual one
+ * @param {string} [options.artefact] instead of both, the folder that `wrangler deploy --dry-run --outdir` made
+ * @param {string} [options.config] the wrangler.jsonc with the compatibility date, if it is not the example's
+ * @param {Record<string, unknown>} [options.vars]
+ * @param {boolean} [options.front] whether clients can go away
+ * @param {string} [options.cache] the URL of the data centre's cache; without it there is none
+ * @param {NodeJS.WritableStream} [options.tee] gets workerd's output
  */
-export async function start({ vars = {}, front = false, cache, tee, ...worker }) {
-  mkdirSync(build, { recursive: true });
+export async function start({ vars = {}, front = false, cache, tee, config, ...worker }) {
+  const { date, flags } = compatibility(config);
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = layOut(dir, worker);
   writeFileSync(path.join(dir, "front.mjs"), FRONT);
@@ -118,14 +130,14 @@ const config :Workerd.Config = (
 const front :Workerd.Worker = (
   modules = [ (name = "front.mjs", esModule = embed "front.mjs") ],
   bindings = [ (name = "MAIN", service = "main") ],
-  compatibilityDate = "${COMPATIBILITY_DATE}"
+  compatibilityDate = "${date}"
 );
 const main :Workerd.Worker = (
   modules = [ ${modules.join(", ")} ],
   bindings = [ ${bindings.join(", ")} ],${cache ? `
   cacheApiOutbound = "cache",` : ""}
-  compatibilityDate = "${COMPATIBILITY_DATE}",
-  compatibilityFlags = ${COMPATIBILITY_FLAGS}
+  compatibilityDate = "${date}",
+  compatibilityFlags = ${JSON.stringify(flags)}
 );
 `,
   );
@@ -141,7 +153,7 @@ const main :Workerd.Worker = (
     });
   }
   const gone = new Promise((resolve) => child.once("exit", resolve));
-  // A test that is ended from outside must not leave its workerd behind.
+  // workerd ends with a test that is killed.
   const kill = () => child.kill("SIGKILL");
   const interrupted = () => process.exit(1);
   process.once("exit", kill).once("SIGTERM", interrupted);
@@ -181,7 +193,7 @@ const main :Workerd.Worker = (
 }
 
 /**
- * Asks until what is asked for is so, and fails when it never is.
+ * Asks until the answer is true, and then returns it.
  * @template T
  * @param {() => T | Promise<T>} ask
  * @param {number} ms
@@ -192,7 +204,7 @@ export async function eventually(ask, ms = 20_000) {
   for (;;) {
     const got = await ask();
     if (got) return got;
-    if (Date.now() > end) throw new Error(`never so: ${ask}`);
+    if (Date.now() > end) throw new Error(`still not true: ${ask}`);
     await sleep(20);
   }
 }

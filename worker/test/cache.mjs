@@ -1,10 +1,9 @@
-// A data centre's cache, as workerd speaks to it: GET with a Cf-Cache-Status to answer with, PUT with a whole HTTP response as the body.
+// A data centre's cache, as workerd talks to it: the answer to GET has a Cf-Cache-Status, and the
+// body of PUT is a whole HTTP response.
 
 import { listen } from "./upstream.mjs";
 
-/**
- * Starts a cache that several Workers may share. What it does to a request first can be set: hang, or fail.
- */
+/** Starts a cache that several Workers can share. Its fault, if it is set, hangs or fails each request. */
 export async function startCache() {
   /** @type {Map<string, {head: string, body: Buffer, expires: number}>} */
   const entries = new Map();

@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// A rehearsal goes through everything that a request can go through, and leaves the real bridge as it was.
-func TestRehearsal(t *testing.T) {
+// A warm-up can use every effect, and leaves the real bridge as it was.
+func TestWarmUp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as in WebAssembly, where settle can rely on it
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -21,8 +23,10 @@ func TestRehearsal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	request, _ := http.NewRequest("POST", "https://localhost/path", strings.NewReader("body"))
+	request.Header.Set("X-User-ID", "u")
 	seen := 0
-	r := Rehearsal{
+	w := WarmUp{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if sig, err := crypto.SignMessage(signer, nil, []byte("m"), crypto.SHA256); err != nil || len(sig) != 256 {
 				t.Errorf("signature of %d bytes, %v", len(sig), err)
@@ -33,8 +37,13 @@ func TestRehearsal(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if p, _ := io.ReadAll(response.Body); string(p) != "fetched" || r.Header.Get("X-User-ID") != "u" {
+			if p, _ := io.ReadAll(response.Body); string(p) != "fetched" {
 				t.Errorf("fetched %q", p)
+			}
+			p, err := io.ReadAll(r.Body)
+			got := []string{r.Method, r.Host, r.URL.Path, r.Header.Get("X-User-ID"), string(p)}
+			if err != nil || !slices.Equal(got, []string{"POST", "localhost", "/path", "u", "body"}) {
+				t.Errorf("request %q, %v", got, err)
 			}
 			if kept, err := KV("NAME").Get(r.Context(), "key"); kept != nil || err != nil {
 				t.Errorf("kept: %q, %v", kept, err)
@@ -42,16 +51,15 @@ func TestRehearsal(t *testing.T) {
 			seen++
 			w.WriteHeader(http.StatusNoContent)
 		}),
-		Request: []string{"POST", "https://localhost/", "x-user-id", "u"},
+		Request: request,
 		Times:   2,
 		Fetched: []byte("fetched"),
 	}
-	b := newBridge(http.NotFoundHandler(), Options{Rehearsal: r})
-	b.rehearse(b.options.Rehearsal)
+	w.run()
 	if seen != 2 {
 		t.Errorf("%d of 2 requests were served", seen)
 	}
-	if serving.Load() != nil || rehearsing || b.live || len(b.open)+len(b.effects)+len(b.out.buf) > 0 {
-		t.Error("the rehearsal left something behind")
+	if serving.Load() != nil || warmingUp {
+		t.Error("the warm-up goes on")
 	}
 }
