@@ -33,7 +33,6 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
-	"coze-token/internal/cors"
 	"coze-token/internal/fault"
 	"coze-token/internal/gate"
 	"coze-token/internal/ratelimit"
@@ -218,13 +217,12 @@ func (v *Service) app(name string, a App) gate.App {
 	app := a.gate()
 	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
-	app.Origins = &cors.Policy{
-		Origins:     a.Origins,
-		Methods:     []string{"POST"},
-		Headers:     slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders),
-		Expose:      slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders),
-		Credentials: a.Callers.ReadsCookies(),
-	}
+	pages := a.Pages
+	pages.Methods = []string{"POST"}
+	pages.Headers = slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
+	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders)
+	pages.Credentials = a.Callers.ReadsCookies()
+	app.Origins = &pages
 	return app
 }
 

@@ -100,8 +100,8 @@ type App struct {
 	Sessions gate.Sessions
 	// Callers is who may ask.
 	Callers auth.Config
-	// Origins are the pages that may ask. Nil: Origin is not looked at.
-	Origins *cors.Set
+	// Pages are the pages that may ask.
+	Pages cors.Policy
 	// Rates are how often they may ask.
 	Rates ratelimit.Rates
 }
@@ -201,7 +201,7 @@ func readApp(r *setting.Reader, name string, serves func(app string) bool, serve
 	}
 	a.Duration = tokenDuration.Get(r)
 	a.Sessions, a.Session = gate.ReadSessions(r)
-	a.Origins = cors.Read(r)
+	a.Pages = cors.Read(r)
 	a.Rates = ratelimit.ReadRates(r)
 	a.Callers = auth.Read(r, served)
 	checkKeys(r, a, name, serves)
@@ -216,11 +216,11 @@ func checkKeys(r *setting.Reader, a App, name string, serves func(app string) bo
 			r.Fault(auth.APIKeys, "limits the key "+key.Name+" to an app that there is not",
 				"name apps as APPS does, and the one of CLIENT_ID as /")
 		}
-		if a.Origins.Empty() || !serves(name) || key.Apps != nil && !slices.Contains(key.Apps, name) {
+		if a.Pages.Origins.Empty() || !serves(name) || key.Apps != nil && !slices.Contains(key.Apps, name) {
 			continue
 		}
 		for _, page := range key.Origins {
-			if !a.Origins.Match(page) {
+			if !a.Pages.Origins.Match(page) {
 				r.Warn(auth.APIKeys, "limits the key "+key.Name+" to "+page+", whose pages "+
 					r.Call(cors.AllowedOrigins)+" refuses", "list that origin as well, or correct it")
 			}

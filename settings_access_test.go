@@ -35,7 +35,7 @@ func TestEmptyLists(t *testing.T) {
 	}
 	// Compose files and platforms pass what is not set as an empty variable.
 	s, _ := mustRead(t, with("LOGINS", "", "ALLOWED_ORIGINS", " ", "API_KEYS", ""), native)
-	if !s.Callers.IsOpen() || s.Origins != nil {
+	if !s.Callers.IsOpen() || s.Pages.Origins != nil {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -69,7 +69,7 @@ func TestCallersAreInheritedAsAWhole(t *testing.T) {
 		if shop.Callers.Open {
 			what = append(what, "open")
 		}
-		if !shop.Origins.Match("https://www.example.com") {
+		if !shop.Pages.Origins.Match("https://www.example.com") {
 			t.Error("the origins are not inherited")
 		}
 		return strings.Join(what, ", ")

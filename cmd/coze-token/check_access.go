@@ -25,7 +25,7 @@ func (c *checkup) access(a cozetoken.App, offline bool) {
 	for _, login := range callers.Logins {
 		c.login(login, offline)
 	}
-	if a.Origins.Empty() {
+	if a.Pages.Origins.Empty() {
 		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
 	} else {
 		c.ok("access", "pages of the origins that ALLOWED_ORIGINS lists, and no others")

@@ -8,8 +8,8 @@ var AllowedOrigins = setting.New(setting.Row{Name: "ALLOWED_ORIGINS", App: setti
 // Settings are this package's settings.
 var Settings = setting.List{AllowedOrigins}
 
-// Read returns the origins that may ask. It is nil where Origin is not looked at.
-func Read(r *setting.Reader) *Set { return AllowedOrigins.Get(r) }
+// Read returns what settings say of a policy: the origins.
+func Read(r *setting.Reader) Policy { return Policy{Origins: AllowedOrigins.Get(r)} }
 
 func parseSetting(v *setting.Value) *Set {
 	set, warnings, err := Parse(v.Text())
