@@ -34,7 +34,13 @@ type File struct{ layer setting.File }
 // The error is a list of faults, each named after its member. It quotes nothing of the file and
 // gives line and column. Unknown members are warnings.
 func ParseFile(name string, data []byte) (File, fault.List, error) {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	decoded, err := setting.DecodeText(data)
+	if err != nil {
+		f := fault.Of(err)[0]
+		f.Setting = name
+		return File{}, nil, fault.List{f}
+	}
+	data = []byte(decoded)
 	if len(bytes.TrimSpace(data)) == 0 {
 		return File{}, nil, fault.List{{Setting: name, Problem: "is empty",
 			Remedy: "use the coze_oauth_config.json of Coze's console or samples"}}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"coze-token/internal/setting"
 )
 
 // grace is how long open requests may go on after the signal to stop. Container platforms kill
@@ -60,7 +62,19 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 	if certFile == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	var blocks [2][]byte
+	for i, name := range []string{certFile, keyFile} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		text, err := setting.DecodeText(data)
+		if err != nil {
+			return nil, err
+		}
+		blocks[i] = []byte(text)
+	}
+	pair, err := tls.X509KeyPair(blocks[0], blocks[1])
 	return &pair, err
 }
 

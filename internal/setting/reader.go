@@ -162,7 +162,7 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 		case !row.HoldsKey && holdsKey(v.text):
 			v.Fault("holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")
 		case row.Secret: // its parser knows what belongs to it
-			v.text = strings.TrimSpace(v.text)
+			v.text = strings.TrimSpace(strings.TrimPrefix(v.text, byteOrderMark))
 		default:
 			v.text = r.unquoted(source.Name, v.text)
 		}

@@ -216,7 +216,9 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 	}
 	data, err := v.reader.options.ReadFile(path)
 	if err == nil {
-		return string(data), true
+		content, err = DecodeText(data)
+		v.Report(err)
+		return content, err == nil
 	}
 	remedy := "check the path, and that the user the service runs as may read the file"
 	if strings.HasPrefix(path, "~") {
@@ -239,7 +241,7 @@ var quotes = []struct{ open, close string }{{`"`, `"`}, {`'`, `'`}, {"`", "`"}, 
 
 // unquoted removes the white space and one pair of quotes around a text, and warns of the quotes.
 func (r *Reader) unquoted(variable, text string) string {
-	text = strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF"))
+	text = strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark))
 	for _, q := range quotes {
 		inner, opens := strings.CutPrefix(text, q.open)
 		inner, closes := strings.CutSuffix(inner, q.close)
