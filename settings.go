@@ -61,7 +61,7 @@ var mistaken = map[string]string{
 }
 
 // foreign are names close to a setting's that other programs use.
-var foreign = []string{"API_KEY"}
+var foreign = []string{"API_KEY", "SSL_CERT_FILE"}
 
 var logLevel = setting.New(setting.Row{Name: "LOG_LEVEL", Default: "info"}, func(v *setting.Value) (level slog.Level) {
 	if word := setting.Choice("debug", "info", "warn", "error")(v); v.OK() {

@@ -10,6 +10,10 @@ func TestNearMiss(t *testing.T) {
 	for wrong, right := range map[string]string{
 		"TOKEN_DURATIONS":              "TOKEN_DURATION",
 		"TOKEN_DURATON":                "TOKEN_DURATION",
+		"TOKEN_DURATOIN":               "TOKEN_DURATION",
+		"CLEINT_ID":                    "CLIENT_ID",
+		"API_KYES":                     "API_KEYS",
+		"PRIVTAE_KEY":                  "PRIVATE_KEY",
 		"TOKENDURATION":                "TOKEN_DURATION",
 		"token_duration":               "TOKEN_DURATION",
 		"TOKEN_TTL":                    "TOKEN_DURATION",

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	edlib "github.com/hbollon/go-edlib"
 
 	"coze-token/internal/fault"
 )
@@ -81,7 +81,7 @@ func Nearest(wrong string, candidates []string) string {
 		case len(target) <= 8:
 			allowed = 1
 		}
-		slips := min(levenshtein.ComputeDistance(letters, target), levenshtein.ComputeDistance(unprefixed, target))
+		slips := min(edlib.OSADamerauLevenshteinDistance(letters, target), edlib.OSADamerauLevenshteinDistance(unprefixed, target))
 		if slips <= allowed && slips < bestSlips {
 			best, bestSlips = candidate, slips
 		}
