@@ -11,8 +11,8 @@ const keyHelp = `
 Usage: coze-token key [--name NAME]
 
 Makes an API key for a backend that asks for tokens on behalf of its own users. It prints two lines: the key, which the
-backend keeps and sends as "Authorization: Bearer KEY" or "X-API-Key: KEY", and what to put into API_KEYS, which has only
-the key's hash. Neither can be got back from the other, so store the key now.
+backend keeps and sends as "Authorization: Bearer KEY" or "X-API-Key: KEY", and the setting API_KEYS with the key's hash,
+as it stands in a file of settings. Neither can be got back from the other, so store the key now.
 
 Flags:
   --name NAME        what the key is called in logs: "backend" unless given
@@ -37,6 +37,6 @@ func (p *process) key(name string) int {
 		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`, "key: --name is not a name that a key can have")
 		return exitUsage
 	}
-	fmt.Fprintf(p.stdout, "key:      %s\nAPI_KEYS: %s\n", key, setting)
+	fmt.Fprintf(p.stdout, "key: %s\nAPI_KEYS=%s\n", key, setting)
 	return exitOK
 }

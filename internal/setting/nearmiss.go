@@ -81,7 +81,8 @@ func Nearest(wrong string, candidates []string) string {
 		case len(target) <= 8:
 			allowed = 1
 		}
-		slips := min(edlib.OSADamerauLevenshteinDistance(letters, target), edlib.OSADamerauLevenshteinDistance(unprefixed, target))
+		slips := min(edlib.OSADamerauLevenshteinDistance(letters, target),
+			edlib.OSADamerauLevenshteinDistance(unprefixed, target))
 		if slips <= allowed && slips < bestSlips {
 			best, bestSlips = candidate, slips
 		}

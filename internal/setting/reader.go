@@ -157,7 +157,9 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 			v.Fault("the file it names holds what looks like a private key",
 				"name it in PRIVATE_KEY_FILE, and here the file with "+row.Name)
 		}
+		v.text = r.withoutName(source.Name, row.Name, v.text)
 	} else {
+		v.text = r.withoutName(source.Name, row.Name, v.text)
 		switch {
 		case !row.HoldsKey && holdsKey(v.text):
 			v.Fault("holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")

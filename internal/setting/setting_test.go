@@ -77,6 +77,26 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// A whole line stands where the value alone belongs.
+func TestTheNameBeforeTheValue(t *testing.T) {
+	file := setting.Options{ReadFile: func(string) ([]byte, error) { return []byte("DOOR_SECRET=s\n"), nil }}
+	for _, e := range []env{
+		{"REQUIRED_NAME": "REQUIRED_NAME=a", "DOOR_SECRET": "DOOR_SECRET: s"},
+		{"REQUIRED_NAME": "export REQUIRED_NAME=a", "DOOR_SECRET": "export DOOR_SECRET=s"},
+		{"OLD_NAME": "OLD_NAME=\"a\"", "DOOR_SECRET_FILE": "/f"},
+	} {
+		r, lines := result(e, file)
+		if required.Get(r) != "a" || secret.Get(r).Reveal() != "s" ||
+			!strings.Contains(strings.Join(lines, "\n"), "was left out") {
+			t.Errorf("%q and %q; it said %q", required.Get(r), secret.Get(r).Reveal(), lines)
+		}
+	}
+	if r, lines := result(env{"REQUIRED_NAME": "REQUIRED_NAMES=a"}, file); required.Get(r) != "REQUIRED_NAMES=a" ||
+		len(lines) > 0 {
+		t.Errorf("it said %q", lines)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	for _, o := range []setting.Options{{}, {Workers: true}} {
 		r, lines := result(env{"OLD_NAME": "a", "LIFETIME": " ", "LISTEN": ""}, o)

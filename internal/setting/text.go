@@ -13,8 +13,8 @@ import (
 const byteOrderMark = "\uFEFF"
 
 // DecodeText is the text of a file as editors and shells write it: UTF-8, with or without a byte
-// order mark, or UTF-16, which is what ">" of Windows PowerShell writes. It decodes what is certain.
-// The error is a [fault.Fault], and says what the file looks like.
+// order mark, or UTF-16, which is what ">" of Windows PowerShell writes. It decodes what is
+// certain. The error is a [fault.Fault], and says what the file looks like.
 func DecodeText(data []byte) (string, error) {
 	const remedy = "save it as UTF-8, and name it again"
 	text := string(data)

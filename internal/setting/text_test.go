@@ -41,7 +41,8 @@ func TestFilesOfEditorsAndShells(t *testing.T) {
 			t.Errorf("%s: %q, %q", name, got, lines)
 		}
 	}
-	if text, err := setting.DecodeText([]byte(utf16Of("\uFEFF密钥🙂", binary.LittleEndian))); err != nil || text != "密钥🙂" {
+	if text, err := setting.DecodeText([]byte(utf16Of("\uFEFF密钥🙂", binary.LittleEndian))); err != nil ||
+		text != "密钥🙂" {
 		t.Errorf("%q, %v", text, err)
 	}
 	r, _ := result(env{"OLD_NAME": "a", "DOOR_SECRET": "\uFEFF s3cret"}, setting.Options{})

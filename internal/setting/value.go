@@ -149,8 +149,8 @@ func Seconds(v *Value) time.Duration { return time.Duration(v.Whole(" of seconds
 // Whole parses a whole number within the row's bounds.
 func Whole(v *Value) int { return int(v.Whole("")) }
 
-// Whole parses a whole number within the row's bounds. unit follows "a whole number" in messages. A number out of
-// bounds is a fault and is never clamped: whoever wrote it expects it to hold.
+// Whole parses a whole number within the row's bounds. unit follows "a whole number" in messages. A
+// number out of bounds is a fault and is never clamped: whoever wrote it expects it to hold.
 func (v *Value) Whole(unit string) int64 {
 	remedy := fmt.Sprintf("use a whole number%s from %d to %d", unit, v.Row.Min, v.Row.Max)
 	number, err := strconv.ParseInt(v.text, 10, 64)
@@ -180,7 +180,8 @@ func (v *Value) JSON() ([]byte, error) {
 	return v.reader.options.YAML([]byte(v.text))
 }
 
-// NotJSON says why a text could not be read as what it should be. The decoder's own words would quote the text.
+// NotJSON says why a text could not be read as what it should be. The decoder's own words would
+// quote the text.
 func NotJSON(err error, text []byte, want string) string {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
@@ -188,8 +189,8 @@ func NotJSON(err error, text []byte, want string) string {
 	return "is not " + want
 }
 
-// NoDuplicates reports a name that stands twice in one object, as package strictjson finds it: only one of two apps or
-// two lists of keys would count.
+// NoDuplicates reports a name that stands twice in one object, as package strictjson finds it: only
+// one of two apps or two lists of keys would count.
 func (v *Value) NoDuplicates(name string, twice bool, _ error) {
 	if twice {
 		v.Fault("has "+quote.Name(name)+" twice in one object, and only one of them would count",
@@ -236,7 +237,8 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 	return "", false
 }
 
-// Quotes that people leave around values. The typographic ones come from chat programs and word processors.
+// Quotes that people leave around values. The typographic ones come from chat programs and word
+// processors.
 var quotes = []struct{ open, close string }{{`"`, `"`}, {`'`, `'`}, {"`", "`"}, {"“", "”"}, {"‘", "’"}}
 
 // unquoted removes the white space and one pair of quotes around a text, and warns of the quotes.
@@ -254,12 +256,27 @@ func (r *Reader) unquoted(variable, text string) string {
 	return text
 }
 
+// withoutName removes the setting's own name from the beginning of a text, and warns of it. People
+// paste a whole line, NAME=value, where the value alone belongs.
+func (r *Reader) withoutName(variable, name, text string) string {
+	rest := strings.TrimPrefix(strings.TrimSpace(text), "export ")
+	for _, own := range []string{variable, name} {
+		after, ok := strings.CutPrefix(rest, own)
+		if !ok || after == "" || after[0] != '=' && after[0] != ':' || blank(after[1:]) {
+			continue
+		}
+		r.warn(variable, "its value begins with "+own+after[:1]+", which was left out", "remove that: the value alone belongs there")
+		return strings.TrimSpace(after[1:])
+	}
+	return text
+}
+
 // minKey is fewer bytes than the base64 of any RSA key has.
 const minKey = 200
 
-// holdsKey reports whether a text holds a private key: as PEM, as the base64 of PEM, or as the base64 of DER without
-// the lines around it. Of DER it knows how RSA keys begin. Certificates and public keys begin alike, and belong into no
-// setting either.
+// holdsKey reports whether a text holds a private key: as PEM, as the base64 of PEM, or as the
+// base64 of DER without the lines around it. Of DER it knows how RSA keys begin. Certificates and
+// public keys begin alike, and belong into no setting either.
 func holdsKey(text string) bool {
 	if strings.Contains(text, "PRIVATE KEY-----") {
 		return true
