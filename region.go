@@ -197,10 +197,15 @@ func parseEndpoint(v *setting.Value) string {
 	switch {
 	case base && strings.HasSuffix(path, coze.TokenPath):
 		v.Fault("is the whole token endpoint", "remove "+coze.TokenPath+" from it, or put it into TOKEN_ENDPOINT")
+	case base && path != "" && !strings.Contains(path, "/account/") && regionOf(strings.ToLower(u.Hostname())) != nil:
+		v.Fault("has a path, and the token endpoint is not below it", "use https://"+strings.ToLower(u.Host))
 	case base:
 		path += coze.TokenPath
 	case path == "":
 		v.Fault("has no path", "append "+coze.TokenPath)
+	}
+	if !base && path != "" && !strings.HasSuffix(path, "/token") && regionOf(strings.ToLower(u.Hostname())) != nil {
+		v.Warn("has another path than Coze's token endpoints, which end in /token", "append "+coze.TokenPath+" to the host alone")
 	}
 	// No endpoint of Coze's has a slash at its end. This is the only thing that is repaired.
 	endpoint := u.Scheme + "://" + strings.ToLower(u.Host) + path

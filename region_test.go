@@ -126,6 +126,8 @@ func TestRegionFaults(t *testing.T) {
 			[]string{"TOKEN_ENDPOINT: not a valid URL"}},
 		"odd host":  {[]string{"TOKEN_ENDPOINT", "https://a,b/token"}, []string{"TOKEN_ENDPOINT: not a valid URL"}},
 		"not a URL": {[]string{"TOKEN_ENDPOINT", "https://%zz/token"}, []string{"TOKEN_ENDPOINT: not a valid URL"}},
+		"base of version 1": {[]string{"COZE_API_BASE", "https://api.coze.com/v1"},
+			[]string{"COZE_API_BASE: use https://api.coze.com"}},
 		"whole base": {[]string{"COZE_API_BASE", coze.China.Endpoint},
 			[]string{"COZE_API_BASE: put it into TOKEN_ENDPOINT"}},
 		"base, query": {[]string{"COZE_API_BASE", "https://api.coze.cn?x"}, []string{"COZE_API_BASE: has a query"}},

@@ -172,6 +172,12 @@ func checkWarnings(t *testing.T, warnings fault.List, want ...string) {
 	checkFaults(t, warnings, want...)
 }
 
+// bare is a key without the lines around it, on one line.
+func bare(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[1:len(lines)-1], "")
+}
+
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
 func clone(env map[string]string) map[string]string { return maps.Clone(env) }

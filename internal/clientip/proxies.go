@@ -41,20 +41,12 @@ const (
 )
 
 // ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. The
-// word "private" stands for this machine and all private networks. The header is X-Forwarded-For or
-// Forwarded, in any case; empty is the first. The error is a [fault.List] of all that is wrong, and
-// then the result is nil.
-func ParseProxies(list, header string) (*Proxies, error) {
-	p := &Proxies{}
+// word "private" stands for this machine and all private networks. rfc7239 says that they set
+// Forwarded, and not X-Forwarded-For. The error is a [fault.List] of all that is wrong, and then the
+// result is nil.
+func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
+	p := &Proxies{rfc7239: rfc7239}
 	var faults fault.List
-	switch {
-	case header == "", strings.EqualFold(header, xForwardedFor):
-	case strings.EqualFold(header, forwarded):
-		p.rfc7239 = true
-	default:
-		faults.Add("names the header "+quote.Text(header), "use the one that your proxy sets, X-Forwarded-For or Forwarded; "+
-			"no other can be walked from proxy to proxy")
-	}
 	entries := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(entries) > maxProxies {
 		faults.Add(fmt.Sprintf("has %d entries, more than %d", len(entries), maxProxies),

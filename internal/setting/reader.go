@@ -153,7 +153,9 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 			return nil, unusable
 		case v.text == "":
 			v.Fault("the file it names is empty", "write the value of "+row.Name+" into it")
-		case !row.HoldsKey && holdsKey(v.text):
+		case !row.HoldsKey && keyIn(v.text) == "public key":
+			v.Fault("the file it names holds what looks like a public key", publicKeyRemedy)
+		case !row.HoldsKey && keyIn(v.text) != "":
 			v.Fault("the file it names holds what looks like a private key",
 				"name it in PRIVATE_KEY_FILE, and here the file with "+row.Name)
 		}
@@ -161,7 +163,9 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 	} else {
 		v.text = r.withoutName(source.Name, row.Name, v.text)
 		switch {
-		case !row.HoldsKey && holdsKey(v.text):
+		case !row.HoldsKey && keyIn(v.text) == "public key":
+			v.Fault("holds what looks like a public key", publicKeyRemedy)
+		case !row.HoldsKey && keyIn(v.text) != "":
 			v.Fault("holds what looks like a private key", "put the key into PRIVATE_KEY, and correct this one")
 		case row.Secret: // its parser knows what belongs to it
 			v.text = strings.TrimSpace(strings.TrimPrefix(v.text, byteOrderMark))
@@ -174,6 +178,8 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 	}
 	return v, present
 }
+
+const publicKeyRemedy = "no setting takes one: Coze keeps it, and lists its fingerprint, which is KID"
 
 // shadowed warns of other names that say something else than the name that wins over them.
 func (r *Reader) shadowed(row *Row, winner *Value, set []Other) {

@@ -207,7 +207,7 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 		v.Fault("names a file, and this host has no files", "put the value itself into "+value)
 		return "", false
 	}
-	if strings.Contains(path, "-----") || strings.ContainsAny(path, "\r\n\x00") || holdsKey(path) {
+	if strings.Contains(path, "-----") || strings.ContainsAny(path, "\r\n\x00") || keyIn(path) != "" {
 		remedy := "put the content into " + value + ", or name the file here"
 		if value == v.Name {
 			remedy = "write the content into a file, and name that here"
@@ -274,20 +274,33 @@ func (r *Reader) withoutName(variable, name, text string) string {
 // minKey is fewer bytes than the base64 of any RSA key has.
 const minKey = 200
 
-// holdsKey reports whether a text holds a private key: as PEM, as the base64 of PEM, or as the
-// base64 of DER without the lines around it. Of DER it knows how RSA keys begin. Certificates and
-// public keys begin alike, and belong into no setting either.
-func holdsKey(text string) bool {
-	if strings.Contains(text, "PRIVATE KEY-----") {
-		return true
-	}
-	if len(text) < minKey {
-		return false
+// keyIn says what a text holds: "private key", "public key", or "". It knows PEM, the base64 of PEM,
+// and the base64 of DER without the lines around it, as RSA keys begin. A certificate begins like a
+// private key, and belongs into no setting either.
+func keyIn(text string) string {
+	switch {
+	case strings.Contains(text, "PRIVATE KEY-----"):
+		return "private key"
+	case strings.Contains(text, "PUBLIC KEY-----"):
+		return "public key"
+	case len(text) < minKey:
+		return ""
 	}
 	text = strings.ReplaceAll(strings.ReplaceAll(text, `\n`, ""), `\r`, "")
 	text = strings.Trim(strings.Join(strings.Fields(text), ""), "\"'`=")
-	begins := strings.HasPrefix(text, "MII") || strings.HasPrefix(text, "LS0tLS1CRUdJTi") // 30 82, -----BEGIN
-	return begins && strings.Trim(text, base64Letters) == ""
+	if strings.Trim(text, base64Letters) != "" {
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(text, publicDER), strings.HasPrefix(text, "LS0tLS1CRUdJTiBQVUJMSUMg"): // -----BEGIN PUBLIC
+		return "public key"
+	case strings.HasPrefix(text, "MII"), strings.HasPrefix(text, "LS0tLS1CRUdJTi"): // 30 82, -----BEGIN
+		return "private key"
+	}
+	return ""
 }
+
+// publicDER begins the base64 of a public RSA key with 2048 bits.
+const publicDER = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A"
 
 const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
