@@ -65,6 +65,9 @@ type Options struct {
 
 	// ReadFile reads a file that a setting names. Without it such a setting is a fault.
 	ReadFile func(name string) ([]byte, error)
+	// Exposed reports whether every user of this machine can read a file. With it, [Read] warns of
+	// files with secrets that they can.
+	Exposed func(name string) bool
 	// YAML turns the YAML of APPS into JSON. Without it only JSON is read.
 	YAML func(text []byte) ([]byte, error)
 	// File is read where the environment says nothing.

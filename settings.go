@@ -143,7 +143,7 @@ func Read(env map[string]string, o Options) (*Settings, fault.List, error) {
 
 func open(env map[string]string, o Options) *setting.Reader {
 	return settingList.Open(env, setting.Options{
-		File: o.File.layer, ReadFile: o.ReadFile, YAML: o.YAML, Workers: o.Workers, NotText: o.NotText,
+		File: o.File.layer, ReadFile: o.ReadFile, Exposed: o.Exposed, YAML: o.YAML, Workers: o.Workers, NotText: o.NotText,
 		Partial: o.Partial, Mistaken: mistaken, Foreign: foreign,
 	})
 }

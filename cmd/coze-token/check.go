@@ -81,7 +81,7 @@ func (c *checkup) line(verdict, subject, format string, args ...any) {
 }
 
 func (c *checkup) check(file, name string, offline bool) {
-	settings, warnings, err := c.read(&source{file: file}, machineFaults)
+	settings, warnings, err := c.read(&source{file: file, strict: true}, machineFaults)
 	for _, w := range warnings {
 		c.warn("settings", "%v", w)
 	}
@@ -114,10 +114,11 @@ func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, off
 	c.access(app, offline)
 	request, usable := c.session(app)
 	for _, key := range app.OAuth.Keys {
-		c.ok("key", "private key of %s", key)
 		if offline || !usable {
+			c.ok("key", "private key of %s: readable", key)
 			continue
 		}
+		c.ok("key", "private key of %s: readable; whether Coze knows it is tried below", key)
 		alone := *app.OAuth
 		alone.Keys = []coze.Key{key}
 		request.App = &alone

@@ -62,7 +62,7 @@ func (c *checkup) redis(s *cozetoken.Settings, offline bool) {
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
 	defer cancel()
-	if err := store.Ping(ctx); err != nil {
+	if err := store.Check(ctx); err != nil {
 		c.warn("redis", "REDIS_URL: %v; until it works, replicas share nothing", err)
 		return
 	}

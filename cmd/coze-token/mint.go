@@ -64,7 +64,7 @@ func (m *mint) setDuration(text string) error {
 }
 
 func (m *mint) run(p *process) int {
-	settings, ok := p.settings(&source{file: m.file}, nil)
+	settings, ok := p.settings(&source{file: m.file}, proxyFaults)
 	if !ok {
 		return exitUsage
 	}

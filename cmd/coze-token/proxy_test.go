@@ -15,11 +15,13 @@ func TestProxy(t *testing.T) {
 	// No such host exists, and none that is this machine itself would be asked through a proxy.
 	environ = append(environ, "TOKEN_ENDPOINT=https://coze.invalid/api/permission/oauth2/token")
 	for name, c := range map[string]struct {
-		except string
-		want   []string
+		variable, except string
+		want             []string
 	}{
-		"named":    {"", []string{"CONNECT coze.invalid:443"}},
-		"excepted": {"coze.invalid", nil},
+		"named":      {"HTTPS_PROXY", "", []string{"CONNECT coze.invalid:443"}},
+		"for all":    {"ALL_PROXY", "", []string{"CONNECT coze.invalid:443"}},
+		"lower case": {"all_proxy", "", []string{"CONNECT coze.invalid:443"}},
+		"excepted":   {"HTTPS_PROXY", "coze.invalid", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
@@ -32,7 +34,7 @@ func TestProxy(t *testing.T) {
 			}))
 			t.Cleanup(proxy.Close)
 			cmd := exec.Command("coze-token", "mint")
-			cmd.Env = append(environ, "HTTPS_PROXY="+proxy.URL, "NO_PROXY="+c.except)
+			cmd.Env = append(environ, c.variable+"="+proxy.URL, "NO_PROXY="+c.except)
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Errorf("a token came from nowhere: %s", out)

@@ -81,7 +81,7 @@ func (p *process) serve(file string) int {
 		}
 		defer store.Close()
 		o.Store, o.Counter = store, func(string) ratelimit.Counter { return store }
-		pingRedis(p.ctx, store, log)
+		checkRedis(p.ctx, store, log)
 	}
 	var current atomic.Pointer[tls.Certificate]
 	var certificate func() *tls.Certificate // nil: plain HTTP
@@ -122,11 +122,11 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-// pingRedis warns of a store that cannot be used. The server starts all the same: each replica can do without it.
-func pingRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
+// checkRedis warns of a store that cannot be used. The server starts all the same: each replica can do without it.
+func checkRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if err := store.Ping(ctx); err != nil {
+	if err := store.Check(ctx); err != nil {
 		log.Warn("REDIS_URL: " + err.Error() + "; until it works, this replica shares nothing")
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"flag"
 	"log/slog"
 	"os"
+	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -72,8 +75,9 @@ func (p *process) pick(s *cozetoken.Settings, name string) (cozetoken.App, bool)
 // A source is the files that settings are read from. It remembers them, so that a change can be
 // noticed.
 type source struct {
-	file string                       // --config
-	read map[string][sha256.Size]byte // :: file → the hash of what it held
+	file   string                       // --config
+	strict bool                         // files that everybody can read are warned of
+	read   map[string][sha256.Size]byte // :: file → the hash of what it held
 }
 
 func (s *source) readFile(name string) ([]byte, error) {
@@ -83,6 +87,16 @@ func (s *source) readFile(name string) ([]byte, error) {
 	}
 	s.read[name] = sha256.Sum256(data)
 	return data, err
+}
+
+// exposed reports whether every user of this machine can read a file. Files that a container
+// platform mounts usually can be read by all of the container, which is one service.
+func (s *source) exposed(name string) bool {
+	if !s.strict || strings.HasPrefix(name, "/run/secrets/") || strings.HasPrefix(name, "/var/run/secrets/") {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
 }
 
 // changed reports whether a file is no longer as it was read. A file that is gone holds nothing.
@@ -106,6 +120,7 @@ func (p *process) read(
 	settings, more, err := cozetoken.Read(p.env, cozetoken.Options{
 		File:     file,
 		ReadFile: from.readFile,
+		Exposed:  from.exposed,
 		YAML:     yaml.YAMLToJSON,
 		Check:    check,
 		Partial:  len(faults) > 0,
@@ -149,8 +164,11 @@ func machineFaults(s *cozetoken.Settings) (faults fault.List) {
 			faults = append(faults, f)
 		}
 	}
-	return append(faults, certificateFaults(s)...)
+	return slices.Concat(faults, certificateFaults(s), native.CheckProxies())
 }
+
+// proxyFaults finds what is wrong with the way to Coze.
+func proxyFaults(*cozetoken.Settings) fault.List { return native.CheckProxies() }
 
 func auditFault(err error) fault.Fault {
 	return fault.Fault{Setting: "AUDIT_FILE", Problem: "cannot be opened: " + cause(err),

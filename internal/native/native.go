@@ -131,7 +131,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 // caller sets a deadline.
 func Transport() *http.Transport {
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxyFromEnvironment(),
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,

@@ -9,6 +9,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"coze-token/internal/ratelimit"
 )
 
 const (
@@ -46,7 +49,7 @@ var silence = sync.OnceFunc(logging.Disable)
 //	unix://[[user]:password@]/path/to/socket[?db=database]
 //
 // It waits for no connection, so a server that is down does not keep the service from starting.
-// [Store.Ping] tells whether it is there. The error is [CheckURL]'s.
+// [Store.Check] tells whether it can be used. The error is [CheckURL]'s.
 func Open(url string) (*Store, error) {
 	o, err := parse(url)
 	if err != nil {
@@ -77,13 +80,34 @@ func Open(url string) (*Store, error) {
 // Close closes the connections. Operations after it fail.
 func (s *Store) Close() error { return s.client.Close() }
 
-// Ping returns nil if the server can be used, and otherwise an error that says what to do.
-func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.Get(ctx, "ping")
-	if err == nil {
-		return nil
+// Check returns nil if the server does all that a service asks of it: it claims, writes, reads,
+// counts and deletes. Otherwise the error says what to do. What it writes is gone within a minute.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.check(ctx, "check-"+rand.Text()); err != nil {
+		return fmt.Errorf("the shared store cannot be used: %w; %s", err, remedy(err))
 	}
-	return fmt.Errorf("the shared store cannot be used: %w; %s", err, remedy(err))
+	return nil
+}
+
+func (s *Store) check(ctx context.Context, name string) error {
+	const value = "check"
+	if _, err := s.Claim(ctx, name+".claim", value, time.Minute); err != nil {
+		return err
+	}
+	if err := s.Put(ctx, name, []byte(value), time.Minute); err != nil {
+		return err
+	}
+	got, err := s.Get(ctx, name)
+	if err == nil && string(got) != value {
+		err = errors.New("redis: a value that was written is not there")
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.Allow(ctx, name, ratelimit.Rate{Requests: 1, Per: time.Minute}); err != nil {
+		return err
+	}
+	return s.Release(ctx, name+".claim", value)
 }
 
 // Get is broker.Store's: the value under a name, nil if there is none. It reads no more than 64

@@ -76,7 +76,7 @@ func TestStore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, url)
-			if err := s.Ping(t.Context()); err != nil {
+			if err := s.Check(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			storetest.Run(t, s, name+"/", time.Second)
@@ -173,7 +173,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestPingSaysWhatToDo(t *testing.T) {
+func TestCheckSaysWhatToDo(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{Password: "right", CertFile: certFile, KeyFile: keyFile})
 	for url, want := range map[string]string{
 		strings.Replace(server.URL, "right", "hunter2", 1): "the right password",
@@ -187,7 +187,7 @@ func TestPingSaysWhatToDo(t *testing.T) {
 		"unix://:hunter2@/nowhere/s":                                      "see that the server runs",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		err := open(t, url).Ping(ctx)
+		err := open(t, url).Check(ctx)
 		cancel()
 		if want == "" {
 			if err != nil {
@@ -196,6 +196,32 @@ func TestPingSaysWhatToDo(t *testing.T) {
 		} else if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v; want %q", url, err, want)
 		}
+	}
+}
+
+// A server that answers, and yet cannot be used.
+func TestCheckFindsServersThatCannotBeUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		do   []any
+		want string
+	}{
+		"a cluster":  {[]string{"--cluster-enabled", "yes"}, nil, "a node of a cluster"},
+		"a replica":  {[]string{"--replicaof", "127.0.0.1", "1"}, nil, "name the primary"},
+		"full":       {nil, []any{"CONFIG", "SET", "maxmemory", "1"}, "raise maxmemory"},
+		"no scripts": {[]string{"--rename-command", "EVALSHA", "", "--rename-command", "EVAL", ""}, nil, "lacks a command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, redistest.Options{Args: c.args})
+			if c.do != nil {
+				server.Do(t.Context(), c.do...)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if err := open(t, server.URL).Check(ctx); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v; want %q", err, c.want)
+			}
+		})
 	}
 }
 
@@ -229,7 +255,7 @@ func TestTLSIsVerified(t *testing.T) {
 			}()
 		}
 	}()
-	err = open(t, "rediss://:hunter2@"+l.Addr().String()).Ping(t.Context())
+	err = open(t, "rediss://:hunter2@"+l.Addr().String()).Check(t.Context())
 	var unknown x509.UnknownAuthorityError
 	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
 		t.Errorf("err = %v", err)
@@ -301,7 +327,7 @@ func TestNothingIsWrittenToStandardError(t *testing.T) {
 	}
 	server := redistest.Start(t, redistest.Options{})
 	s := open(t, server.URL)
-	s.Ping(t.Context())
+	s.Check(t.Context())
 	server.Kill()
 	for range 40 {
 		s.Get(t.Context(), "a")

@@ -72,6 +72,12 @@ func remedy(err error) string {
 		return "allow the user ~coze-token:* and the commands GET, GETRANGE, SET, DEL, TIME, EVAL and EVALSHA"
 	case strings.Contains(text, "READONLY"):
 		return "REDIS_URL names a read-only replica: name the primary"
+	case strings.Contains(text, "MOVED"), strings.Contains(text, "CLUSTERDOWN"), strings.Contains(text, "CROSSSLOT"):
+		return "REDIS_URL names a node of a cluster, which cannot be used: name a single server"
+	case strings.Contains(text, "OOM "):
+		return "the server's memory is full: raise maxmemory, or set maxmemory-policy to allkeys-lru"
+	case strings.Contains(text, "unknown command"):
+		return "the server lacks a command: GET, GETRANGE, SET, DEL, TIME, EVAL and EVALSHA are used"
 	case strings.Contains(text, "DB index"):
 		return "use a database that the server has, such as 0"
 	case strings.Contains(text, "first record does not look like a TLS handshake"):

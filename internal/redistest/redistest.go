@@ -40,6 +40,8 @@ type Options struct {
 	Password string
 	// CertFile and KeyFile, if given, add a port with TLS.
 	CertFile, KeyFile string
+	// Args are further arguments of the server.
+	Args []string
 }
 
 // Start starts a server. If there is no program for it, the test fails, or is skipped with -short.
@@ -80,6 +82,7 @@ func Start(t testing.TB, o Options) *Server {
 			"--tls-ca-cert-file", o.CertFile, "--tls-auth-clients", "no")
 		s.TLSURL = (&url.URL{Scheme: "rediss", User: user, Host: "127.0.0.1:" + port}).String()
 	}
+	s.args = append(s.args, o.Args...)
 	s.Run()
 	t.Cleanup(s.Kill)
 	return s

@@ -15,6 +15,9 @@ type Options struct {
 	File File
 	// ReadFile reads a file that a setting names. Optional: without it this host has no files.
 	ReadFile func(name string) ([]byte, error)
+	// Exposed reports whether every user of this machine can read a file. Optional: nothing is warned
+	// of.
+	Exposed func(name string) bool
 	// YAML turns YAML into JSON. Optional: without it, only JSON is read.
 	YAML func(text []byte) ([]byte, error)
 	// Workers says that the host is Cloudflare Workers. Otherwise it is the native server.

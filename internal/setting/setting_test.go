@@ -238,6 +238,16 @@ func TestApp(t *testing.T) {
 	}
 }
 
+func TestExposedFiles(t *testing.T) {
+	for exposed, want := range map[bool]int{true: 1, false: 0} {
+		o := setting.Options{ReadFile: readFile, Exposed: func(string) bool { return exposed }}
+		_, lines := result(env{"OLD_NAME": "a", "DOOR_SECRET_FILE": "/secret"}, o)
+		if len(lines) != want || want == 1 && !strings.HasPrefix(lines[0], "DOOR_SECRET_FILE: every user of this machine") {
+			t.Errorf("it said %q", lines)
+		}
+	}
+}
+
 func TestFile(t *testing.T) {
 	file := setting.File{Name: "c.json", Members: map[string]setting.Member{
 		"OLD_NAME": {Name: "name", Text: setting.NewSecret("<a>")},

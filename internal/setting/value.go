@@ -219,6 +219,11 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 	if err == nil {
 		content, err = DecodeText(data)
 		v.Report(err)
+		exposed := v.reader.options.Exposed
+		if exposed != nil && (v.Row.Secret || keyIn(content) == "private key") && exposed(path) {
+			v.Warn("every user of this machine can read the file "+quote.Path(path),
+				"let it belong to the user that the service runs as, and chmod 600")
+		}
 		return content, err == nil
 	}
 	remedy := "check the path, and that the user the service runs as may read the file"
