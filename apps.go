@@ -3,12 +3,14 @@ package cozetoken
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"coze-token/internal/fault"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 	"coze-token/internal/strictjson"
@@ -37,8 +39,10 @@ func parseApps(v *setting.Value) apps {
 	const remedy = "use an object of names and settings, such as " +
 		`{"shop": {"client_id": "…", "kid": "…", "private_key": "…"}}`
 	text, err := v.JSON()
-	if err != nil {
-		// The library's words would quote the text.
+	if f, ok := errors.AsType[fault.Fault](err); ok {
+		v.Report(f)
+		return nil
+	} else if err != nil { // its words may quote the text
 		v.Fault("is neither JSON nor YAML, or has a name in it twice", remedy)
 		return nil
 	}
@@ -99,10 +103,16 @@ func memberText(raw json.RawMessage) (text string, ok bool) {
 	}
 	var truth bool
 	var list []string
+	var numbers []json.Number
 	var objects []map[string]json.RawMessage
 	switch {
 	case json.Unmarshal(raw, &truth) == nil:
 		return map[bool]string{true: "on", false: "off"}[truth], true
+	case json.Unmarshal(raw, &numbers) == nil && numbers != nil: // ids are often written as numbers
+		for _, n := range numbers {
+			list = append(list, n.String())
+		}
+		return strings.Join(list, ","), true
 	case json.Unmarshal(raw, &list) == nil:
 		return strings.Join(list, ","), true
 	case bytes.HasPrefix(raw, []byte("{")), json.Unmarshal(raw, &objects) == nil:

@@ -86,6 +86,13 @@ func TestApps(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("bots as numbers", func(t *testing.T) {
+		list := []int{7388123456789012345, 7388123456789012346}
+		s, _ := mustRead(t, with("APPS", apps(t, "shop", map[string]any{"bots": list})), native)
+		if got := string(s.app("shop").OAuth.Scope); !strings.Contains(got, `["7388123456789012345","7388123456789012346"]`) {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("bots", func(t *testing.T) {
 		s, _ := mustRead(t, with("APPS", apps(t, "shop", map[string]any{"bots": []string{"1", "2"}})), native)
 		const want = `{"account_permission":{"permission_list":["Connector.botChat"]},` +
@@ -117,7 +124,7 @@ func TestAppsFaults(t *testing.T) {
 		"name of words":     {apps(t, "shopForCustomers_2", nil), []string{`APPS: has an app named "shopForCustomers_2"`}},
 		"service's setting": {apps(t, "shop", map[string]any{"listen": ":1"}), []string{"APPS.shop: which no app has"}},
 		"capitals":          {apps(t, "shop", map[string]any{"BOTS": "1"}), []string{"APPS.shop: which no app has"}},
-		"wrong type":        {apps(t, "shop", map[string]any{"bots": []int{1}}), []string{"APPS.shop.bots: of a type"}},
+		"wrong type":        {apps(t, "shop", map[string]any{"bots": []bool{true}}), []string{"APPS.shop.bots: of a type"}},
 		"missing":           {apps(t, "shop", map[string]any{"client_id": nil}), []string{"APPS.shop.client_id: is not set"}},
 		"out of bounds": {apps(t, "shop", map[string]any{"token_duration": 86400}),
 			[]string{"APPS.shop.token_duration: 86399"}},

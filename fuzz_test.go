@@ -5,11 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
-
 	cozetoken "coze-token"
 	"coze-token/coze"
 	"coze-token/internal/fault"
+	nativehost "coze-token/internal/native"
 )
 
 // marker makes a secret recognisable in whatever is printed, even in part. It is no prefix of
@@ -136,7 +135,7 @@ func FuzzApps(f *testing.F) {
 		apps := strings.NewReplacer(`"private_key":"@`, `"private_key":"`+marker, `"private_key_2":"@`,
 			`"private_key_2":"`+marker,
 			`"api_keys":"crm=@`, `"api_keys":"crm=`+marker, `"visitor_secret":"@`, `"visitor_secret":"`+marker).Replace(text)
-		options := cozetoken.Options{YAML: yaml.YAMLToJSON, ReadFile: func(name string) ([]byte, error) {
+		options := cozetoken.Options{YAML: nativehost.YAMLToJSON, ReadFile: func(name string) ([]byte, error) {
 			switch name {
 			case "/apps":
 				return []byte(apps), nil

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	cozetoken "coze-token"
 	"coze-token/internal/fault"
 	"coze-token/internal/native"
@@ -121,7 +119,7 @@ func (p *process) read(
 		File:     file,
 		ReadFile: from.readFile,
 		Exposed:  from.exposed,
-		YAML:     yaml.YAMLToJSON,
+		YAML:     native.YAMLToJSON,
 		Check:    check,
 		Partial:  len(faults) > 0,
 	})
