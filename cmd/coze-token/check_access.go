@@ -39,13 +39,16 @@ func (c *checkup) login(login auth.LoginOptions, offline bool) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
 	defer cancel()
-	keys, err := (&auth.KeySets{Transport: native.Transport()}).Check(ctx, login)
+	keys, dropped, err := (&auth.KeySets{Transport: native.Transport()}).Check(ctx, login)
 	if err != nil {
 		c.fail("check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider",
 			"access", "users of %s: %v", login.Label(), err)
 		return
 	}
 	c.ok("access", "users of %s, which has %d keys", login.Label(), keys)
+	for _, why := range dropped {
+		c.warn("access", "users of %s: %s, so tokens that it signed are refused", login.Label(), why)
+	}
 }
 
 // redis says whether the shared store can be used. The service does without it, so it is a warning if not.

@@ -42,7 +42,7 @@ func TestModes(t *testing.T) {
 		"NONE": {401, auth.NoCredential}, "KEY?": {401, auth.UnknownKey}, "BAD": {401, auth.BadToken},
 		"OLD":  {401, auth.TokenExpired},
 		"FORM": {401, auth.Malformed}, "TWO": {400, auth.Ambiguous}, "WHO": {401, auth.BadVisitor},
-		"BIG": {401, auth.TooLarge},
+		"BIG": {403, auth.TooLarge},
 	}
 	for _, c := range []struct {
 		name string

@@ -10,9 +10,9 @@ func ReadToken(raw string) error {
 }
 
 func ParseJWKS(p []byte) (algs []string, err error) {
-	keys, err := parseJWKS(p)
+	keys, _, err := parseJWKS(p)
 	for _, k := range keys {
-		algs = append(algs, k.alg)
+		algs = append(algs, k.algs...)
 	}
 	return algs, err
 }

@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // Bounds of a JWKS. A verification with a 16384-bit key would take the CPU time that a Worker has
@@ -20,16 +22,22 @@ const (
 	maxRSA         = 8192
 )
 
-// A signingKey is one that a provider signs with. It is bound to one algorithm (RFC 8725, section
-// 3.1).
+// algorithms are those that tokens may be signed with, by the keys that can: asymmetric ones only
+// (RFC 8725 section 3.1).
+var algorithms = slices.Concat(rsaAlgorithms, []string{"ES256", "ES384", "ES512", "EdDSA"})
+
+var rsaAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+
+// A signingKey is one that a provider signs with. It is bound to the algorithm that the provider
+// says, or to those of its type (RFC 8725 section 3.1).
 type signingKey struct {
 	kid    string // empty: the provider does not name it
-	alg    string
-	public any // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, as alg has it
+	algs   []string
+	public any // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
-// A jwk is one key of a set, as far as it is read (RFC 7517, section 4; RFC 7518, section 6; RFC
-// 8037, section 2).
+// A jwk is one key of a set, as far as it is read (RFC 7517 section 4; RFC 7518 section 6; RFC 8037
+// section 2).
 type jwk struct {
 	Kty    string   `json:"kty"`
 	Kid    string   `json:"kid"`
@@ -44,93 +52,141 @@ type jwk struct {
 	D      string   `json:"d"`
 }
 
-// parseJWKS reads a set. Keys that cannot be used are passed over, as RFC 7517, section 5, wants
-// it; a set without any that can is an error, so that a provider's error page does not take the
-// place of its keys.
-func parseJWKS(p []byte) ([]*signingKey, error) {
+// parseJWKS reads a set. Keys that cannot be used are passed over, as RFC 7517 section 5 wants it,
+// and dropped says why. A set without any that can is an error: a provider's error page must not
+// take the place of its keys.
+func parseJWKS(p []byte) (keys []*signingKey, dropped []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(p, &set); err != nil {
-		return nil, errors.New("the keys are not a JWKS")
+		return nil, nil, errors.New("the keys are not a JWKS")
 	}
 	if len(set.Keys) > maxSigningKeys {
-		return nil, errors.New("the JWKS has more than 100 keys")
+		return nil, nil, errors.New("the JWKS has more than 100 keys")
 	}
-	var keys []*signingKey
-	for _, raw := range set.Keys {
+	for i, raw := range set.Keys {
 		var j jwk
-		if json.Unmarshal(raw, &j) != nil {
+		var k *signingKey
+		err := json.Unmarshal(raw, &j)
+		if err == nil {
+			k, err = j.key()
+		} else {
+			err = errors.New("it is not a JWK")
+		}
+		if err != nil {
+			dropped = append(dropped, fmt.Sprintf("key %d of %d: %v", i+1, len(set.Keys), err))
 			continue
 		}
-		if k := j.key(); k != nil {
-			keys = append(keys, k)
-		}
+		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the JWKS has no key that can be used (RS256 from 2048 bits, ES256, EdDSA with Ed25519)")
+		why := strings.Join(append([]string{"the JWKS has no key that can be used"}, dropped...), "; ")
+		return nil, dropped, errors.New(why)
 	}
-	return keys, nil
+	return keys, dropped, nil
 }
 
-// key is the key, or nil where it is of no use here. The type decides the algorithm, and alg, where
-// there is one, has to agree. A key whose private half is published is anybody's.
-func (j *jwk) key() *signingKey {
-	if j.D != "" || j.Use != "" && j.Use != "sig" || j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify") {
-		return nil
+// key is the key, or why it is of no use. The type decides the algorithms, and alg, if there is
+// one, has to be one of them. A key whose private half is published is anybody's.
+func (j *jwk) key() (*signingKey, error) {
+	switch {
+	case j.D != "":
+		return nil, errors.New("its private half is published")
+	case j.Use != "" && j.Use != "sig":
+		return nil, errors.New("it is not for signatures (use)")
+	case j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify"):
+		return nil, errors.New("it is not for verifying (key_ops)")
 	}
 	k := &signingKey{kid: j.Kid}
-	switch {
-	case j.Kty == "RSA" && (j.Alg == "" || j.Alg == "RS256"):
-		k.alg, k.public = "RS256", j.rsa()
-	case j.Kty == "EC" && j.Crv == "P-256" && (j.Alg == "" || j.Alg == "ES256"):
-		k.alg, k.public = "ES256", j.ec()
-	case j.Kty == "OKP" && j.Crv == "Ed25519" && (j.Alg == "" || j.Alg == "EdDSA" || j.Alg == "Ed25519"): // RFC 9864
-		k.alg, k.public = "EdDSA", j.ed25519()
+	var err error
+	switch j.Kty {
+	case "RSA":
+		k.algs = rsaAlgorithms
+		k.public, err = j.rsa()
+	case "EC":
+		k.public, err = j.ec(k)
+	case "OKP":
+		k.algs = []string{"EdDSA"}
+		k.public, err = j.ed25519()
+		if j.Alg == "Ed25519" { // RFC 9864
+			j.Alg = "EdDSA"
+		}
+	default:
+		err = errors.New("its type (kty) is none of RSA, EC and OKP")
 	}
-	if k.public == nil {
-		return nil
-	}
-	return k
-}
-
-func (j *jwk) rsa() any {
-	n, e := number(j.N), number(j.E)
-	if n == nil || e == nil || n.BitLen() < minRSA || n.BitLen() > maxRSA || n.Bit(0) == 0 {
-		return nil
-	}
-	if !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0 {
-		return nil
-	}
-	return &rsa.PublicKey{N: n, E: int(e.Int64())}
-}
-
-func (j *jwk) ec() any {
-	x, errX := base64.RawURLEncoding.DecodeString(j.X)
-	y, errY := base64.RawURLEncoding.DecodeString(j.Y)
-	if errX != nil || errY != nil || len(x) != 32 || len(y) != 32 {
-		return nil
-	}
-	// It refuses points that are not on the curve.
-	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return public
+	if j.Alg != "" {
+		if !slices.Contains(k.algs, j.Alg) {
+			return nil, errors.New("its algorithm (alg) is none that is taken with its type")
+		}
+		k.algs = []string{j.Alg}
+	}
+	return k, nil
 }
 
-func (j *jwk) ed25519() any {
-	x, err := base64.RawURLEncoding.DecodeString(j.X)
-	if err != nil || len(x) != ed25519.PublicKeySize {
-		return nil
+func (j *jwk) rsa() (any, error) {
+	n, e := number(j.N), number(j.E)
+	switch {
+	case n == nil || e == nil || n.Bit(0) == 0:
+		return nil, errors.New("its numbers (n, e) are none of an RSA key")
+	case n.BitLen() < minRSA || n.BitLen() > maxRSA:
+		return nil, fmt.Errorf("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
+	case !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
+		return nil, errors.New("its exponent (e) is not one that is used")
 	}
-	return ed25519.PublicKey(x)
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+func (j *jwk) ec(k *signingKey) (any, error) {
+	var curve elliptic.Curve
+	switch j.Crv {
+	case "P-256":
+		curve, k.algs = elliptic.P256(), []string{"ES256"}
+	case "P-384":
+		curve, k.algs = elliptic.P384(), []string{"ES384"}
+	case "P-521":
+		curve, k.algs = elliptic.P521(), []string{"ES512"}
+	default:
+		return nil, errors.New("its curve (crv) is none of P-256, P-384 and P-521")
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	x, y := decode(j.X), decode(j.Y)
+	if len(x) != size || len(y) != size {
+		return nil, errors.New("its point (x, y) is not of its curve")
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
+	if err != nil {
+		return nil, errors.New("its point (x, y) is not of its curve")
+	}
+	return public, nil
+}
+
+func (j *jwk) ed25519() (any, error) {
+	x := decode(j.X)
+	if j.Crv != "Ed25519" || len(x) != ed25519.PublicKeySize {
+		return nil, errors.New("it is not an Ed25519 key")
+	}
+	return ed25519.PublicKey(x), nil
 }
 
 func number(text string) *big.Int {
-	p, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(p) == 0 || len(p) > maxRSA/8+1 {
+	p := decode(text)
+	if len(p) == 0 || len(p) > maxRSA/4 {
 		return nil
 	}
 	return new(big.Int).SetBytes(p)
+}
+
+// decode reads base64url as providers write it: with padding too, and in the standard alphabet. It
+// is nil for anything else.
+func decode(text string) []byte {
+	text = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
+	p, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return p
 }

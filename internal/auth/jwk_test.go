@@ -16,6 +16,7 @@ import (
 )
 
 func TestJWKS(t *testing.T) {
+	const anyRSA = "RS256 RS384 RS512 PS256 PS384 PS512"
 	members := func(key jose.JSONWebKey, change map[string]any) string {
 		var m map[string]any
 		if err := json.Unmarshal(must(key.MarshalJSON()), &m); err != nil {
@@ -32,23 +33,28 @@ func TestJWKS(t *testing.T) {
 		key  string
 		want string // the algorithm; empty: passed over
 	}{
-		{"RSA", members(r, nil), "RS256"},
+		{"RSA", members(r, nil), anyRSA},
 		{"EC", members(e, nil), "ES256"},
 		{"Ed25519", members(d, nil), "EdDSA"},
 		{"alg RS256", members(r, map[string]any{"alg": "RS256"}), "RS256"},
 		{"alg EdDSA", members(d, map[string]any{"alg": "EdDSA"}), "EdDSA"},
 		{"alg Ed25519, as RFC 9864 has it", members(d, map[string]any{"alg": "Ed25519"}), "EdDSA"},
-		{"key_ops", members(r, map[string]any{"key_ops": []string{"verify"}}), "RS256"},
+		{"key_ops", members(r, map[string]any{"key_ops": []string{"verify"}}), anyRSA},
 		{"members nobody knows", members(r, map[string]any{"x5c": []string{"x"}, "x": 1}), ""}, // x is of another type
-		{"a member nobody knows", members(r, map[string]any{"x5c": 7, "custom": 1}), "RS256"},
+		{"a member nobody knows", members(r, map[string]any{"x5c": 7, "custom": 1}), anyRSA},
 
 		{"for encryption", members(r, map[string]any{"use": "enc"}), ""},
 		{"for signing only", members(r, map[string]any{"key_ops": []string{"sign"}}), ""},
 		{"for nothing", members(r, map[string]any{"key_ops": []string{}}), ""},
-		{"RSA for PS256", members(r, map[string]any{"alg": "PS256"}), ""},
+		{"RSA for PS256", members(r, map[string]any{"alg": "PS256"}), "PS256"},
 		{"RSA for HS256", members(r, map[string]any{"alg": "HS256"}), ""},
 		{"EC for RS256", members(e, map[string]any{"alg": "RS256"}), ""},
-		{"P-384", members(public("k", ecKey384), nil), ""},
+		{"P-384", members(public("k", ecKey384), nil), "ES384"},
+		{"P-384 for ES256", members(public("k", ecKey384), map[string]any{"alg": "ES256"}), ""},
+		{"padding", members(r, map[string]any{"e": "AQAB==", "n": base64.URLEncoding.EncodeToString(rsaKey.N.Bytes())}),
+			anyRSA},
+		{"the standard alphabet", members(r, map[string]any{"n": base64.StdEncoding.EncodeToString(rsaKey.N.Bytes())}),
+			anyRSA},
 		{"P-384 that says P-256", members(public("k", ecKey384), map[string]any{"crv": "P-256"}), ""},
 		{"secp256k1", members(e, map[string]any{"crv": "secp256k1"}), ""},
 		{"X25519", members(d, map[string]any{"crv": "X25519"}), ""},

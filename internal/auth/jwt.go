@@ -32,7 +32,8 @@ func readToken(raw string) (unverified, *Error) {
 	t := unverified{raw: raw}
 	parts := strings.Split(raw, ".")
 	if len(raw) > maxCredential {
-		return t, unauthenticated(TooLarge, "the token is too large", "send a token of at most 8 KiB")
+		return t, forbidden(TooLarge, "the token is too large",
+			"have the provider issue one of at most 8 KiB: with fewer groups or roles")
 	}
 	if len(parts) != 3 || slices.Contains(parts, "") {
 		return t, badToken()
@@ -46,7 +47,7 @@ func readToken(raw string) (unverified, *Error) {
 	// compressed or detached contents.
 	for _, name := range []string{"jku", "x5u", "jwk", "crit", "b64", "enc", "zip", "cty"} {
 		if _, ok := header[name]; ok {
-			return t, unauthenticated(ForbiddenHeader, "the token's header has "+name+" in it, which is refused",
+			return t, forbidden(ForbiddenHeader, "the token's header has "+name+" in it, which is refused",
 				"send the provider's own token")
 		}
 	}
@@ -84,7 +85,7 @@ func badToken() *Error {
 }
 
 func wrongType() *Error {
-	return unauthenticated(BadToken, "the token is of another type than ID and access tokens",
+	return forbidden(BadToken, "the token is of another type than ID and access tokens",
 		"send an ID token or an access token")
 }
 
@@ -142,39 +143,45 @@ func newParser(o LoginOptions, now func() time.Time) *jwt.Parser {
 // issuer, audience and times. Which key it gets is decided here.
 func (l *login) verify(ctx context.Context, t unverified) (jwt.MapClaims, *Error) {
 	if !slices.Contains(l.Algorithms, t.alg) {
-		return nil, unauthenticated(BadAlgorithm, "the token is signed with an algorithm that is not taken",
+		return nil, forbidden(BadAlgorithm, "the token is signed with an algorithm that is not taken",
 			"have the provider sign with "+strings.Join(l.Algorithms, " or "))
 	}
-	k, e := l.keys.find(ctx, t.kid, t.alg)
+	keys, e := l.keys.find(ctx, t.kid, t.alg)
 	if e != nil {
 		return nil, e
 	}
-	claims, err := l.parse(t, k)
-	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && t.kid == "" {
-		// A provider that does not name its keys may have a new one.
-		if newer, ok := l.keys.newer(ctx, k, t.alg); ok {
+	claims, err := l.parse(t, keys)
+	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && (t.kid == "" || keys[0].kid == "") {
+		// A provider that does not name its keys may have new ones.
+		if newer := l.keys.newer(ctx, keys, t.kid, t.alg); len(newer) > 0 {
 			claims, err = l.parse(t, newer)
 		}
 	}
 	if err != nil {
-		return nil, tokenError(err)
+		return nil, tokenError(claims, err)
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		if v, ok := claims[name]; ok && !isTime(v) {
-			return nil, unauthenticated(BadClaims, "the token's "+name+" is not a time", "send the token that the login gave")
+			return nil, badClaims("the token's " + name + " is not a time")
 		}
 	}
 	return claims, nil
 }
 
-func (l *login) parse(t unverified, k *signingKey) (jwt.MapClaims, error) {
-	claims := jwt.MapClaims{}
-	_, err := l.parser.ParseWithClaims(t.raw, claims, func(parsed *jwt.Token) (any, error) {
-		if parsed.Method.Alg() != k.alg {
-			return nil, jwt.ErrTokenUnverifiable // a key is bound to one algorithm (RFC 8725 section 3.1)
+// parse tries the keys. claims are those of the last one.
+func (l *login) parse(t unverified, keys []*signingKey) (claims jwt.MapClaims, err error) {
+	for _, k := range keys {
+		claims = jwt.MapClaims{}
+		_, err = l.parser.ParseWithClaims(t.raw, claims, func(parsed *jwt.Token) (any, error) {
+			if !slices.Contains(k.algs, parsed.Method.Alg()) {
+				return nil, jwt.ErrTokenUnverifiable // a key is bound to its algorithms
+			}
+			return k.public, nil
+		})
+		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			break
 		}
-		return k.public, nil
-	})
+	}
 	return claims, err
 }
 
@@ -189,9 +196,9 @@ func isTime(v any) bool {
 	return err == nil && seconds > 0 && seconds < 1<<38
 }
 
-// tokenError sorts the library's errors.
-func tokenError(err error) *Error {
-	const again = "log in again, and send the new token"
+// tokenError sorts the library's errors. What a new login would not mend is a 403: a page that
+// sends its user to the login after a 401 would do so for ever.
+func tokenError(claims jwt.MapClaims, err error) *Error {
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
 		return unauthenticated(BadSignature, "the token's signature is wrong",
@@ -199,16 +206,31 @@ func tokenError(err error) *Error {
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return badToken()
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return unauthenticated(TokenExpired, "the token has expired", again)
+		return unauthenticated(TokenExpired, "the token has expired", "log in again, and send the new token")
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return unauthenticated(TokenNotYetValid, "the token is not valid yet",
 			"check the clocks of the provider and of this service")
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return unauthenticated(WrongAudience, "the token is meant for another service",
-			"have it issued for this service's audience")
+		return forbidden(WrongAudience, "the token is meant for another service: its aud is another",
+			"have the provider write the audience of this service into aud, or set JWT_AUDIENCE to what it writes there")
+	case hasNoAudience(claims):
+		return forbidden(WrongAudience, "the token does not say for which service it is: it has no aud",
+			"have the provider write the audience that JWT_AUDIENCE names into aud, or send another of its tokens: an ID token has one")
+	case claims["exp"] == nil:
+		return badClaims("the token has no exp")
 	default:
-		return unauthenticated(BadClaims, "the token lacks iss, aud or exp, or one of its claims is wrong", again)
+		return badClaims("one of the token's claims is wrong")
 	}
+}
+
+func badClaims(problem string) *Error {
+	return forbidden(BadClaims, problem, "have the provider issue tokens with iss, aud and exp as RFC 7519 has them")
+}
+
+// hasNoAudience reports whether aud is missing or empty.
+func hasNoAudience(claims jwt.MapClaims) bool {
+	list, isList := claims["aud"].([]any)
+	return claims["aud"] == nil || claims["aud"] == "" || isList && len(list) == 0
 }
 
 // subject is the claim that says who the user is. If it cannot be a session, the token is good all

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,12 +109,12 @@ func (k *KeySets) newSet(p provider) *keySet {
 }
 
 // Check fetches the keys of a login's provider, for a person who wants to know whether that works.
-// It returns how many of them can be used.
-func (k *KeySets) Check(ctx context.Context, o LoginOptions) (keys int, err error) {
+// It returns how many of them can be used, and why the others cannot.
+func (k *KeySets) Check(ctx context.Context, o LoginOptions) (keys int, dropped []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	found, err := k.newSet(provider{o.Issuer, o.JWKSURL}).fetch(ctx)
-	return len(found.keys), err
+	return len(found.keys), found.dropped, err
 }
 
 // A keySet remembers a provider's keys. A fetch is made for a request only, and by one call at a
@@ -135,42 +136,47 @@ type keySet struct {
 
 // fetched is what a fetch brings.
 type fetched struct {
-	keys  []*signingKey
-	fresh time.Duration
+	keys    []*signingKey
+	dropped []string // why others are of no use
+	fresh   time.Duration
 }
 
-// find is the key that a token names. Without a kid it is the only key that there is.
-func (s *keySet) find(ctx context.Context, kid, alg string) (*signingKey, *Error) {
+// maxCandidates is how many keys are tried for a token that does not say which one signed it.
+const maxCandidates = 3
+
+// find returns the keys that may have signed a token: those that it names, or, if it or the
+// provider names none, those that fit its algorithm.
+func (s *keySet) find(ctx context.Context, kid, alg string) ([]*signingKey, *Error) {
 	s.mu.Lock()
 	now := s.now()
-	k := s.match(now, kid, alg)
-	if k != nil && now.Before(s.fresh) {
+	keys := s.match(now, kid, alg)
+	if keys != nil && now.Before(s.fresh) {
 		s.mu.Unlock()
-		return k, nil
+		return keys, nil
 	}
 	c := s.refresh(ctx, now)
 	wait := fetchTimeout + time.Second
-	if k != nil {
+	if keys != nil {
 		wait = patience
 		if now.Before(s.fresh.Add(grace)) {
 			wait = 0
 		}
 	}
 	s.mu.Unlock()
-	if k != nil && (c == nil || wait == 0) {
-		return k, nil
+	if keys != nil && (c == nil || wait == 0) {
+		return keys, nil
 	}
 	ended := c == nil || waitFor(ctx, c, wait)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k = s.match(s.now(), kid, alg); k != nil {
-		return k, nil
+	if keys = s.match(s.now(), kid, alg); keys != nil {
+		return keys, nil
 	}
-	return nil, s.unknown(ctx, ended, kid)
+	return nil, s.unknown(ctx, ended, kid, alg)
 }
 
-// newer is a key in the place of one that did not verify a token which names none.
-func (s *keySet) newer(ctx context.Context, old *signingKey, alg string) (*signingKey, bool) {
+// newer returns keys in the place of those that did not verify a token which names none.
+func (s *keySet) newer(ctx context.Context, old []*signingKey, kid, alg string) []*signingKey {
 	s.mu.Lock()
 	c := s.refresh(ctx, s.now())
 	s.mu.Unlock()
@@ -179,26 +185,36 @@ func (s *keySet) newer(ctx context.Context, old *signingKey, alg string) (*signi
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.match(s.now(), "", alg)
-	return k, k != nil && k != old
+	return slices.DeleteFunc(slices.Clone(s.match(s.now(), kid, alg)), func(k *signingKey) bool {
+		return slices.Contains(old, k)
+	})
 }
 
-// match looks the key up among those known. The lock is held.
-func (s *keySet) match(now time.Time, kid, alg string) *signingKey {
-	if now.After(s.fresh.Add(maxStale)) || kid == "" && len(s.keys) != 1 {
+// match looks the keys up among those known. More than maxCandidates are none. The lock is held.
+func (s *keySet) match(now time.Time, kid, alg string) (keys []*signingKey) {
+	if now.After(s.fresh.Add(maxStale)) {
 		return nil
 	}
-	for _, k := range s.keys {
-		if k.alg == alg && (kid == "" || k.kid == kid) {
-			return k
+	for _, named := range []bool{true, false} {
+		for _, k := range s.keys {
+			fits := kid == "" || named && k.kid == kid || !named && k.kid == ""
+			if fits && slices.Contains(k.algs, alg) {
+				keys = append(keys, k)
+			}
+		}
+		if keys != nil {
+			break
 		}
 	}
-	return nil
+	if len(keys) > maxCandidates {
+		return nil
+	}
+	return keys
 }
 
 // unknown is why there is no key for a token. ended reports whether the fetch for it has. The lock
 // is held.
-func (s *keySet) unknown(ctx context.Context, ended bool, kid string) *Error {
+func (s *keySet) unknown(ctx context.Context, ended bool, kid, alg string) *Error {
 	switch {
 	case ctx.Err() != nil:
 		return providerDown(ctx.Err())
@@ -208,7 +224,7 @@ func (s *keySet) unknown(ctx context.Context, ended bool, kid string) *Error {
 		return providerDown(s.failure)
 	case s.keys == nil: // the fetch was another request's, and was lost
 		return providerDown(errors.New("the fetch of the login's keys is still under way"))
-	case kid == "" && len(s.keys) > 1:
+	case kid == "" && slices.ContainsFunc(s.keys, func(k *signingKey) bool { return slices.Contains(k.algs, alg) }):
 		return unauthenticated(UnknownSigningKey, "the token does not say which key signed it (kid)",
 			"have the provider name it")
 	}
@@ -292,7 +308,7 @@ func (s *keySet) fetch(ctx context.Context) (got fetched, err error) {
 	if err != nil {
 		return got, fmt.Errorf("fetching the login's keys: %w", err)
 	}
-	got.keys, err = parseJWKS(p)
+	got.keys, got.dropped, err = parseJWKS(p)
 	got.fresh = freshness(h)
 	return got, err
 }

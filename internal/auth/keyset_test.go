@@ -325,7 +325,7 @@ func TestProviderDown(t *testing.T) {
 func TestEndlessKeys(t *testing.T) {
 	p := newProvider()
 	p.endless = &endless{}
-	if _, err := p.login(t).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 256 KiB") {
+	if _, _, err := p.login(t).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 256 KiB") {
 		t.Errorf("it says %v", err)
 	}
 	if p.endless.read > 1<<20 {
@@ -411,11 +411,12 @@ func TestFreshness(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	p := newProvider(public("a", edKey), public("b", ecKey), public("c", ecKey384))
-	if n, err := p.login(t).Check(t.Context()); n != 2 || err != nil {
-		t.Errorf("%d keys, %v", n, err)
+	if n, dropped, err := p.login(t).Check(t.Context()); n != 3 || len(dropped) > 0 || err != nil {
+		t.Errorf("%d keys, %q, %v", n, dropped, err)
 	}
 	p.said = issuer + "/"
-	if _, err := p.login(t).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `"https://login.example/"`) {
+	if _, _, err := p.login(t).Check(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), `"https://login.example/"`) {
 		t.Errorf("it does not say what is wrong: %v", err)
 	}
 }

@@ -178,7 +178,7 @@ func (p *provider) login(t testing.TB, change ...func(*login)) *login {
 }
 
 // Check fetches the login's keys.
-func (l *login) Check(ctx context.Context) (int, error) {
+func (l *login) Check(ctx context.Context) (int, []string, error) {
 	return (&auth.KeySets{Transport: l.Transport}).Check(ctx, l.LoginOptions)
 }
 
