@@ -37,9 +37,9 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return methodNotAllowed("POST")
 	}
 
-	// A page below a wildcard has no part in the visitor's cookie: the cookie is neither read nor set.
+	// The visitor's cookie is neither read nor set for a page below a wildcard.
 	credentials := app.Callers.Credentials(r.Header, verdict != cors.ByWildcard)
-	// A caller with an API key is not counted by its address. Others at that address cannot keep it out.
+	// A caller with an API key is not counted by its address, so others there cannot keep it out.
 	caller, known := app.Callers.Key(credentials)
 	limit := ratelimit.Decision{OK: true} // the tightest of this request
 	defer func() { limit.WriteHeader(h) }()
@@ -50,11 +50,11 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		}
 		var err error
 		if caller, err = app.Callers.Authenticate(ctx, credentials); err != nil {
-			return refused(h, err)
+			return failed(h, err)
 		}
 	}
 	rec.caller = caller
-	// Every answer gives a visitor its identity, because a Turnstile token proves nothing a second time.
+	// Even a refusal gives a visitor its identity: a Turnstile token is good only once.
 	if caller.Cookie != nil {
 		h.Add("Set-Cookie", caller.Cookie.String())
 	}
@@ -62,7 +62,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		h.Set(auth.TicketHeader, caller.Ticket)
 	}
 	if err := caller.MayUse(rec.app, r.Header.Get("Origin")); err != nil {
-		return refused(h, err)
+		return failed(h, err)
 	}
 
 	options, refusal, ok := readOptions(w, r, app.Request.Duration)
@@ -75,7 +75,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	}
 	session, err := caller.SessionFor(user, named)
 	if err != nil {
-		return refused(h, err)
+		return failed(h, err)
 	}
 	request, err := app.RequestFor(session)
 	if err != nil {
@@ -94,7 +94,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	result, err := g.Source.Get(ctx, request, options)
 	rec.cache = result.CacheStatus
 	if err != nil {
-		return noToken(err)
+		return failed(h, err)
 	}
 	token := result.Token
 	return answer{status: http.StatusOK, body: tokenBody{

@@ -133,10 +133,12 @@ func rateLimited(d ratelimit.Decision) answer {
 	return a
 }
 
-// refused is the answer to a caller who may not have the token. h is the header of the answer.
-func refused(h http.Header, err error) answer {
+// failed is the answer to a request that err ended. h is the header of the answer.
+func failed(h http.Header, err error) answer {
 	a := internalError
-	if e, ok := errors.AsType[*auth.Error](err); ok {
+	if e, ok := errors.AsType[*coze.Error](err); ok {
+		a = upstreamFailure(e)
+	} else if e, ok := errors.AsType[*auth.Error](err); ok {
 		a = fail(e.Status, string(e.Code), e.Problem, e.Hint)
 		a.retryAfter, a.reason = e.RetryAfter, string(e.Reason)
 		for _, challenge := range e.Challenges {
@@ -153,20 +155,13 @@ func refused(h http.Header, err error) answer {
 // busyPause is the Retry-After of upstream_busy if Coze sent none.
 const busyPause = 5 * time.Second
 
-// noToken is the answer if the source has no token. It has Coze's own words, if Coze answered, and
-// nothing about the network behind this service. A refusal by Coze is never a 401, because Coze's
-// Chat SDK answers a 401 by asking again at once.
-func noToken(err error) answer {
-	e, ok := errors.AsType[*coze.Error](err)
-	if !ok {
-		a := internalError
-		a.err = err
-		return a
-	}
+// upstreamFailure has Coze's own words, if Coze answered, and nothing about the network behind this
+// service. It is never a 401, because Coze's Chat SDK answers a 401 by asking again at once.
+func upstreamFailure(e *coze.Error) answer {
 	f := failure{Code: "upstream_unavailable", Error: "Coze could not be reached", Hint: Hint(e)}
 	status, pause := http.StatusBadGateway, e.RetryAfter
 	switch {
-	case errors.Is(err, broker.ErrBudget):
+	case errors.Is(e, broker.ErrBudget):
 		status, f.Code = http.StatusServiceUnavailable, "over_budget"
 		f.Error = "this service has exchanged as many tokens as it may for now"
 		f.Hint = "wait, and ask less often; the operator can raise MINT_BUDGET"
@@ -187,5 +182,5 @@ func noToken(err error) answer {
 	if e.Status != 0 {
 		f.Upstream = &upstream{e.Status, e.Code, e.Message, e.LogID}
 	}
-	return answer{status: status, body: f, retryAfter: pause, err: err}
+	return answer{status: status, body: f, retryAfter: pause}
 }

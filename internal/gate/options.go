@@ -58,14 +58,14 @@ func minTTL(query string, most time.Duration) (time.Duration, error) {
 		return 0, nil
 	}
 	seconds, err := strconv.ParseInt(values[0], 10, 64)
-	if max := int64(most / time.Second); err != nil || len(values) > 1 || seconds < 1 || seconds > max {
-		return 0, fmt.Errorf("give it once, as whole seconds from 1 to %d, which is how long a token lives here", max)
+	if limit := int64(most / time.Second); err != nil || len(values) > 1 || seconds < 1 || seconds > limit {
+		return 0, fmt.Errorf("give it once, as whole seconds from 1 to %d, which is how long a token lives here", limit)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// staleToken reads {"stale_token": "…"}. It ignores any other body, because callers of the original
-// may send any. ok is false if stale_token is not a text.
+// staleToken reads {"stale_token": "…"}. It ignores any other body, because the original did. ok is
+// false if stale_token is not a text.
 func staleToken(body []byte) (token string, ok bool) {
 	var members struct {
 		StaleToken any `json:"stale_token"`

@@ -25,14 +25,14 @@ type Sessions struct {
 	Required bool
 	// Prefix stands before every name. It keeps systems apart that share an app.
 	Prefix string
-	// Secret replaces each name by its keyed hash, so that Coze does not learn user ids. Nil: it does.
+	// Secret replaces each name by its keyed hash, so that Coze learns no user ids. Optional.
 	Secret []byte
 }
 
 var errNoSession = errors.New("there is none, and this service gives no token without one")
 
-// name is the session of a user, which is "" if none is named. Each hashed part has its length before
-// it, so that no two lists of parts have the same hash.
+// name is the session of a user, which is "" if none is named. In the hash, each part has its length
+// before it, so that no two lists of parts have the same hash.
 func (s Sessions) name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:
