@@ -46,10 +46,7 @@ func (s Sessions) name(user string) (string, error) {
 	}
 	mac := hmac.New(sha256.New, s.Secret)
 	for _, part := range []string{"coze-token session 1", s.Prefix, user} {
-		var length [4]byte
-		binary.BigEndian.PutUint32(length[:], uint32(len(part)))
-		mac.Write(length[:])
-		mac.Write([]byte(part))
+		mac.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(part))), part...))
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }
