@@ -144,6 +144,7 @@ func Build(s *Settings, o Options) *Service {
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
+	b.Hint = gate.Hint
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
 	v.tokens = broker.New(&coze.Client{Transport: v.clock.Watch(o.Transport), Now: v.clock.Now, MaxRetryAfter: maxRetryAfter}, b)
 	v.limits = gate.Limits{
@@ -281,7 +282,7 @@ func (v *Service) Auth(app, user string) (coze.Auth, error) {
 // are told which variables are at fault, and remedy: how settings are changed on this host. What is
 // wrong with each goes to the log, with each request.
 func Misconfigured(err error, remedy string, log *slog.Logger) http.Handler {
-	return gate.MisconfiguredHandler(fault.Of(err), remedy, log)
+	return gate.Misconfigured(fault.Of(err), remedy, log)
 }
 
 var _ interface {

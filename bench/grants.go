@@ -15,6 +15,7 @@ import (
 	cozetoken "coze-token"
 	"coze-token/broker"
 	"coze-token/coze"
+	"coze-token/internal/auth"
 	"coze-token/internal/gate"
 	"coze-token/sandbox"
 )
@@ -106,7 +107,14 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	if st := b.Stats(); st.Grants != n {
 		return nil, fmt.Errorf("%d grants are remembered of %d", st.Grants, n)
 	}
-	h := gate.New(gate.Options{Source: b, Apps: map[string]gate.App{"": {Request: coze.TokenRequest{App: app, Duration: 10 * time.Hour}}}, Log: discard})
+	h := gate.New(gate.Options{
+		Source: b,
+		Apps: map[string]gate.App{"": {
+			Request: coze.TokenRequest{App: app, Duration: 10 * time.Hour},
+			Callers: auth.New(auth.Config{}, auth.Options{}),
+		}},
+		Log: discard,
+	})
 	requests := make([]*http.Request, min(n, 10_000))
 	for i := range requests {
 		requests[i] = request(sessions[mathrand.IntN(n)])

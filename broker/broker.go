@@ -23,6 +23,7 @@ type Broker struct {
 	now     func() time.Time
 	spawn   func(func())
 	log     *slog.Logger
+	hint    func(*coze.Error) string
 	hush    hush
 	count   counters
 }
@@ -39,6 +40,7 @@ func New(next coze.Source, o Options) *Broker {
 		now:     o.Now,
 		spawn:   o.Go,
 		log:     o.Log,
+		hint:    o.Hint,
 	}
 	if b.timeout <= 0 {
 		b.timeout = DefaultTimeout
@@ -48,6 +50,9 @@ func New(next coze.Source, o Options) *Broker {
 	}
 	if b.spawn == nil {
 		b.spawn = func(f func()) { go f() }
+	}
+	if b.hint == nil {
+		b.hint = func(*coze.Error) string { return "" }
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

@@ -164,6 +164,6 @@ func (b *Broker) land(s *shard, f *flight, got outcome) {
 func (b *Broker) refreshFailed(err *coze.Error) {
 	if more, ok := b.hush.speak(b.now()); ok {
 		b.log.Warn("a token in use could not be exchanged anew; it stays in use while it lasts",
-			slog.String("error", err.Error()), slog.String("hint", err.Hint()), slog.Int64("more_since_the_last_line", more))
+			slog.String("error", err.Error()), slog.String("hint", b.hint(err)), slog.Int64("more_since_the_last_line", more))
 	}
 }

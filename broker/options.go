@@ -51,6 +51,8 @@ type Options struct {
 	Go func(func())
 	// Log takes what an operator should see. Optional: nothing is logged.
 	Log *slog.Logger
+	// Hint says what a person can do about a failure, for the log. Optional: the hint is empty.
+	Hint func(*coze.Error) string
 }
 
 // GetOptions is what a caller asks for beyond the grant. The zero value asks for nothing.

@@ -151,7 +151,7 @@ func readExpiry(raw json.RawMessage, now time.Time) (expiry time.Time, problem s
 	return expiry, ""
 }
 
-// clockDoubt ends the message about an expiry that cannot be, by which the hint is chosen.
+// clockDoubt ends the message about an expiry that cannot be right, for [Error.ClockDoubt].
 const clockDoubt = "if this machine's clock is wrong, set it"
 
 // describe says what an answer is that could not be read as JSON. It does not quote it.

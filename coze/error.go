@@ -92,6 +92,10 @@ func (e *Error) Temporary() bool {
 	}
 }
 
+// ClockDoubt reports whether the expiry in Coze's answer cannot be right, so that this machine's
+// clock may be wrong.
+func (e *Error) ClockDoubt() bool { return strings.HasSuffix(e.Message, clockDoubt) }
+
 // unknownKey says whether Coze does not know the key that signed, so that the app's next key is worth trying.
 func (e *Error) unknownKey() bool {
 	return e.Kind == Rejected && strings.Contains(e.Message, "kid not been")

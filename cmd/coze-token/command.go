@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	cozetoken "coze-token"
@@ -13,37 +14,37 @@ import (
 
 // Exit codes, as every help text states them.
 const (
-	exitOK        = 0
-	exitFailed    = 1 // it went wrong, and doing the same again will not help
-	exitUsage     = 2 // the command line or a setting is wrong
-	exitTemporary = 3 // Coze was out of reach, busy or silent: trying again may help
-
-	exitInterrupted = 130 // as shells have it of a program that Ctrl-C ended
+	exitOK          = 0
+	exitFailed      = 1   // it failed, and the same again will fail too
+	exitUsage       = 2   // the command line or a setting is wrong
+	exitTemporary   = 3   // Coze was out of reach, busy or silent: trying again may help
+	exitInterrupted = 130 // Ctrl-C: the code that shells give
 )
 
-// A command is one of coze-token's commands. Its help is the first thing that a reader of its file sees.
+// A command is one of coze-token's commands. run reads the variables that flags sets.
 type command struct {
-	name    string
-	summary string
-	help    string
-	flags   func(*flag.FlagSet) // declares the command's flags, into variables that run reads
-	run     func(*process) int
+	name, summary, help string
+	flags               func(*flag.FlagSet)
+	run                 func(*process) int
 }
 
-// A process is what a command may touch.
+// A process is what a command reads and writes.
 type process struct {
 	ctx    context.Context
 	env    map[string]string
-	stdout io.Writer // what was asked for, and nothing else
-	stderr io.Writer // everything said to a person
+	stdout io.Writer // the result, and nothing else
+	stderr io.Writer // messages to a person
 }
 
-// commands lists the commands anew, so that each run has flags of its own.
+// commands makes the list anew, so that each run has its own flags.
 func commands() []command {
-	return []command{serveCommand(), demoCommand(), mintCommand(), checkCommand(), keyCommand(), sandboxCommand(), versionCommand()}
+	return []command{
+		serveCommand(), demoCommand(), mintCommand(), checkCommand(), keyCommand(), sandboxCommand(), versionCommand(),
+	}
 }
 
-// run is coze-token without the process around it. It returns the exit code.
+// run does everything but what belongs to the process, and returns the exit code. A command fails if
+// its output could not be written.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	out := &output{w: stdout}
 	p := &process{ctx, cozetoken.Environ(environ), out, stderr}
@@ -57,8 +58,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return code
 }
 
-// An output remembers the first error of writing to it, and writes nothing after it. So commands may print without looking:
-// none ends well when what was asked of it got lost.
+// An output keeps the first error and writes nothing after it, so that commands need not check.
 type output struct {
 	w   io.Writer
 	err error
@@ -96,7 +96,7 @@ func (p *process) run(args []string) int {
 }
 
 func isHelp(word string) bool {
-	return word == "help" || word == "-h" || word == "-help" || word == "--help"
+	return slices.Contains([]string{"help", "-h", "-help", "--help"}, word)
 }
 
 func (p *process) start(c command, args []string) int {
@@ -117,9 +117,8 @@ func (p *process) start(c command, args []string) int {
 	return c.run(p)
 }
 
-// What is printed to a person follows one form: the program's name, what kind of message it is, lower case and no full
-// stop; and after an error, what to do.
-
+// errorf tells a person what is wrong and what to do. All messages have one form: the program's name
+// and the kind of message, then lower case and no full stop.
 func (p *process) errorf(hint, format string, args ...any) {
 	fmt.Fprintf(p.stderr, "coze-token: error: "+format+"\n", args...)
 	if hint != "" {
@@ -127,14 +126,13 @@ func (p *process) errorf(hint, format string, args ...any) {
 	}
 }
 
-// failed reports what no setting or flag could have prevented.
+// failed reports an error for which there is no hint.
 func (p *process) failed(err error) int {
 	p.errorf("", "%v", err)
 	return exitFailed
 }
 
-// interrupted ends a command that a signal kept from what was asked of it. What failed then failed for that, so nothing else is
-// said of it.
+// interrupted reports only that a signal ended the command, because that is why all else failed.
 func (p *process) interrupted() int {
 	fmt.Fprintln(p.stderr, "coze-token: interrupted")
 	return exitInterrupted

@@ -35,7 +35,8 @@ func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
 	return serve(t, &b.log, environ...)
 }
 
-// startMisconfigured serves what hosts serve that cannot refuse to start, as "coze-token serve" does.
+// startMisconfigured serves what a host serves that cannot refuse to start. "coze-token serve" does
+// refuse.
 func (b *nativeBuild) startMisconfigured(t *testing.T, wrong error) string {
 	l, err := native.Listen("127.0.0.1:0")
 	if err != nil {
@@ -61,8 +62,8 @@ func serve(t *testing.T, log *logBuffer, environ ...string) string {
 	return strings.TrimSuffix(waitForURL(t, lines), "/")
 }
 
-// waitForURL reads what "coze-token serve" logs up to the start-up line, which has the URL, and goes on reading for
-// as long as it writes.
+// waitForURL reads the log of "coze-token serve" up to the line that has the URL. It goes on reading
+// in the background, so that the command can write.
 func waitForURL(t *testing.T, log io.Reader) string {
 	t.Helper()
 	lines := bufio.NewReader(log)
@@ -80,7 +81,7 @@ func waitForURL(t *testing.T, log io.Reader) string {
 	}
 }
 
-// untilCleanup runs f until t ends, and insists that it then ends well.
+// untilCleanup runs f until t ends. Then f must return without an error.
 func untilCleanup(t *testing.T, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -93,7 +94,7 @@ func untilCleanup(t *testing.T, f func(context.Context) error) {
 	})
 }
 
-// A logBuffer keeps what was logged, from many goroutines.
+// A logBuffer is a buffer for concurrent use.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -34,27 +33,21 @@ Exit codes: 0 stopped in good order, 1 it could not listen or serve, 2 wrong com
 `
 
 func demoCommand() command {
-	var d demo
+	var listen string
+	var once bool
 	return command{
 		name: "demo", summary: "try the service: a sandbox, a made-up key, no account", help: demoHelp,
 		flags: func(fs *flag.FlagSet) {
-			fs.StringVar(&d.listen, "listen", "", "")
-			fs.BoolVar(&d.once, "once", false, "")
+			fs.StringVar(&listen, "listen", "", "")
+			fs.BoolVar(&once, "once", false, "")
 		},
-		run: d.run,
+		run: func(p *process) int { return p.demo(listen, once) },
 	}
 }
 
-type demo struct {
-	listen string
-	once   bool
-}
-
-func (d *demo) run(p *process) int {
+func (p *process) demo(listen string, once bool) int {
 	ctx, stop := context.WithCancel(p.ctx)
 	defer stop()
-
-	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
 	coze, cozeURL, err := startSandbox(ctx)
 	if err != nil {
 		return p.failed(err)
@@ -63,12 +56,16 @@ func (d *demo) run(p *process) int {
 	if err != nil {
 		return p.failed(err)
 	}
-	listener, err := d.listener(settings.Native.Listen)
+	listener, err := native.Listen(cmp.Or(listen, settings.Native.Listen))
+	if err != nil && listen == "" {
+		listener, err = native.Listen("127.0.0.1:0")
+	}
 	if err != nil {
 		p.errorf(listenRemedy, "%v", err)
 		return exitFailed
 	}
 	url := baseURL("http", listener.Addr()) + "/"
+	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
 	served := make(chan error, 1)
 	go func() {
 		served <- native.Serve(ctx, listener, cozetoken.Build(settings, options(log)), native.Options{Log: log})
@@ -89,7 +86,7 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 	if _, err := p.stdout.Write(body); err != nil {
 		return exitFailed
 	}
-	if !d.once {
+	if !once {
 		fmt.Fprintf(p.stdout, `
 Try it yourself, in another terminal:
 
@@ -110,20 +107,9 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	return exitOK
 }
 
-// listener takes the address that was asked for, or the service's usual one, or any.
-func (d *demo) listener(usual string) (net.Listener, error) {
-	if d.listen != "" {
-		return native.Listen(d.listen)
-	}
-	if l, err := native.Listen(usual); err == nil {
-		return l, nil
-	}
-	return native.Listen("127.0.0.1:0")
-}
-
 // startSandbox serves a new sandbox until ctx ends.
-func startSandbox(ctx context.Context) (sb *sandbox.Sandbox, url string, err error) {
-	sb, err = sandbox.New(sandbox.Options{})
+func startSandbox(ctx context.Context) (*sandbox.Sandbox, string, error) {
+	sb, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -135,7 +121,7 @@ func startSandbox(ctx context.Context) (sb *sandbox.Sandbox, url string, err err
 	return sb, baseURL("http", l.Addr()), nil
 }
 
-// post asks the service for a token as any caller would, and returns the answer as it came.
+// post asks the service for a token as any caller does, and returns the answer as it came.
 func post(ctx context.Context, url, session string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -150,11 +136,8 @@ func post(ctx context.Context, url, session string) ([]byte, error) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the service answered %s: %s", response.Status, bytes.TrimSpace(body))
 	}
-	if response.StatusCode != http.StatusOK || !json.Valid(body) {
-		return nil, fmt.Errorf("the service answered %s: %s", response.Status, bytes.TrimSpace(body))
-	}
-	return body, nil
+	return body, err
 }

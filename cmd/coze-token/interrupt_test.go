@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Whoever presses Ctrl-C while Coze is waited for is not told that Coze, the network or a setting is to blame.
+// After Ctrl-C while a command waits for Coze, the command does not blame Coze, the network or a
+// setting.
 func TestInterrupt(t *testing.T) {
 	for _, command := range []string{"mint", "check"} {
 		t.Run(command, func(t *testing.T) {

@@ -32,9 +32,10 @@ func keyCommand() command {
 func (p *process) key(name string) int {
 	key := auth.NewKey()
 	setting := name + "=" + auth.HashKey(key)
-	// The key is a good one, so only the name can be wrong: by itself, or as the beginning of a line of API_KEYS.
+	// Only the name can be wrong: by itself, or because API_KEYS reads it as more than a name.
 	if keys, err := auth.ParseKeys(setting); err != nil || keys.Callers()[0].Name != name {
-		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`, "key: --name is not a name that a key can have")
+		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`,
+			"key: --name is not a name that a key can have")
 		return exitUsage
 	}
 	fmt.Fprintf(p.stdout, "key: %s\nAPI_KEYS=%s\n", key, setting)

@@ -1,4 +1,5 @@
-// Coze-token is the Coze (扣子) dynamic token service and its tools. "coze-token help" describes them.
+// Coze-token is the Coze (扣子) dynamic token service and its tools. "coze-token help" describes
+// them.
 package main
 
 import (
@@ -9,7 +10,7 @@ import (
 )
 
 func main() {
-	// The first signal ends what is under way in good order; the second, no longer caught, ends the process.
+	// The first signal ends the command in good order. The second is not caught and ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))

@@ -38,7 +38,8 @@ func sandboxCommand() command {
 	listen := "127.0.0.1:8788"
 	var faults []sandbox.Fault
 	return command{
-		name: "sandbox", summary: "serve an emulator of Coze's token endpoint", help: fmt.Sprintf(sandboxHelp, indent(sandbox.FaultUsage(), "                       ")),
+		name: "sandbox", summary: "serve an emulator of Coze's token endpoint",
+		help: fmt.Sprintf(sandboxHelp, indent(sandbox.FaultUsage(), strings.Repeat(" ", 23))),
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", listen, "")
 			fs.Func("fault", "", func(s string) error {
@@ -78,12 +79,13 @@ func (p *process) sandbox(address string, faults []sandbox.Fault) int {
 	return exitOK
 }
 
-// dotenv writes settings so that a POSIX shell, a dotenv reader and wrangler's .dev.vars all read them alike: one line
-// each, in double quotes, the key's line ends as \n.
+// dotenv writes each setting on one line, in double quotes and with \n for the key's line ends. A
+// POSIX shell, dotenv readers and wrangler's .dev.vars all read this form alike.
 func dotenv(settings map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		fmt.Fprintf(&b, "%s=\"%s\"\n", name, strings.ReplaceAll(strings.TrimSpace(settings[name]), "\n", `\n`))
+		value := strings.ReplaceAll(strings.TrimSpace(settings[name]), "\n", `\n`)
+		fmt.Fprintf(&b, "%s=\"%s\"\n", name, value)
 	}
 	return b.String()
 }

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// The settings that the sandbox prints are good for the service, also where it listens on all interfaces.
+// The service accepts the settings that the sandbox prints, even if the sandbox listens on all
+// interfaces.
 func TestSandboxSettings(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:0", ":0", "0.0.0.0:0"} {
 		t.Run(listen, func(t *testing.T) {
@@ -33,7 +34,8 @@ func TestSandboxSettings(t *testing.T) {
 				environ = append(environ, name+"="+strings.Trim(value, `"`))
 			}
 			var token bytes.Buffer
-			if code := run(t.Context(), []string{"mint"}, environ, &token, &log); code != exitOK || !strings.HasPrefix(token.String(), "czs_") {
+			code := run(t.Context(), []string{"mint"}, environ, &token, &log)
+			if code != exitOK || !strings.HasPrefix(token.String(), "czs_") {
 				t.Errorf("with the sandbox's settings mint fails: %s", log.String())
 			}
 		})

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"coze-token": main})
 }
 
-// TestScripts runs the command as a user would: testdata/script holds one script for each subject.
+// TestScripts runs the command as a user does. testdata/script has one script for each subject.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -47,10 +47,10 @@ var scriptKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// sandboxes are the sandboxes of the scripts, for nosecrets to ask which assertions were sent.
+// sandboxes are the sandboxes of the scripts. nosecrets asks them which assertions were sent.
 var sandboxes sync.Map // :: *testscript.TestScript → *sandbox.Sandbox
 
-// sandboxCmd starts a sandbox with the faults given, and puts the settings of its app into the environment:
+// sandboxCmd starts a sandbox with faults and puts the settings of its app into the environment:
 //
 //	sandbox [fault...]
 func sandboxCmd(ts *testscript.TestScript, neg bool, faults []string) {
@@ -66,8 +66,9 @@ func sandboxCmd(ts *testscript.TestScript, neg bool, faults []string) {
 	sandboxes.Store(ts, sb)
 }
 
-// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends), KEY_PUBLIC, KEY_EC; KEY also
-// into the file key.pem, a certificate of it into cert.pem, and one of another key into other.pem.
+// keysCmd puts keys into the environment: KEY (PKCS#8), KEY_LITERAL (with \n for line ends),
+// KEY_PUBLIC and KEY_EC. It writes KEY to key.pem, a certificate of it to cert.pem, and a
+// certificate of another key to other.pem.
 func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	block := func(kind string, der []byte, err error) string {
 		ts.Check(err)
@@ -90,7 +91,8 @@ func keysCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// occupyCmd listens on a port and puts the address into BUSY, and one where nobody listens into FREE.
+// occupyCmd listens on a port and puts its address into BUSY. In FREE is an address where nobody
+// listens.
 func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
@@ -102,7 +104,8 @@ func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(free.Close())
 }
 
-// sessionCmd insists on the session of the last token that was asked for; without a name, on none:
+// sessionCmd fails if the last token is for a session that does not match. Without a pattern it fails
+// if the token is for any session:
 //
 //	session [pattern]
 func sessionCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -120,12 +123,14 @@ func sessionCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// noSecretsCmd looks for the private key and for every assertion in what the last command printed.
+// noSecretsCmd fails if the last command printed a part of the private key or an assertion, or a
+// token on standard error.
 func noSecretsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	printed := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 	der, err := x509.MarshalPKCS8PrivateKey(scriptKey())
 	ts.Check(err)
-	for _, line := range strings.Split(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "\n") {
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	for line := range strings.SplitSeq(key, "\n") {
 		if len(line) > 40 && strings.Contains(printed, line) {
 			ts.Fatalf("a part of the private key was printed")
 		}
@@ -139,7 +144,8 @@ func noSecretsCmd(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("an assertion was printed")
 		}
 	}
-	for _, word := range strings.FieldsFunc(ts.ReadFile("stderr"), func(r rune) bool { return strings.ContainsRune(" \n\"{}:,", r) }) {
+	separator := func(r rune) bool { return strings.ContainsRune(" \n\"{}:,", r) }
+	for word := range strings.FieldsFuncSeq(ts.ReadFile("stderr"), separator) {
 		if _, issued := sb.(*sandbox.Sandbox).Issued(word); issued {
 			ts.Fatalf("a token was printed on standard error")
 		}

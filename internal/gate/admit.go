@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"coze-token/internal/auth"
 	"coze-token/internal/clientip"
@@ -10,125 +11,117 @@ import (
 	"coze-token/internal/ratelimit"
 )
 
-// admit decides whether the request gets to ask for a token: by its origin, its method, its address and its caller. What is
-// cheap comes first, and CORS headers before all, so that pages can read every refusal.
-func (g *gate) admit(w http.ResponseWriter, r *http.Request, x *exchange, app *App) answer {
-	h := w.Header()
+// admit is the way of a request for a token. The order of its steps is part of the contract: CORS
+// headers come first, so that pages can read every refusal, and what is cheap comes before what
+// costs more.
+func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer {
+	app, ok := g.Apps[rec.app]
+	if !ok {
+		return notFound
+	}
+	rec.token = true
+	ctx, h := r.Context(), w.Header()
 	address := g.Limits.Proxies.Client(r)
 	if address.IsValid() {
-		x.address = address.String()
+		rec.address = address.String()
 	}
+
 	verdict := app.Origins.Apply(h, r)
 	switch {
 	case verdict == cors.Unlisted:
-		x.reason = string(auth.OtherOrigin)
 		return otherOrigin()
 	case app.Origins.IsPreflight(r):
-		x.token = false
+		rec.token = false
 		return answer{status: http.StatusNoContent}
 	case r.Method != http.MethodPost:
 		return methodNotAllowed("POST")
-	case g.Misconfigured != nil:
-		return g.misconfigured(x)
 	}
 
-	callers := app.Callers
-	if callers == nil {
-		callers = g.open
-	}
-	// A page below a wildcard has no part in the visitor's cookie: it is neither read nor set.
-	credentials := callers.Credentials(r.Header, verdict != cors.ByWildcard)
-	// Who has an API key is not counted by address, nor kept out by what others at that address did.
-	who, known := callers.Key(credentials)
-	tightest := ratelimit.Decision{OK: true}
-	if !known && g.Limits.Addresses != nil {
-		tightest = g.Limits.Addresses.Allow(r.Context(), clientip.Key(address), g.Limits.AddressRate)
-		if !tightest.OK {
-			tightest.WriteHeader(h)
-			return rateLimited(x, tightest)
+	// The visitor's cookie is neither read nor set for a page below a wildcard.
+	credentials := app.Callers.Credentials(r.Header, verdict != cors.ByWildcard)
+	// A caller with an API key is not counted by its address, so others there cannot keep it out.
+	caller, known := app.Callers.Key(credentials)
+	limit := ratelimit.Decision{OK: true} // the tightest of this request
+	defer func() { limit.WriteHeader(h) }()
+	if !known {
+		limit = g.Limits.Addresses.Allow(ctx, clientip.Key(address), g.Limits.AddressRate)
+		if !limit.OK {
+			return rateLimited(limit)
+		}
+		var err error
+		if caller, err = app.Callers.Authenticate(ctx, credentials); err != nil {
+			return failed(h, err)
 		}
 	}
-	var err error
-	if !known {
-		who, err = callers.Authenticate(r.Context(), credentials)
+	rec.caller = caller
+	// Even a refusal gives a visitor its identity: a Turnstile token is good only once.
+	if caller.Cookie != nil {
+		h.Add("Set-Cookie", caller.Cookie.String())
 	}
-	if err == nil {
-		x.caller = who
-		introduce(h, who)
-		err = who.MayUse(x.app, r.Header.Get("Origin"))
+	if caller.Ticket != "" {
+		h.Set(auth.TicketHeader, caller.Ticket)
 	}
-	if err != nil {
-		tightest.WriteHeader(h)
-		return g.refuse(h, x, err)
+	if err := caller.MayUse(rec.app, r.Header.Get("Origin")); err != nil {
+		return failed(h, err)
 	}
-	return g.token(w, r, x, app, tightest)
-}
 
-// introduce gives a visitor what it is known by. It goes with every answer: what proved the visitor a person works but once.
-func introduce(h http.Header, who auth.Caller) {
-	if who.Cookie != nil {
-		h.Add("Set-Cookie", who.Cookie.String())
-	}
-	if who.Ticket != "" {
-		h.Set(auth.TicketHeader, who.Ticket)
-	}
-}
-
-// token is the way of a request that was admitted: from who asks and what it sent to a grant, and on to the source.
-func (g *gate) token(w http.ResponseWriter, r *http.Request, x *exchange, app *App, tightest ratelimit.Decision) answer {
-	h := w.Header()
-	want, a, ok := wishes(w, r, app.Request.Duration)
+	options, refusal, ok := readOptions(w, r, app.Request.Duration)
 	if !ok {
-		return a
+		return refusal
 	}
-	user, named, err := sessionOf(r.Header)
+	user, named, err := readUser(r.Header)
 	if err != nil {
 		return invalidSession(err)
 	}
-	session, err := x.caller.SessionFor(user, named)
+	session, err := caller.SessionFor(user, named)
 	if err != nil {
-		return g.refuse(h, x, err)
+		return failed(h, err)
 	}
-	grant, err := app.RequestFor(session)
+	request, err := app.RequestFor(session)
 	if err != nil {
 		return invalidSession(err)
 	}
-	x.session = grant.Session
+	rec.session = request.Session
 
-	if d := g.count(r.Context(), x, app); d.Tighter(tightest) {
-		tightest = d
+	if d := g.count(ctx, rec, &app); d.Tighter(limit) {
+		limit = d
 	}
-	tightest.WriteHeader(h)
-	if !tightest.OK {
-		return rateLimited(x, tightest)
+	if !limit.OK {
+		return rateLimited(limit)
 	}
 
-	want.Wait = g.Timeout
-	result, err := g.Source.Get(r.Context(), grant, want)
-	x.cache = result.CacheStatus
+	options.Wait = g.Timeout
+	result, err := g.Source.Get(ctx, request, options)
+	rec.cache = result.CacheStatus
 	if err != nil {
-		x.err = err
-		return upstreamFailure(err)
+		return failed(h, err)
 	}
-	return success(result.Token, g.Now())
+	token := result.Token
+	return answer{status: http.StatusOK, body: tokenBody{
+		AccessToken: token.AccessToken,
+		ExpiresIn:   token.Expiry.Unix(),
+		TokenType:   token.Type,
+		Token:       token.AccessToken,
+		TTL:         max(0, int64(token.Expiry.Sub(g.Now())/time.Second)),
+	}}
 }
 
-// count holds the request against the limits that are not of its address. What has the fewest askers comes first, because a
-// refusal takes nothing from the limits after it.
-func (g *gate) count(ctx context.Context, x *exchange, app *App) ratelimit.Decision {
-	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() {
+// count applies all limits but that of the address. The limit that the fewest callers share comes
+// first: if it refuses the request, the others do not count it.
+func (g *gate) count(ctx context.Context, rec *record, app *App) ratelimit.Decision {
+	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() { // usual: no keys have to be made
 		return ratelimit.Decision{OK: true}
 	}
-	var sessions, callers ratelimit.Rate
-	if x.session != "" {
-		sessions = app.SessionRate
+	var session, caller ratelimit.Rate
+	if rec.session != "" {
+		session = app.SessionRate
 	}
-	if x.caller.Mode == auth.ModeKey {
-		callers = app.CallerRate
+	if rec.caller.Mode == auth.ModeKey {
+		caller = app.CallerRate
 	}
 	return ratelimit.AllowAll(ctx,
-		ratelimit.Check{Limiter: g.Limits.Sessions, Key: x.app + "\x00" + x.session, Rate: sessions},
-		ratelimit.Check{Limiter: g.Limits.Callers, Key: x.app + "\x00" + x.caller.Name, Rate: callers},
-		ratelimit.Check{Limiter: g.Limits.Apps, Key: x.app, Rate: app.Rate},
+		ratelimit.Check{Limiter: g.Limits.Sessions, Key: rec.app + "\x00" + rec.session, Rate: session},
+		ratelimit.Check{Limiter: g.Limits.Callers, Key: rec.app + "\x00" + rec.caller.Name, Rate: caller},
+		ratelimit.Check{Limiter: g.Limits.Apps, Key: rec.app, Rate: app.Rate},
 	)
 }

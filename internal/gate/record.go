@@ -3,21 +3,37 @@ package gate
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
+	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
 )
 
-// record writes the request's one record (security check 28): for a token or its refusal, who asked, from where, for whom,
-// and what came of it. It holds the path but never the query, the session only as a hash, and of a token or
-// a credential nothing.
-func (g *gate) record(r *http.Request, x *exchange, a answer) {
+// A record collects what the log says about one request.
+type record struct {
+	id      string // 26 characters of base32, which are over 128 random bits
+	began   time.Time
+	token   bool // the request asks for a token of app
+	app     string
+	address string
+	caller  auth.Caller
+	session string
+	cache   broker.CacheStatus
+}
+
+// record logs the request once (security check 28): who asked for whom, from where, and with which
+// result. The record has the path but not the query. It has the session only as a hash, and nothing
+// of a token or a credential.
+func (g *gate) record(r *http.Request, rec *record, a answer) {
 	log, level := g.Log, slog.LevelDebug
-	if x.token {
+	if rec.token {
 		log, level = g.Audit, slog.LevelInfo
 	}
 	if a.status >= 500 {
@@ -33,39 +49,34 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 			attrs = append(attrs, slog.String(name, value))
 		}
 	}
-	text("request_id", x.id)
+	f, failed := a.body.(failure)
+	text("request_id", rec.id)
 	text("method", clip(r.Method, 20))
 	text("path", clip(r.URL.EscapedPath(), 100))
-	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", g.Now().Sub(x.began).Milliseconds()))
-	f, failed := a.body.(failure)
+	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", g.Now().Sub(rec.began).Milliseconds()))
 	text("code", f.Code)
-	if x.token {
+	if rec.token {
 		outcome := "granted"
 		if failed {
 			outcome = "refused"
 		}
 		text("outcome", outcome)
-		text("app", x.app)
-		text("caller_mode", string(x.caller.Mode))
-		text("caller", x.caller.Name)
-		text("session_hash", sessionHash(x.session))
+		text("app", rec.app)
+		text("caller_mode", string(rec.caller.Mode))
+		text("caller", rec.caller.Name)
+		text("session_hash", sessionHash(rec.session))
 		text("origin", clip(strings.Join(r.Header["Origin"], ", "), 100))
-		text("address", x.address)
-		text("cache", string(x.cache))
-		var refused *auth.Error
-		if errors.As(x.err, &refused) {
-			x.reason = string(refused.Reason)
-		}
-		text("reason", cmp.Or(x.reason, f.Code))
+		text("address", rec.address)
+		text("cache", string(rec.cache))
+		text("reason", cmp.Or(a.reason, f.Code))
 	}
-	if x.err == nil {
+	if a.err == nil {
 		text("error", f.Error)
 	} else {
-		text("error", x.err.Error())
-		var upstream *coze.Error
-		if errors.As(x.err, &upstream) {
-			attrs = append(attrs, slog.Int("attempts", upstream.Attempts))
-			text("logid", upstream.LogID)
+		text("error", a.err.Error())
+		if e, ok := errors.AsType[*coze.Error](a.err); ok {
+			attrs = append(attrs, slog.Int("attempts", e.Attempts))
+			text("logid", e.LogID)
 		}
 		if r.Context().Err() != nil {
 			attrs = append(attrs, slog.Bool("caller_gone", true))
@@ -74,7 +85,16 @@ func (g *gate) record(r *http.Request, x *exchange, a answer) {
 	log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// clip keeps what a caller chose from filling the log.
+// sessionHash stands for a session in records, which must not hold user ids.
+func sessionHash(session string) string {
+	if session == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(session))
+	return hex.EncodeToString(sum[:6])
+}
+
+// clip bounds what a caller can put into the log.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

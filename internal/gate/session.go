@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,24 +14,26 @@ import (
 	"coze-token/coze"
 )
 
-// SessionHeader carries the caller's end user, who becomes the session that the token is limited to.
-const SessionHeader = "X-User-Id" // in Go's canonical form; HTTP does not mind the case
+// SessionHeader names the caller's end user. The token is limited to this user's session. It is in
+// Go's canonical form.
+const SessionHeader = "X-User-Id"
 
-// Sessions are the rules by which what a caller calls its user becomes the session that Coze gets to see. The zero value
-// passes names on as they are, as the original did.
+// Sessions are the rules that make a session's name, which Coze sees, from a user's name. The zero
+// value leaves names as they are, as the original did.
 type Sessions struct {
-	// Required refuses requests for no session.
+	// Required refuses requests without a session.
 	Required bool
-	// Prefix goes before every name. Systems that share an app keep apart by it.
+	// Prefix stands before every name. It keeps systems apart that share an app.
 	Prefix string
-	// Secret, where it is set, makes names hashes, so that Coze learns nothing of user ids.
+	// Secret replaces each name by its keyed hash, so that Coze learns no user ids. Optional.
 	Secret []byte
 }
 
 var errNoSession = errors.New("there is none, and this service gives no token without one")
 
-// Name is the session for a user, "" being none. Its parts are hashed with their lengths, so that no two of them can be read as others.
-func (s Sessions) Name(user string) (string, error) {
+// name is the session of a user, which is "" if none is named. In the hash, each part has its length
+// before it, so that no two lists of parts have the same hash.
+func (s Sessions) name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:
 		return "", errNoSession
@@ -45,58 +46,43 @@ func (s Sessions) Name(user string) (string, error) {
 	}
 	mac := hmac.New(sha256.New, s.Secret)
 	for _, part := range []string{"coze-token session 1", s.Prefix, user} {
-		var length [4]byte
-		binary.BigEndian.PutUint32(length[:], uint32(len(part)))
-		mac.Write(length[:])
-		mac.Write([]byte(part))
+		mac.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(part))), part...))
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }
 
-// RequestFor is what the source is asked for on behalf of a user, or, where user is empty, of a caller that names none.
+// RequestFor is what the gate asks for on behalf of a user, which is "" for callers who name none.
+// The error says why the user cannot have a session.
 func (a *App) RequestFor(user string) (coze.TokenRequest, error) {
-	grant := a.Request
+	request := a.Request
 	if user == "" {
-		user = grant.Session
+		user = request.Session
 	}
 	var err error
-	grant.Session, err = a.Sessions.Name(user)
-	return grant, err
+	request.Session, err = a.Sessions.name(user)
+	return request, err
 }
 
-// sessionOf reads the session header. A name that is present must be a good one: what is wrong with it is an error,
-// because a name silently replaced would put several users into one session.
-func sessionOf(h http.Header) (session string, named bool, err error) {
+// readUser reads the session header. A name that is wrong is an error and is never replaced: that
+// could put several users into one session.
+func readUser(h http.Header) (user string, named bool, err error) {
 	values := h[SessionHeader]
-	switch len(values) {
-	case 0:
+	if len(values) == 0 {
 		return "", false, nil
-	case 1:
-		return values[0], true, checkSession(values[0])
+	}
+	user = values[0]
+	switch {
+	case len(values) > 1:
+		err = fmt.Errorf("it was sent %d times", len(values))
+	case strings.Contains(user, ", "):
+		// Workers' runtime and many proxies join a header that was sent twice with ", " (RFC 9110 section
+		// 5.2). Then it cannot be told from one name that holds ", ".
+		err = errors.New("it holds a comma and a space, as when the header is sent twice")
+	case strings.ContainsRune(user, utf8.RuneError):
+		// That runtime also replaces bytes that are not UTF-8 by U+FFFD, so different names could be one.
+		err = errors.New("it is not UTF-8")
 	default:
-		return "", false, fmt.Errorf("it was sent %d times", len(values))
+		err = coze.CheckSession(user)
 	}
-}
-
-// checkSession says what is wrong with a session name that came in a header, if anything is.
-func checkSession(session string) error {
-	// Workers' runtime, like many a proxy, joins a header that was sent twice into one with ", " between, as RFC 9110
-	// section 5.2 lets it. Nothing then tells the two from a name with a comma and a space in it, so neither is taken.
-	if strings.Contains(session, ", ") {
-		return errors.New("it holds a comma and a space, as when the header is sent twice")
-	}
-	// That runtime also replaces bytes that are not UTF-8 by U+FFFD, so that different names would become one.
-	if strings.ContainsRune(session, utf8.RuneError) {
-		return errors.New("it is not UTF-8")
-	}
-	return coze.CheckSession(session)
-}
-
-// sessionHash stands for a session in records, which must not hold user ids.
-func sessionHash(session string) string {
-	if session == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(session))
-	return hex.EncodeToString(sum[:6])
+	return user, true, err
 }

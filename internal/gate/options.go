@@ -1,0 +1,78 @@
+package gate
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"coze-token/broker"
+	"coze-token/coze"
+)
+
+// readOptions reads what a caller may say about the token: in the query, how long it must still
+// live; in the body, which token Coze no longer accepts. If ok is false, refusal is the answer.
+func readOptions(
+	w http.ResponseWriter, r *http.Request, duration time.Duration,
+) (o broker.GetOptions, refusal answer, ok bool) {
+	var err error
+	if o.MinTTL, err = minTTL(r.URL.RawQuery, cmp.Or(duration, coze.DefaultDuration)); err != nil {
+		return o, fail(http.StatusBadRequest, "invalid_min_ttl",
+			"min_ttl is not a life that a token here can have", err.Error()), false
+	}
+	if r.ContentLength == 0 {
+		return o, answer{}, true
+	}
+	if r.ContentLength > MaxBody {
+		return o, bodyTooLarge, false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return o, bodyTooLarge, false
+	}
+	if err != nil {
+		return o, invalidBody("the body broke off"), false
+	}
+	o.Stale, ok = staleToken(body)
+	return o, invalidBody("stale_token is not a text"), ok
+}
+
+// minTTL reads ?min_ttl=, in whole seconds. It ignores the other members, malformed or not, as the
+// original did. It does not use URL.Query, which would ignore a malformed min_ttl too.
+func minTTL(query string, most time.Duration) (time.Duration, error) {
+	var values []string
+	for member := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(member, "=")
+		if name, _ = url.QueryUnescape(name); name == "min_ttl" {
+			value, _ = url.QueryUnescape(value) // after an error it is "", which is no number
+			values = append(values, value)
+		}
+	}
+	if len(values) == 0 {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseInt(values[0], 10, 64)
+	if limit := int64(most / time.Second); err != nil || len(values) > 1 || seconds < 1 || seconds > limit {
+		return 0, fmt.Errorf("give it once, as whole seconds from 1 to %d, which is how long a token lives here", limit)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// staleToken reads {"stale_token": "…"}. It ignores any other body, because the original did. ok is
+// false if stale_token is not a text.
+func staleToken(body []byte) (token string, ok bool) {
+	var members struct {
+		StaleToken any `json:"stale_token"`
+	}
+	if json.Unmarshal(body, &members) != nil || members.StaleToken == nil {
+		return "", true
+	}
+	token, ok = members.StaleToken.(string)
+	return token, ok
+}
