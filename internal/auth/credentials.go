@@ -77,7 +77,7 @@ func single(h http.Header, name string) (value string, present bool, e *Error) {
 	case len(values) > 1 || strings.Contains(values[0], ","):
 		return "", true, ambiguous(name+" was sent more than once", "send it once")
 	case len(values[0]) > maxCredential:
-		return "", true, forbidden(TooLarge, name+" is too large", "send the credential alone, of at most 8 KiB")
+		return "", true, unauthenticated(TooLarge, name+" is too large", "send the credential alone, of at most 8 KiB")
 	}
 	return values[0], true, nil
 }

@@ -32,8 +32,7 @@ func readToken(raw string) (unverified, *Error) {
 	t := unverified{raw: raw}
 	parts := strings.Split(raw, ".")
 	if len(raw) > maxCredential {
-		return t, forbidden(TooLarge, "the token is too large",
-			"have the provider issue one of at most 8 KiB: with fewer groups or roles")
+		return t, tokenTooLarge()
 	}
 	if len(parts) != 3 || slices.Contains(parts, "") {
 		return t, badToken()
@@ -77,6 +76,11 @@ func readToken(raw string) (unverified, *Error) {
 		return t, wrongType()
 	}
 	return t, nil
+}
+
+func tokenTooLarge() *Error {
+	return forbidden(TooLarge, "the token is too large",
+		"have the provider issue one of at most 8 KiB: with fewer groups or roles")
 }
 
 func badToken() *Error {

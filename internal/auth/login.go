@@ -215,6 +215,9 @@ func (all logins) Identify(ctx context.Context, c *Credentials) (Caller, bool, *
 			continue
 		}
 		token, present, e := single(c.Header, l.Header)
+		if e != nil && e.Reason == TooLarge {
+			e = tokenTooLarge()
+		}
 		if e != nil {
 			return Caller{}, false, e
 		}

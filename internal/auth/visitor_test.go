@@ -171,7 +171,7 @@ func TestForgedVisitors(t *testing.T) {
 	refusedAsTicket("signed with the bare secret", text+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 
 	_, e := authenticate(a, http.Header{"X-Visitor-Ticket": {strings.Repeat("A", 9000)}})
-	wantRefusal(t, e, 403, auth.TooLarge)
+	wantRefusal(t, e, 401, auth.TooLarge)
 }
 
 func TestVisitorsOfSeveralApps(t *testing.T) {

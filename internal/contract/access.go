@@ -104,8 +104,12 @@ func refused(name, reason string, headers ...string) credential {
 	switch reason {
 	case "ambiguous_credential":
 		status, code = 400, "invalid_request"
-	case "other_app", "no_session_claim":
+	case "other_app", "no_session_claim", "forbidden_header", "wrong_audience", "bad_algorithm", "bad_claims":
 		status, code = 403, "forbidden"
+	case "credential_too_large":
+		if headers[0] == "Authorization" { // to log in again would bring another like it
+			status, code = 403, "forbidden"
+		}
 	}
 	return credential{name: name, headers: headers, status: status, code: code, reason: reason}
 }
@@ -184,7 +188,7 @@ func (h *house) loginCredentials() []credential {
 		bad("none", "bad_token", unsigned(p.claims(nil), "")),
 		bad("none, with a signature", "bad_algorithm", unsigned(p.claims(nil), parts[2])),
 		bad("HS256 with the public key", "bad_algorithm", sign(jose.HS256, publicPEM(), "rsa", p.claims(nil), nil)),
-		bad("PS256", "bad_algorithm", sign(jose.PS256, rsaKey(), "rsa", p.claims(nil), nil)),
+		good("PS256", sign(jose.PS256, rsaKey(), "rsa", p.claims(nil), nil), "alice@login.example"),
 		bad("jku", "forbidden_header", rs256("rsa", rsaKey(), map[string]any{"jku": h.stranger.url + "/keys"})),
 		bad("jwk", "forbidden_header", rs256("rsa", forgersKey(), map[string]any{"jwk": public("rsa", forgersKey())})),
 		bad("crit", "forbidden_header", rs256("rsa", rsaKey(), map[string]any{"crit": []string{"x"}, "x": 1})),

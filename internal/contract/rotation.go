@@ -88,7 +88,7 @@ func beginRotation(t *testing.T, b Build) (end func(*testing.T)) {
 		if got := session(t, crowded.token(nil)); got != strings.TrimPrefix(crowded.url, "http://")+"|alice@login.example" {
 			t.Errorf("the provider is down, and the session is %q", got)
 		}
-		ask(t, late.token(map[string]any{"aud": "elsewhere"})).failure(t, 401, "unauthenticated")
+		ask(t, late.token(map[string]any{"aud": "elsewhere"})).failure(t, 403, "forbidden")
 		ask(t, sign(jose.RS256, rsaKey(), "rsa", late.claims(map[string]any{"iss": idp.url}), nil)).failure(t, 401, "unauthenticated")
 	}
 }
