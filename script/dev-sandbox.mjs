@@ -15,11 +15,10 @@ console.log(`Everything here is pretended: "Coze" is a sandbox at ${sandbox.url}
 // Outside the clone, so that no later `npm run dev` takes the made-up key for a real one.
 const dir = mkdtempSync(path.join(tmpdir(), "coze-token-"));
 const file = path.join(dir, "sandbox.env");
-const secrets = Object.entries({ CLIENT_ID, KID, PRIVATE_KEY: PRIVATE_KEY.replaceAll("\n", "\\n") });
-writeFileSync(file, secrets.map(([name, value]) => `${name}="${value}"\n`).join(""), { mode: 0o600 });
+const settings = Object.entries({ CLIENT_ID, KID, TOKEN_ENDPOINT, PRIVATE_KEY: PRIVATE_KEY.replaceAll("\n", "\\n") });
+writeFileSync(file, settings.map(([name, value]) => `${name}="${value}"\n`).join(""), { mode: 0o600 });
 
-// Of a file, Wrangler takes only the secrets that wrangler.jsonc names.
-const wrangler = spawn("wrangler", ["dev", "--env-file", file, "--var", `TOKEN_ENDPOINT:${TOKEN_ENDPOINT}`, ...process.argv.slice(2)], {
+const wrangler = spawn("wrangler", ["dev", "--env-file", file, ...process.argv.slice(2)], {
   stdio: "inherit",
   shell: process.platform === "win32",
 });
