@@ -10,6 +10,19 @@ const mePath = "/v1/users/me"
 // me answers who the token belongs to. The members of data are those of the official SDKs; their values are made up,
 // except that both names are the token's session, so that a caller can see which one it has.
 func (s *Sandbox) me(w http.ResponseWriter, r *http.Request, logID string) {
+	// Pages call the API from any origin: Coze's Web SDK does. Which headers it sends is our guess.
+	if origin := r.Header.Get("Origin"); origin != "" {
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "X-Tt-Logid")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "GET, POST")
+			h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		writeAPIError(w, http.StatusMethodNotAllowed, codeParameter, "the method is not allowed", logID)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -57,7 +58,8 @@ func (p *process) demo(listen string, once bool) int {
 		return p.failed(err)
 	}
 	listener, err := native.Listen(cmp.Or(listen, settings.Native.Listen))
-	if err != nil && listen == "" {
+	moved := err != nil && listen == ""
+	if moved {
 		listener, err = native.Listen("127.0.0.1:0")
 	}
 	if err != nil {
@@ -71,11 +73,15 @@ func (p *process) demo(listen string, once bool) int {
 		served <- native.Serve(ctx, listener, cozetoken.Build(settings, options(log)), native.Options{Log: log})
 	}()
 
+	note := ""
+	if moved {
+		note = fmt.Sprintf("Another program has %s, so this is at %s.\n", settings.Native.Listen, listener.Addr())
+	}
 	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
 key were made a moment ago, and the tokens open nothing else.
-
+%s
 $ curl -X POST -H 'X-User-ID: user-1' %s
-`, cozeURL, url)
+`, cozeURL, note, url)
 	body, err := post(ctx, url, "user-1")
 	switch {
 	case err != nil && p.ctx.Err() != nil:
@@ -87,17 +93,22 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 		return exitFailed
 	}
 	if !once {
+		var answer struct {
+			AccessToken string `json:"access_token"`
+		}
+		json.Unmarshal(body, &answer)
 		fmt.Fprintf(p.stdout, `
 Try it yourself, in another terminal:
 
   curl -X POST %[1]s                              a token without a session
   curl -X POST -H 'X-User-ID: 小明' %[1]s         a token for one end user
   curl -i %[1]s                                   what a wrong request gets
-  curl -H 'Authorization: Bearer TOKEN' %[2]s/v1/users/me     use a token at the sandbox
+  curl -H 'Authorization: Bearer %[3]s' %[2]s/v1/users/me
+                     use the token above at the sandbox
 
 Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, then "coze-token check" and
 "coze-token serve".
-`, url, cozeURL)
+`, url, cozeURL, answer.AccessToken)
 		<-p.ctx.Done()
 	}
 	stop()
