@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	edlib "github.com/hbollon/go-edlib"
+
 	cozetoken "coze-token"
 )
 
@@ -92,7 +94,27 @@ func (p *process) run(args []string) int {
 			return p.start(c, args[1:])
 		}
 	}
-	return p.usageError("there is no command %q", args[0])
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return p.usageError("there is no command %q%s", args[0], didYouMean(args[0], names, ""))
+}
+
+// didYouMean is a question for the name that a wrong word was meant for, or "". Two slips are
+// forgiven, and as many as leave half of the name.
+func didYouMean(wrong string, names []string, prefix string) string {
+	best, slips := "", 3
+	for _, name := range names {
+		n := edlib.OSADamerauLevenshteinDistance(strings.ToLower(wrong), name)
+		if n < slips && n <= len(name)/2 {
+			best, slips = name, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + prefix + best + "?"
 }
 
 func isHelp(word string) bool {
@@ -110,7 +132,13 @@ func (p *process) start(c command, args []string) int {
 		io.WriteString(p.stdout, strings.TrimLeft(c.help, "\n"))
 		return exitOK
 	case err != nil:
-		return p.usageError("%s: %v", c.name, err)
+		suggestion := ""
+		if wrong, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+			var names []string
+			flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+			suggestion = didYouMean(strings.TrimPrefix(wrong, "-"), names, "--")
+		}
+		return p.usageError("%s: %v%s", c.name, err, suggestion)
 	case flags.NArg() > 0:
 		return p.usageError("%s: %q is one word too many", c.name, flags.Arg(0))
 	}
