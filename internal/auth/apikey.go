@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/setting"
 )
 
 // KeyPrefix begins the keys that [NewKey] makes. So people and scanners recognise a leaked one, and
@@ -105,6 +106,15 @@ const (
 	maxKeys     = 1000
 	maxAppName  = 64
 )
+
+// APIKeys are the keys of backends.
+var APIKeys = setting.New(secretRow("API_KEYS"), parseKeys)
+
+func parseKeys(v *setting.Value) *Keys {
+	keys, err := ParseKeys(v.Text())
+	v.Report(err)
+	return keys
+}
 
 // ParseKeys reads the text of API_KEYS. Keys are separated by commas, semicolons or line ends. Each
 // is

@@ -3,7 +3,9 @@ package auth
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +17,8 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/fault"
+	"coze-token/internal/setting"
+	"coze-token/internal/strictjson"
 )
 
 // LoginOptions say whose tokens a login takes, and what in them is the session. They are an entry
@@ -74,6 +78,78 @@ func CloudflareAccess(team string, audiences ...string) (LoginOptions, error) {
 		Algorithms: []string{"RS256"},
 		Header:     AccessHeader,
 	}, nil
+}
+
+var (
+	jwtIssuer       = setting.New(row("JWT_ISSUER"), setting.Text)
+	jwtAudience     = setting.New(row("JWT_AUDIENCE"), setting.Items)
+	jwksURL         = setting.New(row("JWKS_URL"), setting.Text)
+	jwtSessionClaim = setting.New(row("JWT_SESSION_CLAIM"), setting.Word)
+	loginList       = setting.New(row("LOGINS"), parseLogins)
+	cfAccessTeam    = setting.New(row("CF_ACCESS_TEAM"), setting.Word)
+	cfAccessAud     = setting.New(row("CF_ACCESS_AUD"), setting.Items)
+
+	loginSettings = setting.List{
+		jwtIssuer, jwtAudience, jwksURL, jwtSessionClaim, loginList, cfAccessTeam, cfAccessAud,
+	}
+)
+
+// readLogins reads the three ways to set a login, and checks each beside those before.
+func readLogins(r *setting.Reader) (list []LoginOptions) {
+	add := func(s setting.Setting, o LoginOptions, err error) {
+		if err == nil {
+			err = CheckLogin(o, list)
+		}
+		if err != nil {
+			r.Report(s, err)
+			return
+		}
+		list = append(list, o)
+	}
+	for _, o := range loginList.Get(r) {
+		add(loginList, o, nil)
+	}
+	login := LoginOptions{
+		Issuer: jwtIssuer.Get(r), Audiences: jwtAudience.Get(r), JWKSURL: jwksURL.Get(r),
+		SessionClaim: jwtSessionClaim.Get(r),
+	}
+	if r.IsSet(jwtIssuer) {
+		const remedy = "set JWT_AUDIENCE to the client id (or API identifier) that the provider writes into aud, " +
+			"so that no token for another service is taken"
+		if r.Together(jwtIssuer, jwtAudience, remedy) && login.Issuer != "" && login.Audiences != nil {
+			add(jwtIssuer, login, nil)
+		}
+	} else {
+		for _, s := range []setting.Setting{jwtAudience, jwksURL, jwtSessionClaim} {
+			if r.IsSet(s) {
+				r.Fault(s, "is set without JWT_ISSUER", "set JWT_ISSUER to the iss of the tokens, or remove it")
+			}
+		}
+	}
+	team, audiences := cfAccessTeam.Get(r), cfAccessAud.Get(r)
+	if r.Together(cfAccessTeam, cfAccessAud, "set both, or neither") && team != "" && audiences != nil {
+		o, err := CloudflareAccess(team, audiences...)
+		add(cfAccessTeam, o, err)
+	}
+	return list
+}
+
+// parseLogins parses a list of logins. Only the fact that it is none is told: there is no secret in
+// it, but people mix up variables.
+func parseLogins(v *setting.Value) (list []LoginOptions) {
+	decoder := json.NewDecoder(strings.NewReader(v.Text()))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&list)
+	if _, end := decoder.Token(); err != nil || end != io.EOF {
+		v.Fault("is not a JSON list of logins", `use [{"issuer": "https://login.example.com", "audiences": ["my-page"]}], `+
+			"with no members but those that the documentation lists")
+		return nil
+	}
+	if len(list) == 0 { // [] and null
+		v.Empty()
+	}
+	v.NoDuplicates(strictjson.DuplicateFold([]byte(v.Text())))
+	return list
 }
 
 // CheckLogin says what is wrong with a login by itself and beside others. The error is a

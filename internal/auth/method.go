@@ -21,23 +21,6 @@ type Method interface {
 	Accepts() string
 }
 
-// methods is the list of all ways to be known, in the order in which they are tried.
-func methods(c Config, o Options) (list []Method) {
-	if c.Keys != nil {
-		list = append(list, c.Keys)
-	}
-	if len(c.Logins) > 0 {
-		list = append(list, newLogins(c.Logins, o))
-	}
-	if len(c.VisitorSecrets) > 0 {
-		list = append(list, newVisitors(c, o))
-	}
-	if c.IsOpen() {
-		list = append(list, open{mayName: len(c.Logins) == 0})
-	}
-	return list
-}
-
 // Options are what an [Authenticator] needs beside its settings. All but Transport are optional.
 type Options struct {
 	// App is the name of the app whose callers these are. A visitor's identity is good for one app.

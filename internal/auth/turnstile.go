@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/setting"
 )
 
 // siteverify is where Cloudflare says whether a Turnstile token is good.
@@ -17,6 +18,13 @@ const siteverify = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
 
 // maxTurnstile is the longest token that Turnstile makes, in bytes.
 const maxTurnstile = 2048
+
+var turnstileSecret = setting.New(secretRow("TURNSTILE_SECRET"), parseTurnstile)
+
+func parseTurnstile(v *setting.Value) setting.Secret {
+	v.Report(CheckTurnstile(v.Text()))
+	return setting.NewSecret(v.Text())
+}
 
 // CheckTurnstile says what is wrong with the secret key of a Turnstile widget.
 func CheckTurnstile(secret string) error {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/setting"
 )
 
 // VisitorPrefix begins the session of each visitor. Where there are visitors, nobody may name a
@@ -49,6 +50,28 @@ type visitors struct {
 	cookie    string     // its name
 	turnstile *turnstile // nil: nobody has to pass it
 	now       func() time.Time
+}
+
+var visitorSecret = setting.New(secretRow("VISITOR_SECRET"), parseVisitorSecrets)
+
+// readVisitors returns the secrets that sign identities, and that of the widget that new visitors
+// have to pass.
+func readVisitors(r *setting.Reader) (secrets []setting.Secret, turnstile setting.Secret) {
+	if r.IsSet(turnstileSecret) && !r.IsSet(visitorSecret) {
+		r.Fault(turnstileSecret, "is set without VISITOR_SECRET, and only visitors have to pass Turnstile",
+			"set VISITOR_SECRET, or remove it")
+	}
+	return visitorSecret.Get(r), turnstileSecret.Get(r)
+}
+
+func parseVisitorSecrets(v *setting.Value) []setting.Secret {
+	var secrets []setting.Secret
+	texts := ParseSecrets(v.Text())
+	v.Report(CheckVisitorSecrets(texts))
+	for _, text := range texts {
+		secrets = append(secrets, setting.NewSecret(text))
+	}
+	return secrets
 }
 
 // ParseSecrets reads the text of VISITOR_SECRET: one secret, or several separated by spaces, commas
