@@ -165,7 +165,7 @@ func TestNothingIsReadFromTheURL(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		_, err = a.Authenticate(t.Context(), a.Credentials(r.Header, true))
+		_, err = a.Authenticate(t.Context(), a.Credentials(r.Header, auth.Trust{Cookies: true}))
 		wantRefusal(t, asError(err), 401, auth.NoCredential)
 	}
 }

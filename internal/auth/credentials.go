@@ -34,11 +34,18 @@ var PageHeaders = []string{authorizationHeader, keyHeader, TicketHeader, Turnsti
 // one with a long list of groups up to 4.
 const maxCredential = 8 << 10
 
+// Trust says what of a request may be believed.
+type Trust struct {
+	// Cookies says that cookies may be read and set: not for a page that has no part in them.
+	Cookies bool
+	// Proxy says that a trusted proxy sent the request.
+	Proxy bool
+}
+
 // Credentials are what one request carries.
 type Credentials struct {
+	Trust
 	Header http.Header
-	// Cookies says that cookies may be read and set.
-	Cookies bool
 	// Sent is the credential in Authorization: Bearer or X-API-Key. Empty: none was sent.
 	Sent string
 

@@ -23,7 +23,7 @@ func Example() {
 			r.Header.Set("Authorization", "Bearer "+key)
 		}
 		if who, err = authenticator.Authenticate(context.Background(),
-			authenticator.Credentials(r.Header, true)); err != nil {
+			authenticator.Credentials(r.Header, auth.Trust{Cookies: true})); err != nil {
 			return who, "", err
 		}
 		if err = who.MayUse(app, r.Header.Get("Origin")); err != nil {

@@ -53,10 +53,9 @@ func New(c Config, o Options) *Authenticator {
 	return a
 }
 
-// Credentials reads what the request carries. cookies says whether its cookies may be read and set:
-// not for a page that has no part in them. The result is for one request.
-func (a *Authenticator) Credentials(h http.Header, cookies bool) *Credentials {
-	c := &Credentials{Header: h, Cookies: cookies}
+// Credentials reads what the request carries. The result is for one request.
+func (a *Authenticator) Credentials(h http.Header, trust Trust) *Credentials {
+	c := &Credentials{Header: h, Trust: trust}
 	// With no method that reads anything, all that a request carries is for somebody else.
 	if a.reads {
 		c.Sent, c.keyHeader, c.err = sent(h)

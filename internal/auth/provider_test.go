@@ -289,7 +289,7 @@ func authenticate(a *auth.Authenticator, h http.Header) (auth.Caller, *auth.Erro
 }
 
 func authenticateIn(ctx context.Context, a *auth.Authenticator, h http.Header) (auth.Caller, *auth.Error) {
-	c, err := a.Authenticate(ctx, a.Credentials(h, true))
+	c, err := a.Authenticate(ctx, a.Credentials(h, auth.Trust{Cookies: true}))
 	return c, asError(err)
 }
 

@@ -62,6 +62,12 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 	return client
 }
 
+// Sent reports whether one of the proxies sent the request, so that what it says of the client counts.
+func (p *Proxies) Sent(r *http.Request) bool {
+	a := peer(r.RemoteAddr)
+	return a.IsValid() && p.trusts(a)
+}
+
 // peer reads Request.RemoteAddr: an address with a port, as net/http sets it, or without, as
 // middleware may.
 func peer(remote string) netip.Addr {

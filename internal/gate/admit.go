@@ -38,7 +38,8 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	}
 
 	// The visitor's cookie is neither read nor set for a page below a wildcard.
-	credentials := app.Callers.Credentials(r.Header, verdict != cors.ByWildcard)
+	trust := auth.Trust{Cookies: verdict != cors.ByWildcard, Proxy: g.Limits.Proxies.Sent(r)}
+	credentials := app.Callers.Credentials(r.Header, trust)
 	// A caller with an API key is not counted by its address, so others there cannot keep it out.
 	caller, known := app.Callers.Key(credentials)
 	limit := ratelimit.Decision{OK: true} // the tightest of this request
