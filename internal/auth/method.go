@@ -99,7 +99,8 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Calle
 		if e != nil {
 			return Caller{}, m.Scheme(), e
 		}
-		if ok && who.Mode == ModeLogin && a.reserved != "" && strings.HasPrefix(who.Session, a.reserved) {
+		named := who.Session != "" && who.Mode != ModeVisitor
+		if ok && named && a.reserved != "" && strings.HasPrefix(who.Session, a.reserved) {
 			return Caller{}, m.Scheme(), forbidden(ReservedSession,
 				"the user's name begins as those of anonymous visitors do",
 				"whoever runs the service can give the login a name, which then stands before it")
@@ -110,6 +111,9 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Calle
 	}
 	if c.Sent != "" {
 		return Caller{}, bearerScheme, unauthenticated(UnknownKey, "the API key is not known", a.accepted())
+	}
+	if a.schemes() == nil { // nothing that the client could do would be a login
+		return Caller{}, "", forbidden(NoCredential, "there is no credential", a.accepted())
 	}
 	return Caller{}, "", unauthenticated(NoCredential, "there is no credential", a.accepted())
 }
@@ -130,12 +134,7 @@ func (a *Authenticator) challenges(e *Error, scheme string) (fields []string) {
 	if e.Status != http.StatusUnauthorized && e.Status != http.StatusBadRequest {
 		return nil
 	}
-	var schemes []string
-	for _, m := range a.methods {
-		if s := m.Scheme(); s != "" && !slices.Contains(schemes, s) {
-			schemes = append(schemes, s)
-		}
-	}
+	schemes := a.schemes()
 	for _, s := range schemes {
 		field := s + ` realm="coze-token"`
 		if scheme == s || scheme != "" && len(schemes) == 1 {
@@ -148,4 +147,14 @@ func (a *Authenticator) challenges(e *Error, scheme string) (fields []string) {
 		fields = append(fields, field)
 	}
 	return fields
+}
+
+// schemes are those of the methods, each once.
+func (a *Authenticator) schemes() (schemes []string) {
+	for _, m := range a.methods {
+		if s := m.Scheme(); s != "" && !slices.Contains(schemes, s) {
+			schemes = append(schemes, s)
+		}
+	}
+	return schemes
 }
