@@ -178,6 +178,13 @@ func read(r *setting.Reader, o Options) *Settings {
 			checkMinTTL(r, a.Call(tokenDuration), app.Duration)
 		}
 	}
+	for _, app := range s.Apps() {
+		if app.Callers.UserHeader != "" && s.proxies == nil {
+			r.Fault(auth.UserHeader, "is set without TRUSTED_PROXIES, and nobody would be believed",
+				"set TRUSTED_PROXIES to the addresses of the proxy that sends it")
+			break
+		}
+	}
 	if o.Check != nil {
 		r.ReportNamed(o.Check(s))
 	}
