@@ -146,7 +146,8 @@ func Build(s *Settings, o Options) *Service {
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
 	b.Hint = gate.Hint
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
-	v.tokens = broker.New(&coze.Client{Transport: v.clock.Watch(o.Transport), Now: v.clock.Now, MaxRetryAfter: maxRetryAfter}, b)
+	v.tokens = broker.New(&coze.Client{Transport: v.clock.Watch(o.Transport), Now: v.clock.Now,
+		MaxRetryAfter: maxRetryAfter}, b)
 	v.limits = gate.Limits{
 		Addresses: v.limiter("address"),
 		Callers:   v.limiter("caller"),
@@ -224,7 +225,8 @@ func (v *Service) app(name string, a App) gate.App {
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
 	pages.Headers = slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
-	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader}, ratelimit.ResponseHeaders)
+	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader},
+		ratelimit.ResponseHeaders)
 	pages.Credentials = a.Callers.ReadsCookies()
 	app.Origins = &pages
 	return app

@@ -205,7 +205,8 @@ func parseEndpoint(v *setting.Value) string {
 		v.Fault("has no path", "append "+coze.TokenPath)
 	}
 	if !base && path != "" && !strings.HasSuffix(path, "/token") && regionOf(strings.ToLower(u.Hostname())) != nil {
-		v.Warn("has another path than Coze's token endpoints, which end in /token", "append "+coze.TokenPath+" to the host alone")
+		v.Warn("has another path than Coze's token endpoints, which end in /token",
+			"append "+coze.TokenPath+" to the host alone")
 	}
 	// No endpoint of Coze's has a slash at its end. This is the only thing that is repaired.
 	endpoint := u.Scheme + "://" + strings.ToLower(u.Host) + path

@@ -23,7 +23,8 @@ func TestSmoke(t *testing.T) {
 	if err := compare(context.Background(), &out, true); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	for _, want := range append([]string{"exchanging / signing", "remembered / bare", "Growth with grants", "Growth with callers"}, httpContenders...) {
+	for _, want := range append([]string{"exchanging / signing", "remembered / bare", "Growth with grants",
+		"Growth with callers"}, httpContenders...) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report says nothing of %q:\n%s", want, &out)
 		}

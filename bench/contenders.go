@@ -60,8 +60,8 @@ func ours(s *cozetoken.Settings, transport http.RoundTripper, log *slog.Logger) 
 	return cozetoken.Build(s, cozetoken.Options{Transport: transport, Log: log}), nil
 }
 
-// plainHandler is what public token servers written in Go look like, at their best: the key is parsed once, connections
-// are kept, there is a timeout, and expires_in is passed on as it came.
+// plainHandler is what public token servers written in Go look like, at their best: the key is
+// parsed once, connections are kept, there is a timeout, and expires_in is passed on as it came.
 func plainHandler(s *cozetoken.Settings) http.Handler {
 	app, _ := s.App("")
 	key, client := app.OAuth.Keys[0], &http.Client{Timeout: 10 * time.Second, Transport: native.Transport()}
@@ -85,7 +85,8 @@ func plainHandler(s *cozetoken.Settings) http.Handler {
 		body, _ := json.Marshal(map[string]any{
 			"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "duration_seconds": int(app.Duration / time.Second),
 		})
-		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, app.OAuth.Endpoint, strings.NewReader(string(body)))
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, app.OAuth.Endpoint,
+			strings.NewReader(string(body)))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -145,8 +146,8 @@ type usage struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// serveContender is a contender's process: it says where it serves, and then answers each line that it reads with its
-// usage; "sign" and a duration makes signatures first. It ends with its input.
+// serveContender is a contender's process: it says where it serves, and then answers each line that
+// it reads with its usage; "sign" and a duration makes signatures first. It ends with its input.
 func serveContender(name string) error {
 	s, err := settings()
 	if err != nil {
@@ -171,7 +172,8 @@ func serveContender(name string) error {
 	case plain:
 		go http.Serve(l, plainHandler(s))
 	case dressed:
-		go native.Serve(background, l, http.HandlerFunc(dressedHandler), native.Options{MaxConnections: s.Native.MaxConnections, Log: log})
+		go native.Serve(background, l, http.HandlerFunc(dressedHandler),
+			native.Options{MaxConnections: s.Native.MaxConnections, Log: log})
 	case bare, signing:
 		go http.Serve(l, http.HandlerFunc(bareHandler))
 	default:
@@ -199,7 +201,8 @@ func serveContender(name string) error {
 	})
 }
 
-// sign counts the signatures that this process makes in a while, with as many goroutines as it may run at once.
+// sign counts the signatures that this process makes in a while, with as many goroutines as it may
+// run at once.
 func sign(key crypto.Signer, d time.Duration) (n int64, took time.Duration, err error) {
 	message := []byte(strings.Repeat("x", 400)) // about as long as an assertion
 	var (

@@ -20,8 +20,8 @@ import (
 	"coze-token/sandbox"
 )
 
-// grants shows how memory and time grow with the number of grants that are remembered, and what the handlers cost in
-// one process, without sockets.
+// grants shows how memory and time grow with the number of grants that are remembered, and what the
+// handlers cost in one process, without sockets.
 func grants(ctx context.Context, out io.Writer, p plan) error {
 	t := table{{"remembered grants", "bytes/grant", "goal", "", "ns/request", "allocations", "bytes"}}
 	for _, n := range p.grants {
@@ -97,11 +97,13 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	b := broker.New(known(tokens), broker.Options{Size: n + n/4 + 100, Budget: -1})
 	before := heap()
 	for _, session := range sessions {
-		if _, err := b.Get(ctx, coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}, broker.GetOptions{}); err != nil {
+		if _, err := b.Get(ctx, coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour},
+			broker.GetOptions{}); err != nil {
 			return nil, err
 		}
 	}
-	// The source's map holds the tokens in any case; the broker's own copy of a session is not what the bound is about.
+	// The source's map holds the tokens in any case; the broker's own copy of a session is not what
+	// the bound is about.
 	const session = 48 // the size class of 33 bytes
 	grown := float64(heap()-before)/float64(n) - session
 	if st := b.Stats(); st.Grants != n {
@@ -195,7 +197,8 @@ func (immediate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		r.Body.Close()
 	}
-	answer := fmt.Appendf(nil, `{"access_token":"czs_%060d","expires_in":%d,"token_type":"Bearer"}`, 1, time.Now().Unix()+900)
+	answer := fmt.Appendf(nil, `{"access_token":"czs_%060d","expires_in":%d,"token_type":"Bearer"}`, 1,
+		time.Now().Unix()+900)
 	return &http.Response{
 		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"application/json"}}, ContentLength: int64(len(answer)),

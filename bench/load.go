@@ -16,11 +16,13 @@ import (
 	"time"
 )
 
-// A job is load for one server: POST / over connections that are kept open, each of which sends its next request when it
-// has read the answer to the one before. It ends after Seconds or Requests, whichever comes first.
+// A job is load for one server: POST / over connections that are kept open, each of which sends its
+// next request when it has read the answer to the one before. It ends after Seconds or Requests,
+// whichever comes first.
 //
-// Requests are bytes made beforehand, answers are read without an HTTP library, and all of this costs a fraction of what
-// any server here needs for a request. That the generator holds nobody up is not believed but measured: result.Busy.
+// Requests are bytes made beforehand, answers are read without an HTTP library, and all of this
+// costs a fraction of what any server here needs for a request. That the generator holds nobody up
+// is not believed but measured: result.Busy.
 type job struct {
 	URL         string  `json:"url"`
 	Connections int     `json:"connections"`
@@ -101,7 +103,8 @@ func (j job) run() (result, error) {
 	}, nil
 }
 
-// caller is one connection. It returns how long each request took, in nanoseconds; the first one's includes connecting.
+// caller is one connection. It returns how long each request took, in nanoseconds; the first one's
+// includes connecting.
 func (j job) caller(host string, requests [][]byte, next *atomic.Int64, end time.Time) ([]uint32, error) {
 	took := make([]uint32, 0, 1<<14)
 	before := time.Now()
@@ -139,7 +142,8 @@ var (
 	transferChunked = []byte("transfer-encoding: chunked")
 )
 
-// readAnswer reads one HTTP answer, whose body it appends to body, and makes sure that it is one with a token.
+// readAnswer reads one HTTP answer, whose body it appends to body, and makes sure that it is one
+// with a token.
 func readAnswer(in *bufio.Reader, body []byte) ([]byte, error) {
 	status, err := in.ReadSlice('\n')
 	if err != nil {

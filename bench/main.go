@@ -1,12 +1,12 @@
-// Command bench runs the token service side by side with other ways of doing the same, in one go, and prints how they
-// compare. docs/performance.md says how to run it and how to read it.
+// Command bench runs the token service side by side with other ways of doing the same, in one go,
+// and prints how they compare. docs/performance.md says how to run it and how to read it.
 //
 //	go run ./bench            the native server; make bench
 //	go run ./bench upstream   a token endpoint that costs next to nothing
 //	go run ./bench load       a load generator: a job in JSON on each line of standard input, its result on standard output
 //
-// The last two are for bench/worker.mjs, which does the same on Workers' runtime. Each contender is a process of
-// its own, so that what it costs is its own; "serve" is how this program starts them.
+// The last two are for bench/worker.mjs, which does the same on Workers' runtime. Each contender is
+// a process of its own, so that what it costs is its own; "serve" is how this program starts them.
 //
 // BENCH_SHORT=1 makes it a smoke run of some seconds, whose numbers mean nothing.
 package main
@@ -59,7 +59,8 @@ func run(args []string) error {
 	}
 }
 
-// answerLines answers each line of in with a line of JSON, until in ends. An error is answered as {"error": "…"}.
+// answerLines answers each line of in with a line of JSON, until in ends. An error is answered as
+// {"error": "…"}.
 func answerLines(in io.Reader, out io.Writer, answer func(line []byte) (any, error)) error {
 	lines := bufio.NewScanner(in)
 	encoder := json.NewEncoder(out)

@@ -29,8 +29,10 @@ type plan struct {
 }
 
 var (
-	full  = plan{rounds: 12, seconds: 0.8, connections: 64, sessions: 1000, callers: []int{1, 16, 64, 256, 1024}, grants: []int{1, 1000, 100_000, 1_000_000}, calls: 100_000}
-	short = plan{rounds: 1, seconds: 0.2, connections: 4, sessions: 10, callers: []int{1, 8}, grants: []int{1, 1000}, calls: 200}
+	full = plan{rounds: 12, seconds: 0.8, connections: 64, sessions: 1000, callers: []int{1, 16, 64, 256, 1024},
+		grants: []int{1, 1000, 100_000, 1_000_000}, calls: 100_000}
+	short = plan{rounds: 1, seconds: 0.2, connections: 4, sessions: 10, callers: []int{1, 8}, grants: []int{1, 1000},
+		calls: 200}
 )
 
 var httpContenders = []string{exchanging, plain, remembered, quiet, dressed, bare}
@@ -51,8 +53,9 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 	if smoke {
 		p = short
 	}
-	// A contender has half of the machine, generator and upstream have the other half; so what a contender reaches is what
-	// its own cores reach, and can be compared with how often those can sign.
+	// A contender has half of the machine, generator and upstream have the other half; so what a
+	// contender reaches is what its own cores reach, and can be compared with how often those can
+	// sign.
 	cores := max(1, runtime.NumCPU()/2)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 
@@ -82,12 +85,14 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 		if err := remembers(contenders[name].url, name == remembered || name == quiet); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if _, err := (job{URL: contenders[name].url, Connections: 1, Requests: p.sessions, Sessions: p.sessions, Seconds: 60}).run(); err != nil {
+		if _, err := (job{URL: contenders[name].url, Connections: 1, Requests: p.sessions, Sessions: p.sessions,
+			Seconds: 60}).run(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 
-	fmt.Fprintf(out, "%s/%s, %s, %d CPUs; each contender has %d of them, generator and upstream the others.\n", runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU(), cores)
+	fmt.Fprintf(out, "%s/%s, %s, %d CPUs; each contender has %d of them, generator and upstream the others.\n",
+		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU(), cores)
 	fmt.Fprintf(out, "%d rounds, in each of which the contenders take turns: %g s with %d connections, %g s with one.\n\n", p.rounds, p.seconds, p.connections, p.seconds/2)
 	measured := map[string][]measurement{}
 	for range p.rounds {
@@ -127,7 +132,8 @@ func startContender(ctx context.Context, env []string, name string) (*process, e
 	return start(ctx, env, "serve", name)
 }
 
-// strict holds every contender that exchanges to the sandbox once: its assertion is verified, and is for the right session.
+// strict holds every contender that exchanges to the sandbox once: its assertion is verified, and
+// is for the right session.
 func strict(ctx context.Context, sb *sandbox.Sandbox) error {
 	server := httptest.NewServer(sb)
 	defer server.Close()
@@ -213,7 +219,8 @@ func (m *measurement) load(c *process, p plan, connections int) (err error) {
 	if _, err := c.since(""); err != nil {
 		return err
 	}
-	if m.result, err = (job{URL: c.url, Connections: connections, Sessions: p.sessions, Seconds: p.seconds}).run(); err != nil {
+	if m.result, err = (job{URL: c.url, Connections: connections, Sessions: p.sessions,
+		Seconds: p.seconds}).run(); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	u, err := c.since("")
@@ -234,7 +241,8 @@ func (m *measurement) fill(u usage) {
 
 // callers shows how throughput, latency and CPU time grow with the number of callers.
 func callers(out io.Writer, p plan, ours, bare *process) error {
-	t := table{{"callers at once", "requests/s", "p50 µs", "p99 µs", "CPU µs/request", "bare: requests/s", "p99 µs", "ours / bare"}}
+	t := table{{"callers at once", "requests/s", "p50 µs", "p99 µs", "CPU µs/request", "bare: requests/s", "p99 µs",
+		"ours / bare"}}
 	for _, n := range p.callers {
 		var a, b measurement
 		if err := a.load(ours, p, n); err != nil {
@@ -243,7 +251,8 @@ func callers(out io.Writer, p plan, ours, bare *process) error {
 		if err := b.load(bare, p, n); err != nil {
 			return err
 		}
-		t = append(t, []string{strconv.Itoa(n), num(a.rate()), num(a.P50), num(a.P99), num(a.cpu), num(b.rate()), num(b.P99), fmt.Sprintf("%.2f", a.rate()/b.rate())})
+		t = append(t, []string{strconv.Itoa(n), num(a.rate()), num(a.P50), num(a.P99), num(a.cpu), num(b.rate()),
+			num(b.P99), fmt.Sprintf("%.2f", a.rate()/b.rate())})
 	}
 	fmt.Fprintln(out, "Growth with callers, remembered:")
 	t.print(out)
@@ -251,7 +260,8 @@ func callers(out io.Writer, p plan, ours, bare *process) error {
 }
 
 func printContenders(out io.Writer, measured map[string][]measurement) {
-	t := table{{"contender", "requests/s", "p50 µs", "p99 µs", "alone: p50 µs", "p99 µs", "CPU µs/request", "allocations", "bytes", "its cores", "generator's"}}
+	t := table{{"contender", "requests/s", "p50 µs", "p99 µs", "alone: p50 µs", "p99 µs", "CPU µs/request",
+		"allocations", "bytes", "its cores", "generator's"}}
 	for _, name := range append([]string{signing}, httpContenders...) {
 		of := func(f func(measurement) float64) string {
 			return num(median(each(measured[name], f)))
@@ -285,7 +295,8 @@ func printContenders(out io.Writer, measured map[string][]measurement) {
 	fmt.Fprintln(out)
 }
 
-// A comparison is a ratio of two contenders in the same round, and the goal that is set for it, if one is.
+// A comparison is a ratio of two contenders in the same round, and the goal that is set for it, if
+// one is.
 type comparison struct {
 	what       string
 	over, base string
@@ -415,5 +426,6 @@ func quickly(n int, f func(i int)) (ns, allocs, bytes float64) {
 	}
 	elapsed := time.Since(began)
 	runtime.ReadMemStats(&after)
-	return float64(elapsed.Nanoseconds()) / float64(n), float64(after.Mallocs-before.Mallocs) / float64(n), float64(after.TotalAlloc-before.TotalAlloc) / float64(n)
+	return float64(elapsed.Nanoseconds()) / float64(n), float64(after.Mallocs-before.Mallocs) / float64(n),
+		float64(after.TotalAlloc-before.TotalAlloc) / float64(n)
 }

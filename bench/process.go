@@ -23,7 +23,8 @@ type process struct {
 	last  usage
 }
 
-// start starts a role and waits for its address. Its log goes where nobody reads it, through the same system calls as anywhere.
+// start starts a role and waits for its address. Its log goes where nobody reads it, through the
+// same system calls as anywhere.
 func start(ctx context.Context, env []string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

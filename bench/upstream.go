@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// upstream stands in Coze's place. It reads the whole request, looks at everything that can be looked at without
-// arithmetic, and issues a token that no other request gets. It does not verify the signature: package sandbox does, and
-// each contender is held to it once before it is measured.
+// upstream stands in Coze's place. It reads the whole request, looks at everything that can be
+// looked at without arithmetic, and issues a token that no other request gets. It does not verify
+// the signature: package sandbox does, and each contender is held to it once before it is measured.
 type upstream struct{ issued atomic.Int64 }
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -7,8 +7,9 @@ import (
 
 const mePath = "/v1/users/me"
 
-// me answers who the token belongs to. The members of data are those of the official SDKs; their values are made up,
-// except that both names are the token's session, so that a caller can see which one it has.
+// me answers who the token belongs to. The members of data are those of the official SDKs; their
+// values are made up, except that both names are the token's session, so that a caller can see
+// which one it has.
 func (s *Sandbox) me(w http.ResponseWriter, r *http.Request, logID string) {
 	// Pages call the API from any origin: Coze's Web SDK does. Which headers it sends is our guess.
 	if origin := r.Header.Get("Origin"); origin != "" {
@@ -52,7 +53,8 @@ func (s *Sandbox) me(w http.ResponseWriter, r *http.Request, logID string) {
 	})
 }
 
-// Bearer is the token that the last request to the API (not to a token endpoint) came with, good or not, and "" if it had none.
+// Bearer is the token that the last request to the API (not to a token endpoint) came with, good or
+// not, and "" if it had none.
 func (s *Sandbox) Bearer() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,8 +13,8 @@ const (
 	maxControl    = 64 << 10 // bytes of a request's body
 )
 
-// control is the HTTP interface for tests in other languages, as the package documentation describes it. Its errors
-// are plain text: they are read by a person who writes a test.
+// control is the HTTP interface for tests in other languages, as the package documentation
+// describes it. Its errors are plain text: they are read by a person who writes a test.
 func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	resource := strings.TrimPrefix(r.URL.Path, controlPrefix)

@@ -45,7 +45,8 @@ func (s *Sandbox) exchange(w http.ResponseWriter, r *http.Request, t target, log
 	s.mu.Unlock()
 
 	s.options.Log.LogAttrs(r.Context(), slog.LevelInfo, "exchange",
-		slog.String("path", clip(request.Path)), slog.String("app", issue.ClientID), slog.String("session", short(issue.Session)),
+		slog.String("path", clip(request.Path)), slog.String("app", issue.ClientID),
+		slog.String("session", short(issue.Session)),
 		slog.String("token", short(answer.token)), slog.Int("status", answer.status), slog.String("refusal", request.Refusal),
 		slog.String("fault", request.Fault), slog.Duration("delay", delay), slog.String("logid", logID))
 	if !wait(r.Context(), delay) {
@@ -135,8 +136,8 @@ func (a *answer) write(w http.ResponseWriter) {
 	}
 }
 
-// resetConnection ends the connection with a TCP reset where the server lets go of it, and otherwise as the server
-// aborts one: in HTTP/2 that is a stream reset.
+// resetConnection ends the connection with a TCP reset where the server lets go of it, and
+// otherwise as the server aborts one: in HTTP/2 that is a stream reset.
 func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

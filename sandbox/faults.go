@@ -15,11 +15,14 @@ type Effect string
 const (
 	// Latency makes the answer late by Delay.
 	Latency Effect = "latency"
-	// Status answers with Status (400 to 599), in plain text, as a gateway does; with RetryAfter if it is set.
+	// Status answers with Status (400 to 599), in plain text, as a gateway does; with RetryAfter if it
+	// is set.
 	Status Effect = "status"
-	// InternalError is Coze's own: "Service internal error.", with Status (500 by default) and RetryAfter if it is set.
+	// InternalError is Coze's own: "Service internal error.", with Status (500 by default) and
+	// RetryAfter if it is set.
 	InternalError Effect = "internal-error"
-	// UnknownKey is what Coze answers to a key that was created seconds ago: 401, "kid not been registred".
+	// UnknownKey is what Coze answers to a key that was created seconds ago: 401, "kid not been
+	// registred".
 	UnknownKey Effect = "unknown-key"
 	// Reset resets the connection instead of answering.
 	Reset Effect = "reset"
@@ -37,7 +40,8 @@ const (
 	ExpiresIn Effect = "expires-in"
 	// Oversized pads the JSON by Bytes (2 MiB by default).
 	Oversized Effect = "oversized"
-	// Redirect answers 307 with Location (a host that cannot exist, by default). A client that follows it takes the assertion along.
+	// Redirect answers 307 with Location (a host that cannot exist, by default). A client that follows
+	// it takes the assertion along.
 	Redirect Effect = "redirect"
 )
 
@@ -72,7 +76,8 @@ type Fault struct {
 	Times int
 }
 
-// Bounds of faults: far more than a test needs, and little enough that a slip of the finger does no harm.
+// Bounds of faults: far more than a test needs, and little enough that a slip of the finger does no
+// harm.
 const (
 	maxFaults     = 100
 	maxCount      = 1_000_000
@@ -84,7 +89,8 @@ const (
 	nowhere       = "https://redirected.invalid/"
 )
 
-// SetFaults replaces all faults, and starts their counts anew. None clears them. An error changes nothing.
+// SetFaults replaces all faults, and starts their counts anew. None clears them. An error changes
+// nothing.
 func (s *Sandbox) SetFaults(faults ...Fault) error {
 	if len(faults) > maxFaults {
 		return fmt.Errorf("%d faults are more than the %d that can be set", len(faults), maxFaults)
@@ -134,7 +140,8 @@ func (f *fault) due() bool {
 	return f.seen%max(1, f.Every) == 0 && (f.Times == 0 || f.fired < f.Times)
 }
 
-// due counts an exchange and returns what is to happen to it: all latencies that are due, and the first other fault.
+// due counts an exchange and returns what is to happen to it: all latencies that are due, and the
+// first other fault.
 func (s *Sandbox) due() (delay time.Duration, first *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +160,8 @@ func (s *Sandbox) due() (delay time.Duration, first *Fault) {
 	return min(delay, maxDelay), first
 }
 
-// apply changes an answer. Where the answer is a refusal, it has no token or expiry that could be changed.
+// apply changes an answer. Where the answer is a refusal, it has no token or expiry that could be
+// changed.
 func (f *Fault) apply(a *answer, issue Issue, now time.Time) {
 	token := a.token
 	a.token = ""
@@ -171,7 +179,8 @@ func (f *Fault) apply(a *answer, issue Issue, now time.Time) {
 	case Truncated:
 		a.cut = true
 	case HTML:
-		a.replace(f.Status, "text/html; charset=utf-8", "<!DOCTYPE html>\n<html><head><title>Gateway</title></head><body><h1>Not Coze</h1></body></html>\n")
+		a.replace(f.Status, "text/html; charset=utf-8",
+			"<!DOCTYPE html>\n<html><head><title>Gateway</title></head><body><h1>Not Coze</h1></body></html>\n")
 	case Empty:
 		a.replace(f.Status, "", "")
 	case NoToken:

@@ -78,7 +78,8 @@ func TestFaultAnswers(t *testing.T) {
 	}{
 		{"429,retry-after=3", "Retry-After", "3", "Too Many Requests\n", 429},
 		{"500", "Retry-After", "", "Internal Server Error\n", 500},
-		{"internal-error=503,retry-after=2", "Retry-After", "2", `{"error_code":"internal_error","error_message":"Service internal error.","error":"internal_error"}`, 503},
+		{"internal-error=503,retry-after=2", "Retry-After", "2",
+			`{"error_code":"internal_error","error_message":"Service internal error.","error":"internal_error"}`, 503},
 		{"redirect=http://127.0.0.1:1/x", "Location", "http://127.0.0.1:1/x", "", 307},
 		{"empty=502", "Content-Length", "0", "", 502},
 	} {
@@ -87,7 +88,8 @@ func TestFaultAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := newAttempt(sb.App(url), time.Now()).send(t, url)
-		if r.status != test.status || r.header.Get(test.header) != test.value || r.raw != test.body || r.header.Get("X-Tt-Logid") == "" {
+		if r.status != test.status || r.header.Get(test.header) != test.value || r.raw != test.body ||
+			r.header.Get("X-Tt-Logid") == "" {
 			t.Errorf("%s: %d %v %q", test.fault, r.status, r.header, r.raw)
 		}
 	}
@@ -116,7 +118,8 @@ func TestResetAndBreakOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer response.Body.Close()
-		if body, err := io.ReadAll(response.Body); !errors.Is(err, io.ErrUnexpectedEOF) || int64(len(body)) != response.ContentLength/2 {
+		if body, err := io.ReadAll(response.Body); !errors.Is(err, io.ErrUnexpectedEOF) ||
+			int64(len(body)) != response.ContentLength/2 {
 			t.Errorf("break-off, TLS %v: %d bytes of %d, %v", tls, len(body), response.ContentLength, err)
 		}
 	}
@@ -271,9 +274,12 @@ func TestSetFaultsRefuses(t *testing.T) {
 // What is accepted reads back as the same fault from its own text, and can be set.
 func FuzzParseFault(f *testing.F) {
 	for _, seed := range []string{
-		"429,retry-after=3,every=2", "503,times=2", "latency=1500ms", "latency=1h", "internal-error=503", "unknown-key", "reset", "break-off",
-		"truncated", "html=502,every=3", "empty", "no-token", "expires-in=relative", "expires-in=missing", "oversized=10", "redirect",
-		"redirect=https://a.test/?b=%2C", "redirect=http://a\r\nb", "", ",", "=", "429,", "999999999999999999999", "latency=1ns", " reset ", "html=-1",
+		"429,retry-after=3,every=2", "503,times=2", "latency=1500ms", "latency=1h", "internal-error=503", "unknown-key",
+		"reset", "break-off",
+		"truncated", "html=502,every=3", "empty", "no-token", "expires-in=relative", "expires-in=missing", "oversized=10",
+		"redirect",
+		"redirect=https://a.test/?b=%2C", "redirect=http://a\r\nb", "", ",", "=", "429,", "999999999999999999999",
+		"latency=1ns", " reset ", "html=-1",
 	} {
 		f.Add(seed)
 	}

@@ -9,13 +9,15 @@ import (
 const (
 	maxUsed   = 65536 // assertions
 	maxIssued = 10000 // tokens
-	// remembered is how long after its expiry a token can still be asked about. The API refuses it at once.
+	// remembered is how long after its expiry a token can still be asked about. The API refuses it at
+	// once.
 	remembered = time.Hour
 )
 
-// used remembers which assertions were presented. An assertion that has expired is refused for that, so its id need
-// not be kept longer. Past maxUsed the oldest is forgotten first, since a caller chooses exp and could fill any memory.
-// The jti stands for the whole JWT: the same JWT has the same jti.
+// used remembers which assertions were presented. An assertion that has expired is refused for
+// that, so its id need not be kept longer. Past maxUsed the oldest is forgotten first, since a
+// caller chooses exp and could fill any memory. The jti stands for the whole JWT: the same JWT has
+// the same jti.
 type used struct {
 	until map[[sha256.Size]byte]int64 // :: hash of client id and jti → Unix time until which it counts
 	order [][sha256.Size]byte         // the oldest first
@@ -45,7 +47,8 @@ type Issue struct {
 	KeyID string `json:"kid"`
 	// Session is the assertion's session_name, empty if it had none.
 	Session string `json:"session_name"`
-	// SessionContext is the assertion's session_context, Scope the body's scope, each as it was sent; nil if it was not.
+	// SessionContext is the assertion's session_context, Scope the body's scope, each as it was sent;
+	// nil if it was not.
 	SessionContext json.RawMessage `json:"session_context,omitempty"`
 	Scope          json.RawMessage `json:"scope,omitempty"`
 	AccountID      string          `json:"account_id,omitempty"`
@@ -93,8 +96,8 @@ func (i *issued) find(token string, now time.Time) (Issue, bool) {
 	return issue, true
 }
 
-// Issued says what a token stands for, and whether the sandbox issued it. It remembers a token for an hour after its
-// expiry, and at most 10,000 of them.
+// Issued says what a token stands for, and whether the sandbox issued it. It remembers a token for
+// an hour after its expiry, and at most 10,000 of them.
 func (s *Sandbox) Issued(token string) (Issue, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -41,7 +41,8 @@ func FaultUsage() string {
 	return b.String()
 }
 
-// Effects names the effects as [ParseFault] reads them. Status is not among them: its name is the number.
+// Effects names the effects as [ParseFault] reads them. Status is not among them: its name is the
+// number.
 func Effects() []string {
 	var names []string
 	for _, e := range effects {
@@ -52,7 +53,8 @@ func Effects() []string {
 	return names
 }
 
-// ParseFault reads a fault from text such as "429,retry-after=3,every=2". An error says what there is instead.
+// ParseFault reads a fault from text such as "429,retry-after=3,every=2". An error says what there
+// is instead.
 func ParseFault(text string) (Fault, error) {
 	f, err := parseFault(text)
 	if err == nil {
@@ -151,7 +153,8 @@ func (f *Fault) parseEffect(text string) error {
 	return nil
 }
 
-// normal checks a fault and fills in defaults, so that equal faults have equal values and the same text.
+// normal checks a fault and fills in defaults, so that equal faults have equal values and the same
+// text.
 func (f Fault) normal() (Fault, error) {
 	want := Fault{Effect: f.Effect, Every: f.Every, Times: f.Times} // with the fields that belong to the effect
 	low, high := 0, 0                                               // bounds of the status

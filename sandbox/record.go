@@ -21,9 +21,11 @@ type Request struct {
 	// LogID is the X-Tt-Logid of the answer.
 	LogID string `json:"logid"`
 	Path  string `json:"path"` // escaped, as it came, without the query
-	// Header is what was sent. In its Authorization the credential is replaced by the first digits of its SHA-256; see Assertion.
+	// Header is what was sent. In its Authorization the credential is replaced by the first digits of
+	// its SHA-256; see Assertion.
 	Header http.Header `json:"header"`
-	// JWTHeader and Claims are the assertion's, verified or not, nil if it could not be read. Numbers are json.Number.
+	// JWTHeader and Claims are the assertion's, verified or not, nil if it could not be read. Numbers
+	// are json.Number.
 	JWTHeader map[string]any `json:"jwt_header"`
 	Claims    map[string]any `json:"claims"`
 	// Body is what was sent, up to 16 KiB.
@@ -32,11 +34,14 @@ type Request struct {
 	ClientID string `json:"client_id"`
 	// Status is that of the answer, 0 if the connection was reset.
 	Status int `json:"status"`
-	// Refusal is the error_message that the request deserved, empty if it deserved a token, whatever a fault made of it.
+	// Refusal is the error_message that the request deserved, empty if it deserved a token, whatever a
+	// fault made of it.
 	Refusal string `json:"refusal"`
-	// Fault is the one that changed the answer, in the form that ParseFault reads. Latency is not recorded.
+	// Fault is the one that changed the answer, in the form that ParseFault reads. Latency is not
+	// recorded.
 	Fault string `json:"fault"`
-	// Assertion is the JWT itself, up to 16 KiB. It is a credential, although a used one, so it stays out of JSON and logs.
+	// Assertion is the JWT itself, up to 16 KiB. It is a credential, although a used one, so it stays
+	// out of JSON and logs.
 	Assertion string `json:"-"`
 }
 
@@ -92,8 +97,9 @@ func (s *Sandbox) remember(request Request) {
 	s.requests = append(s.requests, request)
 }
 
-// Exchanges is how many exchanges were asked for since New: every POST to one of the three token endpoints that
-// arrived whole, also those that were refused or met a fault. Other methods and paths do not count.
+// Exchanges is how many exchanges were asked for since New: every POST to one of the three token
+// endpoints that arrived whole, also those that were refused or met a fault. Other methods and
+// paths do not count.
 func (s *Sandbox) Exchanges() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,8 @@ type refusal struct {
 	message string
 }
 
-// The refusals whose text is Coze's own, spelling included. Of the statuses, only the 401 of unregistered is reported; the others are our guess.
+// The refusals whose text is Coze's own, spelling included. Of the statuses, only the 401 of
+// unregistered is reported; the others are our guess.
 var (
 	unregistered   = &refusal{http.StatusUnauthorized, "invalid_client", "invalid jwt: kid not been registred"}
 	unverifiable   = &refusal{http.StatusUnauthorized, "invalid_client", "verify jwt empty error"}
@@ -26,12 +27,14 @@ var (
 	unbound = &refusal{http.StatusBadRequest, "invalid_request", "connector app should bind connector id"}
 )
 
-// invalidJWT refuses a claim. The text after the colon is our guess: it says what is wrong, which Coze's may not.
+// invalidJWT refuses a claim. The text after the colon is our guess: it says what is wrong, which
+// Coze's may not.
 func invalidJWT(reason string) *refusal {
 	return &refusal{http.StatusUnauthorized, "invalid_client", "invalid jwt: " + reason}
 }
 
-// invalidRequest refuses a parameter, in Coze's words. Third-party code reports the 400 for a scope; for others it is our guess.
+// invalidRequest refuses a parameter, in Coze's words. Third-party code reports the 400 for a
+// scope; for others it is our guess.
 func invalidRequest(parameter string) *refusal {
 	return &refusal{http.StatusBadRequest, "invalid_request", "invalid request: " + clip(parameter)}
 }
@@ -108,7 +111,8 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Write(body)
 }
 
-// makeLogID makes a log id in the form that public issues quote: date and time, then 20 hexadecimal digits.
+// makeLogID makes a log id in the form that public issues quote: date and time, then 20 hexadecimal
+// digits.
 func makeLogID(now time.Time) string {
 	b := make([]byte, 10)
 	rand.Read(b)

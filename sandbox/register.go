@@ -13,7 +13,8 @@ import (
 	"coze-token/coze"
 )
 
-// A Kind is what sort of app was registered, or the state it is in: it decides whether Coze gives it tokens.
+// A Kind is what sort of app was registered, or the state it is in: it decides whether Coze gives
+// it tokens.
 type Kind int
 
 // The kinds of app.
@@ -22,7 +23,8 @@ const (
 	Ordinary Kind = iota
 	// Channel (渠道) apps get tokens and may send a scope.
 	Channel
-	// UnboundChannel is a channel app that is bound to no channel: "connector app should bind connector id".
+	// UnboundChannel is a channel app that is bound to no channel: "connector app should bind
+	// connector id".
 	UnboundChannel
 	// WrongType is an app of another type than JWT: "invalid app type".
 	WrongType
@@ -137,7 +139,8 @@ func (s *Sandbox) addKey(clientID string, k coze.Key) error {
 	return nil
 }
 
-// RemoveKey deletes a key, and says whether there was one. Its assertions are refused from then on; tokens stay valid.
+// RemoveKey deletes a key, and says whether there was one. Its assertions are refused from then on;
+// tokens stay valid.
 func (s *Sandbox) RemoveKey(kid string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +149,8 @@ func (s *Sandbox) RemoveKey(kid string) bool {
 	return ok
 }
 
-// SetKind changes what an app is, for instance to deactivate it, and says whether there is such an app.
+// SetKind changes what an app is, for instance to deactivate it, and says whether there is such an
+// app.
 func (s *Sandbox) SetKind(clientID string, kind Kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,8 +169,8 @@ func makeKey() (*rsa.PrivateKey, error) {
 	return private, nil
 }
 
-// makeKeyID is 43 base64url characters, like those of Coze, and like them may begin with - or _. How Coze computes them
-// from the key is not known; these are random.
+// makeKeyID is 43 base64url characters, like those of Coze, and like them may begin with - or _.
+// How Coze computes them from the key is not known; these are random.
 func makeKeyID() string { return randomText(32) }
 
 // makeClientID is 13 digits, as in every sample.

@@ -20,17 +20,19 @@ import (
 type Options struct {
 	// Now is the clock that assertions and tokens are judged by. Optional: time.Now.
 	Now func() time.Time
-	// Audience is the only aud that is accepted. Optional: api.coze.cn. Official SDKs that take the audience from the
-	// base URL (coze-go, coze-py) need the sandbox's own host and port here.
+	// Audience is the only aud that is accepted. Optional: api.coze.cn. Official SDKs that take the
+	// audience from the base URL (coze-go, coze-py) need the sandbox's own host and port here.
 	Audience string
-	// Log receives a line for each exchange that is asked for, without secrets. Optional: none are written.
+	// Log receives a line for each exchange that is asked for, without secrets. Optional: none are
+	// written.
 	Log *slog.Logger
-	// ClientID, KeyID and Key are those of the ready app. Optional: made up. The key has at least 2048 bits.
+	// ClientID, KeyID and Key are those of the ready app. Optional: made up. The key has at least 2048
+	// bits.
 	ClientID string
 	KeyID    string
 	Key      *rsa.PrivateKey
-	// Leeway is how far an assertion's iat may lie ahead of the clock and its exp behind it. Optional: none. What Coze
-	// tolerates is not known, so a client should need nothing.
+	// Leeway is how far an assertion's iat may lie ahead of the clock and its exp behind it. Optional:
+	// none. What Coze tolerates is not known, so a client should need nothing.
 	Leeway time.Duration
 	// MinJTI is the least length of a jti in bytes. Optional: 32, as Coze advises. coze-py sends 16.
 	MinJTI int
@@ -40,13 +42,15 @@ type Options struct {
 	NoControl bool
 }
 
-// What the ready app may use besides its own tokens. Made up, in the form of the ids in Coze's documentation.
+// What the ready app may use besides its own tokens. Made up, in the form of the ids in Coze's
+// documentation.
 const (
 	Account    = "7300000000000000001"
 	Enterprise = "volcano_2100000001"
 )
 
-// A Sandbox is an emulator of Coze's token API. It is an [http.Handler] and safe for concurrent use.
+// A Sandbox is an emulator of Coze's token API. It is an [http.Handler] and safe for concurrent
+// use.
 type Sandbox struct {
 	options Options
 	ready   Registration
@@ -62,8 +66,9 @@ type Sandbox struct {
 	bearer    string    // of the last request to the API
 }
 
-// New makes a sandbox with one app that is ready for use: see [Sandbox.App] and [Sandbox.Settings]. Making up a key takes
-// some tenths of a second; tests that make many sandboxes share one in [Options.Key].
+// New makes a sandbox with one app that is ready for use: see [Sandbox.App] and [Sandbox.Settings].
+// Making up a key takes some tenths of a second; tests that make many sandboxes share one in
+// [Options.Key].
 func New(options Options) (*Sandbox, error) {
 	if options.Now == nil {
 		options.Now = time.Now
@@ -77,7 +82,8 @@ func New(options Options) (*Sandbox, error) {
 		return nil, fmt.Errorf("the audience is a bare host, without scheme or path: %q", options.Audience)
 	}
 	if options.Leeway < 0 || options.MinJTI < 0 {
-		return nil, fmt.Errorf("neither leeway (%v) nor the least length of a jti (%d) can be negative", options.Leeway, options.MinJTI)
+		return nil, fmt.Errorf("neither leeway (%v) nor the least length of a jti (%d) can be negative", options.Leeway,
+			options.MinJTI)
 	}
 	s := &Sandbox{
 		options: options,
@@ -104,7 +110,8 @@ func New(options Options) (*Sandbox, error) {
 	return s, err
 }
 
-// App is the ready app, for use with a [coze.Client]. BaseURL is where the sandbox is served, such as http://127.0.0.1:8080.
+// App is the ready app, for use with a [coze.Client]. BaseURL is where the sandbox is served, such
+// as http://127.0.0.1:8080.
 func (s *Sandbox) App(baseURL string) *coze.App { return s.AppFor(s.ready, baseURL) }
 
 // AppFor is the same for an app that was registered.
@@ -117,7 +124,8 @@ func (s *Sandbox) AppFor(r Registration, baseURL string) *coze.App {
 	}
 }
 
-// Settings is the ready app in the form of coze-token's settings. PRIVATE_KEY is PKCS#8 in PEM, as Coze's console makes it.
+// Settings is the ready app in the form of coze-token's settings. PRIVATE_KEY is PKCS#8 in PEM, as
+// Coze's console makes it.
 func (s *Sandbox) Settings(baseURL string) map[string]string {
 	key := s.ready.Keys[0]
 	der, err := x509.MarshalPKCS8PrivateKey(key.Signer)
@@ -135,7 +143,8 @@ func (s *Sandbox) Settings(baseURL string) map[string]string {
 
 func endpoint(baseURL string) string { return strings.TrimSuffix(baseURL, "/") + coze.TokenPath }
 
-// ServeHTTP answers as Coze would. A path is taken as it is: nothing is cleaned, redirected or matched in another case.
+// ServeHTTP answers as Coze would. A path is taken as it is: nothing is cleaned, redirected or
+// matched in another case.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.options.NoControl && strings.HasPrefix(r.URL.Path, controlPrefix) {
 		s.control(w, r)

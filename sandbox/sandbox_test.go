@@ -53,7 +53,8 @@ func serve(t *testing.T, options sandbox.Options) (*sandbox.Sandbox, string) {
 	return sb, server.URL
 }
 
-// An attempt is an exchange, made by hand with a JWT library rather than with package coze, so that each part of it can be wrong.
+// An attempt is an exchange, made by hand with a JWT library rather than with package coze, so that
+// each part of it can be wrong.
 type attempt struct {
 	method, path, contentType, body string
 	alg                             jwt.SigningMethod
@@ -197,14 +198,17 @@ func TestSuccessAnswer(t *testing.T) {
 		body   string
 		want   []string
 	}{
-		{false, `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer"}`, []string{`"expires_in":1721135900`, `"token_type":"Bearer"`}},
-		{true, `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","duration_seconds":86399,"scope":null}`, []string{`"expires_in":1721221399}`}},
+		{false, `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer"}`,
+			[]string{`"expires_in":1721135900`, `"token_type":"Bearer"`}},
+		{true, `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","duration_seconds":86399,"scope":null}`,
+			[]string{`"expires_in":1721221399}`}},
 	} {
 		sb, url := serve(t, sandbox.Options{Now: func() time.Time { return now }, NoTokenType: test.noType})
 		a := newAttempt(sb.App(url), now)
 		a.body, a.contentType = test.body, "application/json; charset=UTF-8"
 		r := a.send(t, url)
-		if r.status != 200 || !strings.HasPrefix(r.raw, `{"access_token":"czs_`) || r.header.Get("X-Tt-Logid") == "" || r.header.Get("Date") == "" {
+		if r.status != 200 || !strings.HasPrefix(r.raw, `{"access_token":"czs_`) || r.header.Get("X-Tt-Logid") == "" ||
+			r.header.Get("Date") == "" {
 			t.Errorf("%d %s %v", r.status, r.raw, r.header)
 		}
 		for _, want := range test.want {
@@ -282,7 +286,8 @@ func TestStrictRules(t *testing.T) {
 		{"other typ", header("typ", "at+jwt"), 401, "invalid_client", kidUnknown},
 		{"RS384", func(a *attempt) { a.alg = jwt.SigningMethodRS384 }, 401, "invalid_client", kidUnknown},
 		{"PS256", func(a *attempt) { a.alg = jwt.SigningMethodPS256 }, 401, "invalid_client", kidUnknown},
-		{"HS256", func(a *attempt) { a.alg, a.key = jwt.SigningMethodHS256, []byte("secret") }, 401, "invalid_client", kidUnknown},
+		{"HS256", func(a *attempt) { a.alg, a.key = jwt.SigningMethodHS256, []byte("secret") }, 401, "invalid_client",
+			kidUnknown},
 		{"none", func(a *attempt) {
 			a.alg, a.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType
 		}, 401, "invalid_client", kidUnknown},
@@ -299,8 +304,10 @@ func TestStrictRules(t *testing.T) {
 		{"iat as text", claim("iat", "1721135000"), 401, "invalid_client", "iat must be"},
 		{"iat with a fraction", claim("iat", json.Number("1721134999.5")), 401, "invalid_client", "iat must be"},
 		{"no iat", claim("iat", nil), 401, "invalid_client", "iat must be"},
-		{"exp in the past", func(a *attempt) { a.claims["iat"], a.claims["exp"] = now.Unix()-600, now.Unix()-1 }, 401, "invalid_client", "it has expired"},
-		{"exp now", func(a *attempt) { a.claims["iat"], a.claims["exp"] = now.Unix()-600, now.Unix() }, 401, "invalid_client", "it has expired"},
+		{"exp in the past", func(a *attempt) { a.claims["iat"], a.claims["exp"] = now.Unix()-600, now.Unix()-1 }, 401,
+			"invalid_client", "it has expired"},
+		{"exp now", func(a *attempt) { a.claims["iat"], a.claims["exp"] = now.Unix()-600, now.Unix() }, 401,
+			"invalid_client", "it has expired"},
 		{"exp at iat", claim("exp", now.Unix()), 401, "invalid_client", "later than iat"},
 		{"exp as text", claim("exp", "1721135600"), 401, "invalid_client", "exp must be"},
 		{"exp with an exponent", claim("exp", json.Number("1.8e9")), 401, "invalid_client", "exp must be"},
@@ -312,20 +319,23 @@ func TestStrictRules(t *testing.T) {
 		{"session_name that is no string", claim("session_name", 1), 401, "invalid_client", "session_name"},
 		{"session_context that is no object", claim("session_context", "x"), 401, "invalid_client", "session_context"},
 		{"session_context with both devices", claim("session_context", map[string]any{
-			"device_info": map[string]string{"device_id": "d", "custom_consumer": "c"}}), 401, "invalid_client", "custom_consumer"},
+			"device_info": map[string]string{"device_id": "d", "custom_consumer": "c"}}), 401, "invalid_client",
+			"custom_consumer"},
 
 		{"form-encoded", func(a *attempt) {
 			a.contentType, a.body = "application/x-www-form-urlencoded", "grant_type=urn"
 		}, 400, "invalid_request", "invalid request: Content-Type"},
 		{"no content type", func(a *attempt) { a.contentType = "" }, 400, "invalid_request", "Content-Type"},
-		{"other charset", func(a *attempt) { a.contentType = "application/json; charset=gbk" }, 400, "invalid_request", "Content-Type"},
+		{"other charset", func(a *attempt) { a.contentType = "application/json; charset=gbk" }, 400, "invalid_request",
+			"Content-Type"},
 		{"empty body", func(a *attempt) { a.body = "" }, 400, "invalid_request", "body"},
 		{"body null", func(a *attempt) { a.body = "null" }, 400, "invalid_request", "body"},
 		{"body not an object", func(a *attempt) { a.body = "[]" }, 400, "invalid_request", "body"},
 		{"two bodies", func(a *attempt) { a.body += "{}" }, 400, "invalid_request", "body"},
 		{"body too large", func(a *attempt) { a.body += strings.Repeat(" ", 20000) }, 400, "invalid_request", "body"},
 		{"no grant type", func(a *attempt) { a.body = "{}" }, 400, "unsupported_grant_type", "not supported grant type: "},
-		{"other grant type", func(a *attempt) { a.body = `{"grant_type":"client_credentials"}` }, 400, "unsupported_grant_type", "not supported grant type: client_credentials"},
+		{"other grant type", func(a *attempt) { a.body = `{"grant_type":"client_credentials"}` }, 400,
+			"unsupported_grant_type", "not supported grant type: client_credentials"},
 		{"duration 0", body(`,"duration_seconds":0`), 400, "invalid_request", "duration_seconds"},
 		{"duration -1", body(`,"duration_seconds":-1`), 400, "invalid_request", "duration_seconds"},
 		{"duration 86400", body(`,"duration_seconds":86400`), 400, "invalid_request", "duration_seconds"},
@@ -337,24 +347,28 @@ func TestStrictRules(t *testing.T) {
 		{"other client id in the body", body(`,"client_id":"1"`), 400, "invalid_request", "client_id"},
 		{"other account in the body", body(`,"account_id":1`), 400, "invalid_request", "account_id"},
 
-		{"unknown account", func(a *attempt) { a.path = "/api/permission/oauth2/account/1/token" }, 400, "invalid_request", "account_id"},
+		{"unknown account", func(a *attempt) { a.path = "/api/permission/oauth2/account/1/token" }, 400, "invalid_request",
+			"account_id"},
 		{"enterprise as account", func(a *attempt) {
 			a.path = "/api/permission/oauth2/account/" + sandbox.Enterprise + "/token"
 		}, 400, "invalid_request", "account_id"},
-		{"unknown enterprise", func(a *attempt) { a.path = "/api/permission/oauth2/enterprise_id/x/token" }, 400, "invalid_request", "enterprise_id"},
+		{"unknown enterprise", func(a *attempt) { a.path = "/api/permission/oauth2/enterprise_id/x/token" }, 400,
+			"invalid_request", "enterprise_id"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := newAttempt(app, now)
 			test.breaks(a)
 			r := a.send(t, url)
-			if r.status != test.status || r.text("error_code") != test.code || r.text("error") != test.code || !strings.Contains(r.text("error_message"), test.message) {
+			if r.status != test.status || r.text("error_code") != test.code || r.text("error") != test.code ||
+				!strings.Contains(r.text("error_message"), test.message) {
 				t.Errorf("%d %s, want %d %s %q", r.status, r.raw, test.status, test.code, test.message)
 			}
 			if r.header.Get("X-Tt-Logid") == "" {
 				t.Error("no X-Tt-Logid")
 			}
 			last, _ := sb.Last()
-			if last.Status != test.status || !strings.Contains(last.Refusal, test.message) || last.LogID != r.header.Get("X-Tt-Logid") {
+			if last.Status != test.status || !strings.Contains(last.Refusal, test.message) ||
+				last.LogID != r.header.Get("X-Tt-Logid") {
 				t.Errorf("recorded %d %q", last.Status, last.Refusal)
 			}
 		})
@@ -486,7 +500,8 @@ func TestAccountsAndEnterprises(t *testing.T) {
 	// coze-go repeats ids in the body, the account's as a number.
 	a := newAttempt(sb.App(url), time.Now())
 	a.path = "/api/permission/oauth2/account/" + sandbox.Account + "/token"
-	a.body = fmt.Sprintf(`{"client_id":%q,"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","account_id":%s}`, sb.App(url).ClientID, sandbox.Account)
+	a.body = fmt.Sprintf(`{"client_id":%q,"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","account_id":%s}`,
+		sb.App(url).ClientID, sandbox.Account)
 	if r := a.send(t, url); r.status != 200 {
 		t.Error(r.status, r.raw)
 	}
@@ -510,7 +525,8 @@ func TestKinds(t *testing.T) {
 		{sandbox.SessionInvalid, nil, "access_deny: login session invalid"},
 	} {
 		sb, url := serve(t, sandbox.Options{})
-		registration, err := sb.Register(sandbox.Registration{Name: "Kiosk", Kind: test.kind, Keys: []coze.Key{{ID: "k", Signer: otherKey()}}})
+		registration, err := sb.Register(sandbox.Registration{Name: "Kiosk", Kind: test.kind,
+			Keys: []coze.Key{{ID: "k", Signer: otherKey()}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -601,7 +617,8 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(settings["PRIVATE_KEY"], "-----BEGIN PRIVATE KEY-----") || len(settings["KID"]) != 43 || len(settings["CLIENT_ID"]) != 13 {
+	if !strings.HasPrefix(settings["PRIVATE_KEY"], "-----BEGIN PRIVATE KEY-----") || len(settings["KID"]) != 43 ||
+		len(settings["CLIENT_ID"]) != 13 {
 		t.Errorf("KID %s, CLIENT_ID %s", settings["KID"], settings["CLIENT_ID"])
 	}
 	app := &coze.App{
@@ -625,7 +642,8 @@ func TestRecordedRequest(t *testing.T) {
 	assertion := a.assertion(t)
 	a.sendAssertion(t, url, assertion)
 	r, ok := sb.Last()
-	if !ok || r.Path != coze.TokenPath || r.Body != a.body || r.Assertion != assertion || r.Status != 200 || r.Refusal != "" {
+	if !ok || r.Path != coze.TokenPath || r.Body != a.body || r.Assertion != assertion || r.Status != 200 ||
+		r.Refusal != "" {
 		t.Errorf("recorded %+v", r)
 	}
 	if r.Header.Get("Content-Type") != "application/json" || strings.Contains(r.Header.Get("Authorization"), assertion) {
@@ -653,7 +671,8 @@ func TestAPI(t *testing.T) {
 	me := call(t, "GET", url+"/v1/users/me", "", "Authorization", "Bearer "+token)
 	data, _ := me.json["data"].(map[string]any)
 	detail, _ := me.json["detail"].(map[string]any)
-	if me.status != 200 || me.text("code") != "0" || data["user_name"] != "user-1" || data["user_id"] == "" || detail["logid"] != me.header.Get("X-Tt-Logid") {
+	if me.status != 200 || me.text("code") != "0" || data["user_name"] != "user-1" || data["user_id"] == "" ||
+		detail["logid"] != me.header.Get("X-Tt-Logid") {
 		t.Error(me.status, me.raw)
 	}
 	if sb.Bearer() != token {

@@ -55,9 +55,9 @@ func parseTarget(path string) (t target, ok bool) {
 	}
 }
 
-// The JWT is read by a library that this project does not write assertions with, so that a mistake in one is not hidden by
-// the same mistake in the other. The claims are checked here, since the library takes an aud that is a list and numbers
-// with fractions, and neither is Coze's.
+// The JWT is read by a library that this project does not write assertions with, so that a mistake
+// in one is not hidden by the same mistake in the other. The claims are checked here, since the
+// library takes an aud that is a list and numbers with fractions, and neither is Coze's.
 var parser = jwt.NewParser(
 	jwt.WithValidMethods([]string{"RS256"}),
 	jwt.WithStrictDecoding(),
@@ -78,9 +78,9 @@ func bearer(header http.Header) string {
 	return token
 }
 
-// judge decides whether a request deserves a token, and what the token would stand for. It uses the assertion up as
-// soon as that is known to be genuine and valid, whatever becomes of the rest of the request.
-// The order, our guess, is: assertion, app, content type, body, endpoint.
+// judge decides whether a request deserves a token, and what the token would stand for. It uses the
+// assertion up as soon as that is known to be genuine and valid, whatever becomes of the rest of
+// the request. The order, our guess, is: assertion, app, content type, body, endpoint.
 func (s *Sandbox) judge(r *http.Request, body []byte, t target, now time.Time) (Issue, *refusal) {
 	issue := Issue{Time: now, AccountID: t.account, EnterpriseID: t.enterprise}
 	if fail := s.judgeAssertion(bearer(r.Header), &issue, now); fail != nil {
@@ -98,7 +98,8 @@ func (s *Sandbox) judge(r *http.Request, body []byte, t target, now time.Time) (
 	if fail := judgeBody(body, app.kind, &issue); fail != nil {
 		return issue, fail
 	}
-	// How Coze words an account that the app has no access to is not known. Our guess: as a parameter that is wrong.
+	// How Coze words an account that the app has no access to is not known. Our guess: as a parameter
+	// that is wrong.
 	if t.account != "" && !slices.Contains(app.accounts, t.account) {
 		return issue, invalidRequest("account_id")
 	}
@@ -129,12 +130,14 @@ func (s *Sandbox) judgeAssertion(assertion string, issue *Issue, now time.Time) 
 	if assertion == "" || len(assertion) > maxJWT {
 		return unverifiable
 	}
-	// An error is of no interest yet: an alg that the library does not know is one, and so are claims that Parse will see.
+	// An error is of no interest yet: an alg that the library does not know is one, and so are claims
+	// that Parse will see.
 	unverified, _, _ := parser.ParseUnverified(assertion, jwt.MapClaims{})
 	if unverified == nil || unverified.Header == nil {
 		return unverifiable
 	}
-	// Coze documents alg, typ and kid as required. That anything else counts as an unknown key is our guess.
+	// Coze documents alg, typ and kid as required. That anything else counts as an unknown key is our
+	// guess.
 	kid, _ := unverified.Header["kid"].(string)
 	s.mu.Lock()
 	key, known := s.keys[kid]
@@ -213,8 +216,9 @@ func integer(claim any) (n int64, ok bool) {
 	return n, err == nil && n >= 0 && n <= maxUnix
 }
 
-// judgeSessionContext checks the members that are known: strings, and of device_id and custom_consumer one at most [doc].
-// Others are let pass, since Coze has added members before. Refusing both device members is our guess.
+// judgeSessionContext checks the members that are known: strings, and of device_id and
+// custom_consumer one at most [doc]. Others are let pass, since Coze has added members before.
+// Refusing both device members is our guess.
 func judgeSessionContext(claim any) (json.RawMessage, *refusal) {
 	if claim == nil {
 		return nil, nil
@@ -253,9 +257,11 @@ func judgeContentType(values []string) *refusal {
 	return nil
 }
 
-// bodyMembers are those that are documented, and what coze-go sends besides. Whether Coze minds others is not known; the
-// sandbox does, because a misspelt duration_seconds would otherwise pass as the default.
-var bodyMembers = []string{"grant_type", "duration_seconds", "scope", "client_id", "account_id", "enterprise_id", "log_id"}
+// bodyMembers are those that are documented, and what coze-go sends besides. Whether Coze minds
+// others is not known; the sandbox does, because a misspelt duration_seconds would otherwise pass
+// as the default.
+var bodyMembers = []string{"grant_type", "duration_seconds", "scope", "client_id", "account_id", "enterprise_id",
+	"log_id"}
 
 // judgeBody checks the body and fills in what it asks for. A member that is null counts as absent.
 func judgeBody(body []byte, kind Kind, issue *Issue) *refusal {

@@ -106,7 +106,8 @@ func (c *checkup) check(file, name string, offline bool) {
 	}
 }
 
-// app looks at one app. It tries each key by itself: a key that Coze does not know would hide behind the next.
+// app looks at one app. It tries each key by itself: a key that Coze does not know would hide
+// behind the next.
 func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, offline bool) {
 	endpoint, _ := app.OAuth.TokenURL() // an app that was read has one
 	c.ok("app", "%s: app %s, region %s, tokens of %v from %s",
@@ -129,10 +130,12 @@ func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, off
 	}
 }
 
-// checkUser is a user that nobody else is. The token is for this user where there is none without a session.
+// checkUser is a user that nobody else is. The token is for this user where there is none without a
+// session.
 const checkUser = "coze-token-check"
 
-// session is what to ask for: what a caller gets who names no user or, where such a caller gets nothing, checkUser.
+// session is what to ask for: what a caller gets who names no user or, where such a caller gets
+// nothing, checkUser.
 func (c *checkup) session(app cozetoken.App) (request coze.TokenRequest, ok bool) {
 	user := ""
 	if app.Sessions.Required && app.Session == "" {
@@ -146,8 +149,8 @@ func (c *checkup) session(app cozetoken.App) (request coze.TokenRequest, ok bool
 	return request, err == nil
 }
 
-// tolerance is how far apart two good clocks may be: Coze's Date header has whole seconds, and its answer travels.
-// How much skew Coze bears is not documented.
+// tolerance is how far apart two good clocks may be: Coze's Date header has whole seconds, and its
+// answer travels. How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
 func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) {
@@ -188,7 +191,8 @@ func (c *checkup) clock(ahead *time.Duration) {
 	}
 }
 
-// An observer notes of Coze's last answer that it came, and by how much this machine's clock is ahead of its Date header.
+// An observer notes of Coze's last answer that it came, and by how much this machine's clock is
+// ahead of its Date header.
 type observer struct {
 	next     http.RoundTripper
 	mu       sync.Mutex

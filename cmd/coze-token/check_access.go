@@ -51,7 +51,8 @@ func (c *checkup) login(login auth.LoginOptions, offline bool) {
 	}
 }
 
-// redis says whether the shared store can be used. The service does without it, so it is a warning if not.
+// redis says whether the shared store can be used. The service does without it, so it is a warning
+// if not.
 func (c *checkup) redis(s *cozetoken.Settings, offline bool) {
 	url := s.Native.RedisURL.Reveal()
 	if url == "" || offline {

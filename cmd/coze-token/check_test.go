@@ -11,17 +11,21 @@ import (
 	"coze-token/sandbox"
 )
 
-// The clock's verdict says which clock is ahead, by the Date of Coze's answer. A slow machine makes this clock look ahead, so
-// the least of the skews that are warned of is one of these, and the others leave it time.
+// The clock's verdict says which clock is ahead, by the Date of Coze's answer. A slow machine makes
+// this clock look ahead, so the least of the skews that are warned of is one of these, and the
+// others leave it time.
 func TestClock(t *testing.T) {
 	for name, c := range map[string]struct {
 		date func() string
 		want string
 	}{
-		"alike":      {func() string { return date(0) }, `^ok    clock       agrees`},
-		"ahead":      {func() string { return date(-8 * time.Second) }, `^warn  clock       this machine's clock is \d+s ahead of Coze's`},
-		"far ahead":  {func() string { return date(-time.Hour) }, `^warn  clock       this machine's clock is 1h0m\d+s ahead of Coze's`},
-		"behind":     {func() string { return date(time.Minute) }, `^warn  clock       this machine's clock is (1m0|\d\d)s behind Coze's`},
+		"alike": {func() string { return date(0) }, `^ok    clock       agrees`},
+		"ahead": {func() string { return date(-8 * time.Second) },
+			`^warn  clock       this machine's clock is \d+s ahead of Coze's`},
+		"far ahead": {func() string { return date(-time.Hour) },
+			`^warn  clock       this machine's clock is 1h0m\d+s ahead of Coze's`},
+		"behind": {func() string { return date(time.Minute) },
+			`^warn  clock       this machine's clock is (1m0|\d\d)s behind Coze's`},
 		"not given":  {func() string { return "" }, `^warn  clock       the answer has no Date`},
 		"not a date": {func() string { return "yesterday" }, `^warn  clock       the answer has no Date`},
 	} {

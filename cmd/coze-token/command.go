@@ -45,8 +45,8 @@ func commands() []command {
 	}
 }
 
-// run does everything but what belongs to the process, and returns the exit code. A command fails if
-// its output could not be written.
+// run does everything but what belongs to the process, and returns the exit code. A command fails
+// if its output could not be written.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	out := &output{w: stdout}
 	p := &process{ctx, cozetoken.Environ(environ), out, stderr}
@@ -145,8 +145,8 @@ func (p *process) start(c command, args []string) int {
 	return c.run(p)
 }
 
-// errorf tells a person what is wrong and what to do. All messages have one form: the program's name
-// and the kind of message, then lower case and no full stop.
+// errorf tells a person what is wrong and what to do. All messages have one form: the program's
+// name and the kind of message, then lower case and no full stop.
 func (p *process) errorf(hint, format string, args ...any) {
 	fmt.Fprintf(p.stderr, "coze-token: error: "+format+"\n", args...)
 	if hint != "" {

@@ -48,7 +48,8 @@ func (b *nativeBuild) startMisconfigured(t *testing.T, wrong error) string {
 	return "http://" + l.Addr().String()
 }
 
-// serve runs "coze-token serve" until t ends and returns its base URL, without the slash at the end.
+// serve runs "coze-token serve" until t ends and returns its base URL, without the slash at the
+// end.
 func serve(t *testing.T, log *logBuffer, environ ...string) string {
 	t.Helper()
 	lines, stderr := io.Pipe()
@@ -62,8 +63,8 @@ func serve(t *testing.T, log *logBuffer, environ ...string) string {
 	return strings.TrimSuffix(waitForURL(t, lines), "/")
 }
 
-// waitForURL reads the log of "coze-token serve" up to the line that has the URL. It goes on reading
-// in the background, so that the command can write.
+// waitForURL reads the log of "coze-token serve" up to the line that has the URL. It goes on
+// reading in the background, so that the command can write.
 func waitForURL(t *testing.T, log io.Reader) string {
 	t.Helper()
 	lines := bufio.NewReader(log)

@@ -57,7 +57,8 @@ type mint struct {
 
 func (m *mint) setDuration(text string) error {
 	seconds, err := strconv.ParseInt(text, 10, 64)
-	if m.duration = time.Duration(seconds) * time.Second; err != nil || m.duration < coze.MinDuration || m.duration > coze.MaxDuration {
+	if m.duration = time.Duration(seconds) * time.Second; err != nil || m.duration < coze.MinDuration ||
+		m.duration > coze.MaxDuration {
 		return errors.New("give whole seconds from 1 to 86399")
 	}
 	return nil

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A token of mint opens the conversations that one of serve opens: both name the user to Coze alike.
+// A token of mint opens the conversations that one of serve opens: both name the user to Coze
+// alike.
 func TestMintNamesSessionsAsServeDoes(t *testing.T) {
 	for name, rules := range map[string][]string{
 		"as they are":   nil,
@@ -21,11 +22,13 @@ func TestMintNamesSessionsAsServeDoes(t *testing.T) {
 				return last.Claims["session_name"]
 			}
 			var log logBuffer
-			if _, err := post(context.Background(), serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...), "user-1"); err != nil {
+			if _, err := post(context.Background(), serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...),
+				"user-1"); err != nil {
 				t.Fatal(err)
 			}
 			served := session()
-			if code := run(context.Background(), []string{"mint", "--session", "user-1"}, environ, io.Discard, &log); code != exitOK {
+			if code := run(context.Background(), []string{"mint", "--session", "user-1"}, environ, io.Discard,
+				&log); code != exitOK {
 				t.Fatalf("mint failed: %s", log.String())
 			}
 			if served == nil || session() != served || sb.Exchanges() != 2 {

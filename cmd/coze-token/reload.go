@@ -14,20 +14,20 @@ import (
 	"coze-token/internal/native"
 )
 
-// pollInterval is how often files are checked for changes. Kubernetes and secret managers replace files without a
-// signal.
+// pollInterval is how often files are checked for changes. Kubernetes and secret managers replace
+// files without a signal.
 var pollInterval = 10 * time.Second
 
-// hangups catches SIGHUP until stop is called. It starts before anybody can know of the server, because a SIGHUP that is
-// not caught ends the process.
+// hangups catches SIGHUP until stop is called. It starts before anybody can know of the server,
+// because a SIGHUP that is not caught ends the process.
 func hangups() (hangup <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }
 }
 
-// A reloader puts new settings into force on SIGHUP, and when a file changes that they were read from: a private key
-// above all. What is wrong is logged, and everything stays as it was.
+// A reloader puts new settings into force on SIGHUP, and when a file changes that they were read
+// from: a private key above all. What is wrong is logged, and everything stays as it was.
 type reloader struct {
 	*process
 	hangup      <-chan os.Signal

@@ -26,7 +26,8 @@ import (
 	"coze-token/sandbox"
 )
 
-// A key file that changes is read again, by itself or on SIGHUP; a bad one is said to be so, and the old key stays.
+// A key file that changes is read again, by itself or on SIGHUP; a bad one is said to be so, and
+// the old key stays.
 func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 	pollInterval = 50 * time.Millisecond
 	t.Cleanup(func() { pollInterval = 10 * time.Second })
@@ -55,7 +56,8 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(kid, key string) {
-		writeApps(t, file, map[string]any{"shop": map[string]string{"client_id": settings["CLIENT_ID"], "kid": kid, "private_key": key}})
+		writeApps(t, file, map[string]any{"shop": map[string]string{"client_id": settings["CLIENT_ID"], "kid": kid,
+			"private_key": key}})
 	}
 	write(settings["KID"], settings["PRIVATE_KEY"])
 
@@ -75,7 +77,8 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 	}
 
 	write(secondID, "nonsense")
-	eventually(t, "the bad file is complained of", func() bool { return strings.Contains(log.String(), "the old ones stay in force") })
+	eventually(t, "the bad file is complained of",
+		func() bool { return strings.Contains(log.String(), "the old ones stay in force") })
 	if kid := mint(); kid != settings["KID"] {
 		t.Errorf("signed with %s after a bad file", kid)
 	}
@@ -85,7 +88,10 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 
 	write(secondID, secondPEM)
 	eventually(t, "the new key is used", func() bool { return mint() == secondID })
-	eventually(t, "the change is logged", func() bool { return strings.Contains(log.String(), "the settings were read again") })
+	eventually(t, "the change is logged", func() bool {
+		return strings.Contains(log.String(),
+			"the settings were read again")
+	})
 
 	// SIGHUP reads again, and opens the audit file anew.
 	if err := os.Rename(audit, audit+".1"); err != nil {
@@ -97,12 +103,17 @@ func TestKeysAreSwappedWithoutARestart(t *testing.T) {
 	eventually(t, "the audit file is there again", func() bool { _, err := os.Stat(audit); return err == nil })
 	mint()
 	var data []byte // an answer comes before its record
-	eventually(t, "there is a record in it", func() bool { data, _ = os.ReadFile(audit); return bytes.Contains(data, []byte("\n")) })
+	eventually(t, "there is a record in it", func() bool {
+		data,
+			_ = os.ReadFile(audit)
+		return bytes.Contains(data, []byte("\n"))
+	})
 	var record map[string]any
 	if err := json.Unmarshal([]byte(strings.SplitN(string(data), "\n", 2)[0]), &record); err != nil {
 		t.Fatal(err)
 	}
-	if record["outcome"] != "granted" || record["app"] != "shop" || record["caller_mode"] != "open" || record["address"] != "127.0.0.1" || record["session_hash"] == nil {
+	if record["outcome"] != "granted" || record["app"] != "shop" || record["caller_mode"] != "open" ||
+		record["address"] != "127.0.0.1" || record["session_hash"] == nil {
 		t.Errorf("the record says %v", record)
 	}
 	if strings.Contains(log.String(), `"outcome"`) {
@@ -129,7 +140,8 @@ func TestReloadAndOpenAccess(t *testing.T) {
 	write(map[string]any{"api_keys": []string{"shop=" + auth.NewKey()}})
 
 	var log logBuffer
-	url := serve(t, &log, "LISTEN=127.0.0.1:0", "APPS_FILE="+file, "AUDIENCE="+settings["AUDIENCE"], "TOKEN_ENDPOINT="+settings["TOKEN_ENDPOINT"])
+	url := serve(t, &log, "LISTEN=127.0.0.1:0", "APPS_FILE="+file, "AUDIENCE="+settings["AUDIENCE"],
+		"TOKEN_ENDPOINT="+settings["TOKEN_ENDPOINT"])
 	isOpen := func() bool {
 		_, err := post(context.Background(), url, "user-1")
 		return err == nil
@@ -138,7 +150,8 @@ func TestReloadAndOpenAccess(t *testing.T) {
 		t.Fatal("it was open from the start")
 	}
 	write(map[string]any{"api_keys": []string{}})
-	eventually(t, "the empty list is complained of", func() bool { return strings.Contains(log.String(), "APPS_FILE.shop.api_keys: is empty") })
+	eventually(t, "the empty list is complained of",
+		func() bool { return strings.Contains(log.String(), "APPS_FILE.shop.api_keys: is empty") })
 	if isOpen() {
 		t.Error("an empty list of keys let everybody in")
 	}
@@ -162,14 +175,16 @@ func writeApps(t *testing.T, file string, apps map[string]any) {
 	}
 }
 
-// SIGHUP may come as soon as a line of the log says that there is a server. Here it comes in the middle of the announcement:
-// there are more apps to announce than the pipe has room for, so the process waits there until it is read.
+// SIGHUP may come as soon as a line of the log says that there is a server. Here it comes in the
+// middle of the announcement: there are more apps to announce than the pipe has room for, so the
+// process waits there until it is read.
 func TestHangupAtTheStart(t *testing.T) {
 	sb, environ := startSandboxServer(t)
 	settings := sb.Settings("http://127.0.0.1:1")
 	apps := map[string]any{}
 	for i := range 400 {
-		apps["app-"+strconv.Itoa(i)] = map[string]string{"client_id": settings["CLIENT_ID"], "kid": settings["KID"], "private_key": settings["PRIVATE_KEY"]}
+		apps["app-"+strconv.Itoa(i)] = map[string]string{"client_id": settings["CLIENT_ID"], "kid": settings["KID"],
+			"private_key": settings["PRIVATE_KEY"]}
 	}
 	file := filepath.Join(t.TempDir(), "apps.json")
 	writeApps(t, file, apps)
@@ -204,7 +219,8 @@ func TestHangupAtTheStart(t *testing.T) {
 	}
 	next("the settings were read again")
 	if read < 128<<10 {
-		t.Errorf("the announcement has %d bytes, which may fit into the pipe: the signal did not come in the middle of it", read)
+		t.Errorf("the announcement has %d bytes, which may fit into the pipe: the signal did not come in the middle of it",
+			read)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

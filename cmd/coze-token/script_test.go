@@ -104,8 +104,8 @@ func occupyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(free.Close())
 }
 
-// sessionCmd fails if the last token is for a session that does not match. Without a pattern it fails
-// if the token is for any session:
+// sessionCmd fails if the last token is for a session that does not match. Without a pattern it
+// fails if the token is for any session:
 //
 //	session [pattern]
 func sessionCmd(ts *testscript.TestScript, neg bool, args []string) {

@@ -122,7 +122,8 @@ func (p *process) serve(file string) int {
 	return exitOK
 }
 
-// checkRedis warns of a store that cannot be used. The server starts all the same: each replica can do without it.
+// checkRedis warns of a store that cannot be used. The server starts all the same: each replica can
+// do without it.
 func checkRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -131,7 +132,8 @@ func checkRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 	}
 }
 
-// baseURL is the URL of a listener on this machine. One on all interfaces is found at the loopback address.
+// baseURL is the URL of a listener on this machine. One on all interfaces is found at the loopback
+// address.
 func baseURL(scheme string, address net.Addr) string {
 	host := address.String()
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {

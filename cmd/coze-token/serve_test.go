@@ -137,7 +137,8 @@ func TestServeTLS(t *testing.T) {
 		t.Errorf("status %d", response.StatusCode)
 	}
 
-	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}
+	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10,
+		MaxVersion: tls.VersionTLS11}}
 	if response, err := (&http.Client{Transport: old}).Post(url+"/", "", nil); err == nil {
 		response.Body.Close()
 		t.Error("TLS 1.1 is spoken")
@@ -155,7 +156,8 @@ func certificate(key crypto.Signer, serial int64) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 }
 
-// A renewed certificate is served without a restart; a pair that does not fit is complained of, and the old one goes on.
+// A renewed certificate is served without a restart; a pair that does not fit is complained of, and
+// the old one goes on.
 func TestCertificateIsSwappedWithoutARestart(t *testing.T) {
 	pollInterval = 20 * time.Millisecond
 	t.Cleanup(func() { pollInterval = 10 * time.Second })
@@ -186,7 +188,8 @@ func TestCertificateIsSwappedWithoutARestart(t *testing.T) {
 	var log logBuffer
 	url := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile)...)
 	serial := func() int64 {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{InsecureSkipVerify: true}) // any is welcome: it is looked at
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"),
+			&tls.Config{InsecureSkipVerify: true}) // any is welcome: it is looked at
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +202,8 @@ func TestCertificateIsSwappedWithoutARestart(t *testing.T) {
 
 	write(other, 2)
 	eventually(t, "a certificate without its key is complained of", func() bool {
-		return strings.Contains(log.String(), "the old ones stay in force") && strings.Contains(log.String(), "TLS_CERT_FILE: cannot be used with TLS_KEY_FILE")
+		return strings.Contains(log.String(), "the old ones stay in force") &&
+			strings.Contains(log.String(), "TLS_CERT_FILE: cannot be used with TLS_KEY_FILE")
 	})
 	if serial() != 1 {
 		t.Errorf("the certificate is %d, whose key is not there", serial())
@@ -220,13 +224,15 @@ func writePEM(t *testing.T, name, kind string, der []byte) {
 	}
 }
 
-// The start-up line says what is served, for which app and region, and with which key; and a warning follows.
+// The start-up line says what is served, for which app and region, and with which key; and a
+// warning follows.
 func TestStartUpLine(t *testing.T) {
 	sb, environ := startSandboxServer(t)
 	var log logBuffer
 	serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...)
 	first, rest, _ := bytes.Cut([]byte(log.String()), []byte("\n"))
-	for _, want := range []string{sb.App("").ClientID, `"region":"custom"`, "SHA256:", `"url":"http://127.0.0.1:`, `"version":"`} {
+	for _, want := range []string{sb.App("").ClientID, `"region":"custom"`, "SHA256:", `"url":"http://127.0.0.1:`,
+		`"version":"`} {
 		if !strings.Contains(string(first), want) {
 			t.Errorf("%s is not in %s", want, first)
 		}
@@ -237,7 +243,8 @@ func TestStartUpLine(t *testing.T) {
 	})
 }
 
-// A server on all interfaces is announced by an address at which it can be asked, and by where it listens.
+// A server on all interfaces is announced by an address at which it can be asked, and by where it
+// listens.
 func TestAnnouncedURL(t *testing.T) {
 	_, environ := startSandboxServer(t)
 	var log logBuffer
@@ -253,8 +260,8 @@ func TestAnnouncedURL(t *testing.T) {
 	}
 }
 
-// "OPTIONS *", which net/http would answer by itself, is a path that does not exist. Whether it gets as far as a Worker
-// is the platform's business, so this is no part of the contract.
+// "OPTIONS *", which net/http would answer by itself, is a path that does not exist. Whether it
+// gets as far as a Worker is the platform's business, so this is no part of the contract.
 func TestOptionsOfTheServer(t *testing.T) {
 	_, environ := startSandboxServer(t)
 	var log logBuffer
@@ -278,7 +285,8 @@ func TestOptionsOfTheServer(t *testing.T) {
 	if response.StatusCode != http.StatusNotFound || !bytes.Contains(body, []byte(`"code":"not_found"`)) {
 		t.Errorf("status %d: %s", response.StatusCode, body)
 	}
-	for name, want := range map[string]string{"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
+	for name, want := range map[string]string{"Content-Type": "application/json; charset=utf-8",
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
 		if got := response.Header.Get(name); got != want {
 			t.Errorf("%s is %q, not %q", name, got, want)
 		}

@@ -22,22 +22,22 @@ import (
 	"coze-token/internal/auth"
 )
 
-// A house is a login in a bubble of its own time.
-type house struct {
+// A fixture is a login in a bubble of its own time.
+type fixture struct {
 	*provider
 	a   *auth.Authenticator
 	log *bytes.Buffer
 }
 
-func build(t *testing.T, change ...func(*login)) *house {
-	h := &house{provider: newProvider(public("old", edKey)), log: &bytes.Buffer{}}
+func build(t *testing.T, change ...func(*login)) *fixture {
+	h := &fixture{provider: newProvider(public("old", edKey)), log: &bytes.Buffer{}}
 	change = append(change, func(o *login) { o.Log = slog.New(slog.NewTextHandler(h.log, nil)) })
 	h.a = authenticator(t, options{Logins: []*login{h.login(t, change...)}})
 	return h
 }
 
 // ask sends a token that is good now, signed with a key of that name.
-func (h *house) ask(t *testing.T, kid string, key crypto.Signer) *auth.Error {
+func (h *fixture) ask(t *testing.T, kid string, key crypto.Signer) *auth.Error {
 	t.Helper()
 	_, e := authenticateIn(t.Context(), h.a, bearer(sign(t, algOf(key), key, kid, claims(nil), nil)))
 	return e

@@ -24,7 +24,8 @@ func (open) Accepts() string { return "nothing" }
 
 var openAccess = setting.New(setting.Row{Name: "OPEN_ACCESS", App: callersScope, Default: setting.Off}, setting.OnOff)
 
-// readOpen reports whether settings let in callers without a credential, beside the other ways of c.
+// readOpen reports whether settings let in callers without a credential, beside the other ways of
+// c.
 func readOpen(r *setting.Reader, c Config, served bool) bool {
 	open, valid := openAccess.Lookup(r)
 	switch {

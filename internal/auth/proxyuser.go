@@ -32,8 +32,8 @@ func parseUserHeader(v *setting.Value) string {
 	return header
 }
 
-// proxyUser is the [Method] of users whom a proxy in front has logged in, and names in a header. The
-// proxy has to remove the header from what its clients send.
+// proxyUser is the [Method] of users whom a proxy in front has logged in, and names in a header.
+// The proxy has to remove the header from what its clients send.
 type proxyUser struct {
 	header string
 	prefix string // before each session, so that users of logins never meet these

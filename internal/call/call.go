@@ -1,8 +1,10 @@
-// Package call has the one engine for calls that several callers wait for and that none of them owns: an exchange at
-// Coze, a fetch of a provider's keys. A call goes on when the caller who started it has gone.
+// Package call has the one engine for calls that several callers wait for and that none of them
+// owns: an exchange at Coze, a fetch of a provider's keys. A call goes on when the caller who
+// started it has gone.
 //
-// golang.org/x/sync/singleflight is not used. The map of calls and what they bring must change under one lock of the
-// owner's, the host starts the goroutine, and on Workers a goroutine can be lost together with its request.
+// golang.org/x/sync/singleflight is not used. The map of calls and what they bring must change
+// under one lock of the owner's, the host starts the goroutine, and on Workers a goroutine can be
+// lost together with its request.
 package call
 
 import (
@@ -35,9 +37,10 @@ func (e *PanicError) Error() string { return fmt.Sprintf("it panicked: %v", e.Va
 // errAbandoned is the result of a call whose goroutine ended without one (runtime.Goexit).
 var errAbandoned = errors.New("the call was abandoned")
 
-// Start runs do in a goroutine that spawn starts, within the timeout. ctx gives do its values; its end does not end do.
-// Before those who wait are told, settle gets the result and returns it as they are to see it: there the owner takes
-// the call out of its map. settle is called once, after a panic too.
+// Start runs do in a goroutine that spawn starts, within the timeout. ctx gives do its values; its
+// end does not end do. Before those who wait are told, settle gets the result and returns it as
+// they are to see it: there the owner takes the call out of its map. settle is called once, after a
+// panic too.
 func Start[T any](
 	ctx context.Context, spawn func(func()), timeout time.Duration,
 	do func(context.Context) (T, error), settle func(*Call[T], T, error) (T, error),
@@ -63,7 +66,8 @@ func run[T any](ctx context.Context, do func(context.Context) (T, error)) (value
 	return do(ctx)
 }
 
-// Joinable reports whether c is worth waiting for. A nil call is not, nor one whose goroutine must have been lost.
+// Joinable reports whether c is worth waiting for. A nil call is not, nor one whose goroutine must
+// have been lost.
 func (c *Call[T]) Joinable() bool { return c != nil && time.Now().Before(c.expires) }
 
 // Done is closed when the result is there.

@@ -62,7 +62,8 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 	return client
 }
 
-// Sent reports whether one of the proxies sent the request, so that what it says of the client counts.
+// Sent reports whether one of the proxies sent the request, so that what it says of the client
+// counts.
 func (p *Proxies) Sent(r *http.Request) bool {
 	a := peer(r.RemoteAddr)
 	return a.IsValid() && p.trusts(a)

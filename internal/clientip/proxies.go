@@ -42,8 +42,8 @@ const (
 
 // ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. The
 // word "private" stands for this machine and all private networks. rfc7239 says that they set
-// Forwarded, and not X-Forwarded-For. The error is a [fault.List] of all that is wrong, and then the
-// result is nil.
+// Forwarded, and not X-Forwarded-For. The error is a [fault.List] of all that is wrong, and then
+// the result is nil.
 func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 	p := &Proxies{rfc7239: rfc7239}
 	var faults fault.List

@@ -10,7 +10,8 @@ import (
 	"coze-token/internal/auth"
 )
 
-// Who may ask is shown by one service with an app for each way to be somebody: settings of access are each app's own.
+// Who may ask is shown by one service with an app for each way to be somebody: settings of access
+// are each app's own.
 
 const (
 	exact    = "https://www.example.com"
@@ -18,9 +19,9 @@ const (
 	byLabel  = "https://one.apps.example.org"
 )
 
-// A house is that service, with what callers of all sorts would have.
-type house struct {
-	*scene
+// A fixture is that service, with what callers of all sorts would have.
+type fixture struct {
+	*server
 	audit
 	idp, stranger                          *provider // the login's provider, and one that nobody takes
 	backend, hashed, page, shopper, apart  string    // API keys
@@ -42,9 +43,9 @@ func newKey() string { return keepSecret("an API key", auth.NewKey()) }
 
 func newSecret() string { return keepSecret("a secret", auth.NewKey()) }
 
-func build(t *testing.T, b Build) *house {
-	h := &house{
-		scene: raise(t), idp: newProvider(t), stranger: newProvider(t),
+func build(t *testing.T, b Build) *fixture {
+	h := &fixture{
+		server: newServer(t), idp: newProvider(t), stranger: newProvider(t),
 		backend: newKey(), hashed: newKey(), page: newKey(), shopper: newKey(), apart: newKey(),
 		visitorSecret: newSecret(), oldSecret: newSecret(), secondSecret: newSecret(),
 	}
@@ -62,8 +63,9 @@ func build(t *testing.T, b Build) *house {
 		", shopper=" + h.shopper + " apps=shop"
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
 	apps := map[string]any{
-		"keys":     app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
-		"login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": []string{"web", "mobile"}, "allowed_origins": origins}),
+		"keys": app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
+		"login": app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": []string{"web", "mobile"},
+			"allowed_origins": origins}),
 		"visitors": app(map[string]any{"visitor_secret": visitorSecrets, "allowed_origins": origins}),
 		// The same secret for another app, another secret, and the secret from before.
 		"visitors-2": app(map[string]any{"visitor_secret": visitorSecrets}),
@@ -72,7 +74,8 @@ func build(t *testing.T, b Build) *house {
 			"api_keys": keys, "visitor_secret": visitorSecrets, "allowed_origins": origins,
 			"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": auth.AccessHeader}},
 		}),
-		"proxied":       app(map[string]any{"logins": []any{map[string]any{"issuer": h.idp.url, "audiences": []string{"web"}, "header": "x-proxy-token"}}}),
+		"proxied": app(map[string]any{"logins": []any{map[string]any{"issuer": h.idp.url,
+			"audiences": []string{"web"}, "header": "x-proxy-token"}}}),
 		"open-keys":     app(map[string]any{"api_keys": keys, "open_access": true}),
 		"open-visitors": app(map[string]any{"visitor_secret": visitorSecrets, "open_access": true}),
 		"open-login":    app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": "web", "open_access": true}),
@@ -117,7 +120,7 @@ func refused(name, reason string, headers ...string) credential {
 func bearer(credential string) []string { return []string{"Authorization", "Bearer " + credential} }
 
 // keyCredentials are those of the app "keys".
-func (h *house) keyCredentials() []credential {
+func (h *fixture) keyCredentials() []credential {
 	good := func(name, caller string, headers ...string) credential {
 		return credential{name: name, headers: headers, mode: "key", caller: caller}
 	}
@@ -149,13 +152,14 @@ func (h *house) keyCredentials() []credential {
 		refused("no scheme", "malformed_credential", "Authorization", h.backend),
 		refused("another scheme, with commas", "no_credential", "Authorization", `Digest username="a", realm="b"`),
 		refused("another scheme, twice", "no_credential", "Authorization", "Basic YTpi", "Authorization", "Basic Yzpk"),
-		refused("two schemes", "ambiguous_credential", append([]string{"Authorization", "Basic YTpi"}, bearer(h.backend)...)...),
+		refused("two schemes", "ambiguous_credential",
+			append([]string{"Authorization", "Basic YTpi"}, bearer(h.backend)...)...),
 		refused("two schemes in one", "ambiguous_credential", "Authorization", "Basic YTpi, Bearer "+h.backend),
 	}
 }
 
 // loginCredentials are those of the app "login".
-func (h *house) loginCredentials() []credential {
+func (h *fixture) loginCredentials() []credential {
 	p := h.idp
 	place := strings.TrimPrefix(p.url, "http://")
 	good := func(name, token, user string) credential {
@@ -172,9 +176,12 @@ func (h *house) loginCredentials() []credential {
 	others := strings.Split(p.token(map[string]any{"sub": "mallory@login.example"}), ".")
 	return []credential{
 		good("RS256", whole, "alice@login.example"),
-		good("ES256", sign(jose.ES256, ecKey(), "ec", p.claims(map[string]any{"sub": "bob@login.example"}), nil), "bob@login.example"),
-		good("EdDSA", sign(jose.EdDSA, edKey(), "ed", p.claims(map[string]any{"sub": "carol@login.example"}), nil), "carol@login.example"),
-		good("the second audience, of several", p.token(map[string]any{"aud": []string{"other", "mobile"}}), "alice@login.example"),
+		good("ES256", sign(jose.ES256, ecKey(), "ec", p.claims(map[string]any{"sub": "bob@login.example"}), nil),
+			"bob@login.example"),
+		good("EdDSA", sign(jose.EdDSA, edKey(), "ed", p.claims(map[string]any{"sub": "carol@login.example"}), nil),
+			"carol@login.example"),
+		good("the second audience, of several", p.token(map[string]any{"aud": []string{"other", "mobile"}}),
+			"alice@login.example"),
 		refused("nothing", "no_credential"),
 		bad("expired", "token_expired", p.token(map[string]any{"exp": now - 120})),
 		bad("not yet valid", "token_not_yet_valid", p.token(map[string]any{"nbf": now + 600})),

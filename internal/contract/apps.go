@@ -15,10 +15,11 @@ import (
 const shopKid, shopKid2 = "shop-key-1-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "shop-key-2-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // registerShop is an app of its own at Coze, with two keys, and its members of APPS.
-func (h *house) registerShop(t *testing.T) map[string]any {
+func (h *fixture) registerShop(t *testing.T) map[string]any {
 	t.Helper()
 	first, second := forgersKey(), rsaKey()
-	r, err := h.Register(sandbox.Registration{Keys: []coze.Key{{ID: shopKid, Signer: first}, {ID: shopKid2, Signer: second}}})
+	r, err := h.Register(sandbox.Registration{Keys: []coze.Key{{ID: shopKid, Signer: first},
+		{ID: shopKid2, Signer: second}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,15 +33,18 @@ func (h *house) registerShop(t *testing.T) map[string]any {
 }
 
 // testApps shows that apps are apart, and that a key is replaced without an interruption.
-func (h *house) testApps(t *testing.T) {
+func (h *fixture) testApps(t *testing.T) {
 	ask := func(path, key string) answer { return h.do(t, "POST", path, nil, bearer(key)...) }
 	shop := h.issued(t, ask("/shop", h.apart).token(t).AccessToken)
 	other := h.issued(t, ask("/keys", h.backend).token(t).AccessToken)
-	if shop.ClientID == other.ClientID || shop.KeyID != shopKid || shop.Duration != 600*time.Second || other.Duration != 900*time.Second {
+	if shop.ClientID == other.ClientID || shop.KeyID != shopKid || shop.Duration != 600*time.Second ||
+		other.Duration != 900*time.Second {
 		t.Errorf("the shop's token is %+v, the other's %+v", shop, other)
 	}
-	h.holds(t, "a key limited to the shop", "shop", ask("/shop", h.shopper), outcome{status: 200, mode: "key", caller: "shopper"})
-	h.holds(t, "another app's key", "shop", ask("/shop", h.backend), outcome{status: 401, code: "unauthenticated", reason: "unknown_api_key"})
+	h.holds(t, "a key limited to the shop", "shop", ask("/shop", h.shopper),
+		outcome{status: 200, mode: "key", caller: "shopper"})
+	h.holds(t, "another app's key", "shop", ask("/shop", h.backend),
+		outcome{status: 401, code: "unauthenticated", reason: "unknown_api_key"})
 	h.holds(t, "a life longer than the app's", "shop", h.do(t, "POST", "/shop?min_ttl=601", nil, bearer(h.apart)...),
 		outcome{status: 400, code: "invalid_min_ttl", mode: "key", caller: "apart"})
 
@@ -73,7 +77,7 @@ func (h *house) testApps(t *testing.T) {
 }
 
 // testNames shows what of a user's name Coze gets to see.
-func (h *house) testNames(t *testing.T) {
+func (h *fixture) testNames(t *testing.T) {
 	of := func(app, user string) string {
 		t.Helper()
 		if user == "" {
@@ -104,7 +108,8 @@ func (h *house) testNames(t *testing.T) {
 			headers = []string{"X-User-ID", user}
 		}
 		a := h.do(t, "POST", "/"+app, nil, headers...)
-		h.holds(t, "a session that "+app+" refuses", app, a, outcome{status: 400, code: "invalid_session", mode: "open", caller: "open"})
+		h.holds(t, "a session that "+app+" refuses", app, a,
+			outcome{status: 400, code: "invalid_session", mode: "open", caller: "open"})
 	}
 	if got := of("required", erin); got != erin {
 		t.Errorf("the session is %q", got)

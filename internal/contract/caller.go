@@ -112,7 +112,7 @@ func testSession(t *testing.T, b Build) {
 }
 
 // raw sends bytes that no HTTP library would send, and returns the status of what comes back.
-func (s *scene) raw(t *testing.T, request string) int {
+func (s *server) raw(t *testing.T, request string) int {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.url, "http://"), 5*time.Second)
 	if err != nil {
@@ -175,7 +175,8 @@ func testRequest(t *testing.T, b Build) {
 			}
 		})
 	}
-	for _, path := range []string{"/token", "/index.html", "/healthz/", "/HEALTHZ", "/%68ealthz", "//", "/api/get-coze-token"} {
+	for _, path := range []string{"/token", "/index.html", "/healthz/", "/HEALTHZ", "/%68ealthz", "//",
+		"/api/get-coze-token"} {
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(method+" "+path, func(t *testing.T) {
 				s.do(t, method, path, nil).failure(t, 404, "not_found")
@@ -270,9 +271,10 @@ func statusOf(url string, headers []string) (int, error) {
 	return response.StatusCode, err
 }
 
-// tooLarge sends a body that is. The service answers before it has read all of it, so now and then the connection breaks under
-// the client before it has read the answer (RFC 9112, section 9.6); then it is tried again.
-func (s *scene) tooLarge(t *testing.T, body func() io.Reader) {
+// tooLarge sends a body that is. The service answers before it has read all of it, so now and then
+// the connection breaks under the client before it has read the answer (RFC 9112, section 9.6);
+// then it is tried again.
+func (s *server) tooLarge(t *testing.T, body func() io.Reader) {
 	t.Helper()
 	var err error
 	for range 10 {

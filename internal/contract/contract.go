@@ -1,6 +1,6 @@
-// Package contract is the HTTP contract of docs/http.md as a test suite. It runs against every build of the service,
-// native or Worker: a build says how it is started, and the suite speaks to it over HTTP only, with a sandbox in
-// Coze's place.
+// Package contract is the HTTP contract of docs/http.md as a test suite. It runs against every
+// build of the service, native or Worker: a build says how it is started, and the suite speaks to
+// it over HTTP only, with a sandbox in Coze's place.
 package contract
 
 import (
@@ -25,8 +25,8 @@ import (
 
 // A Build starts the service under test.
 type Build interface {
-	// Start serves with the given settings until t ends, and returns the base URL, without a slash at the end. Wrong
-	// settings are served, too: as the misconfigured answer.
+	// Start serves with the given settings until t ends, and returns the base URL, without a slash at
+	// the end. Wrong settings are served, too: as the misconfigured answer.
 	Start(t *testing.T, settings map[string]string) (url string)
 	// Output is everything that the services started so far have logged or printed.
 	Output() string
@@ -60,24 +60,25 @@ var key = sync.OnceValue(func() *rsa.PrivateKey {
 	return k
 })
 
-// A scene is a sandbox and a service in front of it.
-type scene struct {
+// A server is a service, and the sandbox that it asks in the place of Coze.
+type server struct {
 	*sandbox.Sandbox
 	url      string
 	coze     string // the sandbox's address
 	settings map[string]string
 }
 
-// start opens a scene. The settings given are laid over those of the sandbox's app; an empty one takes one away.
-func start(t *testing.T, b Build, settings map[string]string) *scene {
+// start starts a service. The settings are added to those of the sandbox app; an empty one removes
+// one.
+func start(t *testing.T, b Build, settings map[string]string) *server {
 	t.Helper()
-	s := raise(t)
+	s := newServer(t)
 	s.serve(t, b, settings)
 	return s
 }
 
-// raise opens a scene without a service, for settings that depend on the sandbox.
-func raise(t *testing.T) *scene {
+// newServer starts the sandbox only, for settings that depend on it.
+func newServer(t *testing.T) *server {
 	t.Helper()
 	sb, err := sandbox.New(sandbox.Options{Key: key()})
 	if err != nil {
@@ -85,13 +86,13 @@ func raise(t *testing.T) *scene {
 	}
 	coze := httptest.NewServer(sb)
 	t.Cleanup(coze.Close)
-	s := &scene{Sandbox: sb, coze: coze.URL, settings: sb.Settings(coze.URL)}
+	s := &server{Sandbox: sb, coze: coze.URL, settings: sb.Settings(coze.URL)}
 	t.Cleanup(func() { s.keepSecrets(t) })
 	return s
 }
 
-// serve starts the scene's service.
-func (s *scene) serve(t *testing.T, b Build, settings map[string]string) {
+// serve starts the service.
+func (s *server) serve(t *testing.T, b Build, settings map[string]string) {
 	t.Helper()
 	s.settings["RATE_LIMIT"] = "off" // the suite asks more often than a caller may
 	maps.Copy(s.settings, settings)
@@ -135,7 +136,7 @@ var client = &http.Client{
 }
 
 // do sends a request and checks what is true of every answer.
-func (s *scene) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
+func (s *server) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
 	a, err := s.try(method, path, body, headers...)
 	if err != nil {
@@ -146,7 +147,7 @@ func (s *scene) do(t *testing.T, method, path string, body io.Reader, headers ..
 }
 
 // try sends a request. The error is the connection's.
-func (s *scene) try(method, path string, body io.Reader, headers ...string) (answer, error) {
+func (s *server) try(method, path string, body io.Reader, headers ...string) (answer, error) {
 	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, body)
 	if err != nil {
 		return answer{}, err
@@ -164,7 +165,7 @@ func (s *scene) try(method, path string, body io.Reader, headers ...string) (ans
 	return a, err
 }
 
-func (s *scene) post(t *testing.T, headers ...string) answer {
+func (s *server) post(t *testing.T, headers ...string) answer {
 	t.Helper()
 	return s.do(t, "POST", "/", nil, headers...)
 }
@@ -243,7 +244,7 @@ func decode(t *testing.T, data []byte, v any) {
 }
 
 // issued is what the sandbox knows of a token.
-func (s *scene) issued(t *testing.T, token string) sandbox.Issue {
+func (s *server) issued(t *testing.T, token string) sandbox.Issue {
 	t.Helper()
 	issue, ok := s.Issued(token)
 	if !ok {
@@ -252,7 +253,7 @@ func (s *scene) issued(t *testing.T, token string) sandbox.Issue {
 	return issue
 }
 
-func fails(t *testing.T, s *scene, faults ...string) {
+func fails(t *testing.T, s *server, faults ...string) {
 	t.Helper()
 	if err := s.Fail(faults...); err != nil {
 		t.Fatal(fmt.Errorf("%v: %w", faults, err))

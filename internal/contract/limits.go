@@ -10,14 +10,15 @@ import (
 	"coze-token/internal/auth"
 )
 
-// testLimits shows how often may be asked. It also shows that the settings of access count for the app at /, and for an
-// app of APPS that has none of its own.
+// testLimits shows how often may be asked. It also shows that the settings of access count for the
+// app at /, and for an app of APPS that has none of its own.
 func testLimits(t *testing.T, b Build) {
-	s := raise(t)
+	s := newServer(t)
 	idp := newProvider(t)
 	first, second, third := newKey(), newKey(), newKey()
 	apps := map[string]any{"shop": map[string]any{
-		"client_id": s.settings["CLIENT_ID"], "kid": s.settings["KID"], "private_key": s.settings["PRIVATE_KEY"], "rate_limit_caller": 2,
+		"client_id": s.settings["CLIENT_ID"], "kid": s.settings["KID"], "private_key": s.settings["PRIVATE_KEY"],
+		"rate_limit_caller": 2,
 	}}
 	s.serve(t, b, map[string]string{
 		"API_KEYS":           "first=" + first + "\nsecond=" + auth.HashKey(second) + "\nthird=" + third,
@@ -71,7 +72,8 @@ func testLimits(t *testing.T, b Build) {
 	t.Run("session", func(t *testing.T) {
 		for left := range 3 {
 			a := pass("/", with(first, "heidi@shop.example")...)
-			if got := a.Header.Get("RateLimit"); !regexp.MustCompile(fmt.Sprintf(`^"session";r=%d;t=\d+$`, 2-left)).MatchString(got) {
+			if got := a.Header.Get("RateLimit"); !regexp.MustCompile(fmt.Sprintf(`^"session";r=%d;t=\d+$`,
+				2-left)).MatchString(got) {
 				t.Errorf("RateLimit is %q, and %d are left", got, 2-left)
 			}
 		}

@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// testFaultsUnderLoad shows that whatever Coze does while many ask, each answer is a token of the caller's own session, or a failure
-// that says what it is.
+// testFaultsUnderLoad shows that whatever Coze does while many ask, each answer is a token of the
+// caller's own session, or a failure that says what it is.
 func testFaultsUnderLoad(t *testing.T, b Build) {
 	s := start(t, b, map[string]string{"UPSTREAM_TIMEOUT": "3"})
-	fails(t, s, "latency=20ms", "503,every=2", "reset,every=5", "truncated,every=7", "html=502,every=9", "429,every=11", "expires-in=relative,every=13")
+	fails(t, s, "latency=20ms", "503,every=2", "reset,every=5", "truncated,every=7", "html=502,every=9", "429,every=11",
+		"expires-in=relative,every=13")
 	const callers, times = 40, 4
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -44,7 +45,8 @@ func testFaultsUnderLoad(t *testing.T, b Build) {
 		t.Error("nobody was given a token, though half of the exchanges succeed")
 	}
 	fails(t, s)
-	// The last of those failures may have been enough for the whole app to rest. Who comes back when told to is served.
+	// The last of those failures may have been enough for the whole app to rest. Who comes back when
+	// told to is served.
 	a := s.post(t, "X-User-ID", "session-load-after")
 	if a.StatusCode != http.StatusOK {
 		seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
@@ -57,8 +59,9 @@ func testFaultsUnderLoad(t *testing.T, b Build) {
 	a.token(t)
 }
 
-// askUnderLoad asks once. What is no answer of the contract's is a problem; a failure that is one of them is not.
-func (s *scene) askUnderLoad(session string) (problem error, granted bool) {
+// askUnderLoad asks once. What is no answer of the contract's is a problem; a failure that is one
+// of them is not.
+func (s *server) askUnderLoad(session string) (problem error, granted bool) {
 	r, err := http.NewRequest("POST", s.url+"/", nil)
 	if err != nil {
 		return err, false
@@ -88,7 +91,8 @@ func (s *scene) askUnderLoad(session string) (problem error, granted bool) {
 	if err := unmarshal(data, &body); err != nil {
 		return fmt.Errorf("status %d: %s", response.StatusCode, data), false
 	}
-	if !slices.Contains([]string{"upstream_unavailable", "upstream_busy", "upstream_timeout"}, body.Code) || body.Hint == "" {
+	if !slices.Contains([]string{"upstream_unavailable", "upstream_busy", "upstream_timeout"}, body.Code) ||
+		body.Hint == "" {
 		return fmt.Errorf("status %d: %s", response.StatusCode, data), false
 	}
 	return nil, false

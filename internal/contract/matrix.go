@@ -28,7 +28,7 @@ var pageOrigins = []struct {
 }
 
 // testMatrix sends every credential from every origin for every session.
-func (h *house) testMatrix(t *testing.T) {
+func (h *fixture) testMatrix(t *testing.T) {
 	ticket := h.newTicket(t, "/visitors")
 	for _, mode := range []struct {
 		app         string
@@ -107,9 +107,10 @@ func (c credential) asking(user string) outcome {
 }
 
 // holds checks an answer, and notes what its record has to be.
-func (h *house) holds(t *testing.T, name, app string, a answer, want outcome) (ok bool) {
+func (h *fixture) holds(t *testing.T, name, app string, a answer, want outcome) (ok bool) {
 	t.Helper()
-	r := record{"outcome": "refused", "app": app, "code": want.code, "reason": cmp.Or(want.reason, want.code), "caller_mode": want.mode, "caller": want.caller, "path": "/" + app}
+	r := record{"outcome": "refused", "app": app, "code": want.code, "reason": cmp.Or(want.reason, want.code),
+		"caller_mode": want.mode, "caller": want.caller, "path": "/" + app}
 	if a.StatusCode != want.status {
 		t.Errorf("%s: status %d, not %d", name, a.StatusCode, want.status)
 		return false
@@ -132,8 +133,8 @@ func (h *house) holds(t *testing.T, name, app string, a answer, want outcome) (o
 	return true
 }
 
-// checkChallenge looks at WWW-Authenticate: on every 401 it says what is accepted, and it is never on a 403, which no
-// other credential would change.
+// checkChallenge looks at WWW-Authenticate: on every 401 it says what is accepted, and it is never
+// on a 403, which no other credential would change.
 func checkChallenge(t *testing.T, name string, a answer, scheme string) {
 	t.Helper()
 	got := strings.Join(a.Header["Www-Authenticate"], ", ")
@@ -149,21 +150,23 @@ func checkChallenge(t *testing.T, name string, a answer, scheme string) {
 	}
 }
 
-// checkCORS looks at the headers that a browser decides by, which errors have as well. listed is the origin that may
-// read the answer; nobody may, where it is empty.
+// checkCORS looks at the headers that a browser decides by, which errors have as well. listed is
+// the origin that may read the answer; nobody may, where it is empty.
 func checkCORS(t *testing.T, name string, a answer, listed string, cookies bool) {
 	t.Helper()
 	if vary := a.Header.Get("Vary"); !strings.HasPrefix(vary, "Origin") {
 		t.Errorf("%s: Vary is %q", name, vary)
 	}
-	want := map[string]string{"Access-Control-Allow-Origin": listed, "Access-Control-Allow-Credentials": "", "Access-Control-Expose-Headers": ""}
+	want := map[string]string{"Access-Control-Allow-Origin": listed, "Access-Control-Allow-Credentials": "",
+		"Access-Control-Expose-Headers": ""}
 	if cookies {
 		want["Access-Control-Allow-Credentials"] = "true"
 	}
 	for header, value := range want {
 		got := strings.Join(a.Header.Values(header), " and ")
 		if header == "Access-Control-Expose-Headers" && listed != "" && a.StatusCode != http.StatusNoContent {
-			for _, readable := range []string{"X-Request-Id", "Retry-After", "Www-Authenticate", "X-Visitor-Ticket", "Ratelimit"} {
+			for _, readable := range []string{"X-Request-Id", "Retry-After", "Www-Authenticate", "X-Visitor-Ticket",
+				"Ratelimit"} {
 				if !strings.Contains(got+",", readable+",") {
 					t.Errorf("%s: pages may not read %s", name, readable)
 				}

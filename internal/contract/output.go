@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// secrets are all that the suite had to do with and that no log may hold (security check 27): secret → what it is.
+// secrets are all that the suite had to do with and that no log may hold (security check 27):
+// secret → what it is.
 var secrets sync.Map
 
 // keepSecret adds a secret to those that are looked for, and returns it.
@@ -23,8 +24,8 @@ func keepSecret(what, secret string) string {
 	return secret
 }
 
-// keepSecrets adds the scene's own: the key, and every assertion and session that Coze was sent.
-func (s *scene) keepSecrets(t *testing.T) {
+// keepSecrets adds the server's own: the key, and every assertion and session that Coze was sent.
+func (s *server) keepSecrets(t *testing.T) {
 	for _, line := range strings.Split(s.settings["PRIVATE_KEY"], "\n") {
 		if !strings.HasPrefix(line, "-----") && len(line) > 20 {
 			keepSecret("a part of the private key", line)
@@ -57,8 +58,8 @@ func checkOutput(t *testing.T, b Build) {
 // A record is one of the service's log, its values as text.
 type record map[string]string
 
-// records are those of requests, by the request's id. Natively each is a line of JSON; workerd prints what the Worker
-// logged the way that consoles do, inside a line of JSON of its own.
+// records are those of requests, by the request's id. Natively each is a line of JSON; workerd
+// prints what the Worker logged the way that consoles do, inside a line of JSON of its own.
 func records(output string) map[string][]record {
 	all := map[string][]record{}
 	for line := range strings.Lines(output) {

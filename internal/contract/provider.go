@@ -21,8 +21,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A provider is an OIDC provider on this machine. Its keys are written and its tokens signed by go-jose, which the service
-// does not verify with.
+// A provider is an OIDC provider on this machine. Its keys are written and its tokens signed by
+// go-jose, which the service does not verify with.
 type provider struct {
 	url string
 
@@ -130,7 +130,8 @@ func sign(alg jose.SignatureAlgorithm, key any, kid string, claims map[string]an
 // unsigned is a JWT with the algorithm none, and whatever is in the signature's place.
 func unsigned(claims map[string]any, signature string) string {
 	part := func(v any) string { return base64.RawURLEncoding.EncodeToString(must(json.Marshal(v))) }
-	return keepSecret("a login's token", part(map[string]string{"alg": "none", "typ": "JWT", "kid": "rsa"})+"."+part(claims)+"."+signature)
+	return keepSecret("a login's token", part(map[string]string{"alg": "none", "typ": "JWT",
+		"kid": "rsa"})+"."+part(claims)+"."+signature)
 }
 
 // publicPEM is the RSA key as it is published, which a forger has, too.

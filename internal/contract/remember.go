@@ -60,10 +60,12 @@ func testRemember(t *testing.T, b Build) {
 		}
 	})
 	t.Run("min_ttl", func(t *testing.T) {
-		for _, path := range []string{"/?min_ttl=1", "/?min_ttl=900", "/?a=b&min_ttl=300", "/?min_ttl=0900", "/?min%5Fttl=30%30", "/?a=%zz&min_ttl=300", "/?a;b&%zz=1"} {
+		for _, path := range []string{"/?min_ttl=1", "/?min_ttl=900", "/?a=b&min_ttl=300", "/?min_ttl=0900",
+			"/?min%5Fttl=30%30", "/?a=%zz&min_ttl=300", "/?a;b&%zz=1"} {
 			s.do(t, "POST", path, nil).token(t)
 		}
-		for _, path := range []string{"/?min_ttl=901", "/?min_ttl=0", "/?min_ttl=-1", "/?min_ttl=", "/?min_ttl=1.5", "/?min_ttl=x", "/?min_ttl=1&min_ttl=2", "/?min_ttl=99999999999999999999",
+		for _, path := range []string{"/?min_ttl=901", "/?min_ttl=0", "/?min_ttl=-1", "/?min_ttl=", "/?min_ttl=1.5",
+			"/?min_ttl=x", "/?min_ttl=1&min_ttl=2", "/?min_ttl=99999999999999999999",
 			"/?min_ttl", "/?min_ttl=%zz", "/?min_ttl=300%", "/?min_ttl=300;a=b", "/?min_ttl=300&min_ttl=%zz"} {
 			f := s.do(t, "POST", path, nil).failure(t, 400, "invalid_min_ttl")
 			if !strings.Contains(f.Hint, "1 to 900") {
@@ -72,10 +74,12 @@ func testRemember(t *testing.T, b Build) {
 		}
 	})
 	t.Run("stale_token of a wrong type", func(t *testing.T) {
-		for _, body := range []string{`{"stale_token":1}`, `{"stale_token":{}}`, `{"stale_token":["x"]}`, `{"stale_token":true}`} {
+		for _, body := range []string{`{"stale_token":1}`, `{"stale_token":{}}`, `{"stale_token":["x"]}`,
+			`{"stale_token":true}`} {
 			s.do(t, "POST", "/", strings.NewReader(body)).failure(t, 400, "invalid_body")
 		}
-		for _, body := range []string{`{"stale_token":null}`, `{"stale_token":""}`, `{"stale_token":"czs_unknown"}`, `{"stale_token":"x"`, `["stale_token"]`} {
+		for _, body := range []string{`{"stale_token":null}`, `{"stale_token":""}`, `{"stale_token":"czs_unknown"}`,
+			`{"stale_token":"x"`, `["stale_token"]`} {
 			s.do(t, "POST", "/", strings.NewReader(body)).token(t)
 		}
 	})

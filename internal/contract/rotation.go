@@ -13,8 +13,9 @@ import (
 // cooldown is the least time from one fetch of a login's keys to the next, with a little more.
 const cooldown = 31 * time.Second
 
-// beginRotation starts a service with three logins and has it fetch the keys of all, one of whose providers is down at
-// first. The function that it returns ends the test once the keys may be fetched again.
+// beginRotation starts a service with three logins and has it fetch the keys of all, one of whose
+// providers is down at first. The function that it returns ends the test once the keys may be
+// fetched again.
 func beginRotation(t *testing.T, b Build) (end func(*testing.T)) {
 	idp, late, crowded := newProvider(t), newProvider(t), newProvider(t)
 	late.set(func(p *provider) { p.down = true })
@@ -78,8 +79,8 @@ func beginRotation(t *testing.T, b Build) (end func(*testing.T)) {
 			t.Errorf("right after a fetch forged tokens cost %d more", n-1)
 		}
 
-		// A provider that is down does not lock out its users, nor do forgers then, who cost one fetch. Of a token whose key
-		// is not known nobody can say that it is wrong.
+		// A provider that is down does not lock out its users, nor do forgers then, who cost one fetch.
+		// Of a token whose key is not known nobody can say that it is wrong.
 		crowded.set(func(p *provider) { p.down = true })
 		flood(t, s, crowded, 50, 503)
 		if n := crowded.fetched(); n != 2 {
@@ -89,12 +90,13 @@ func beginRotation(t *testing.T, b Build) (end func(*testing.T)) {
 			t.Errorf("the provider is down, and the session is %q", got)
 		}
 		ask(t, late.token(map[string]any{"aud": "elsewhere"})).failure(t, 403, "forbidden")
-		ask(t, sign(jose.RS256, rsaKey(), "rsa", late.claims(map[string]any{"iss": idp.url}), nil)).failure(t, 401, "unauthenticated")
+		ask(t, sign(jose.RS256, rsaKey(), "rsa", late.claims(map[string]any{"iss": idp.url}), nil)).failure(t, 401,
+			"unauthenticated")
 	}
 }
 
 // flood sends tokens at once, each forged under a kid of its own.
-func flood(t *testing.T, s *scene, p *provider, times, want int) {
+func flood(t *testing.T, s *server, p *provider, times, want int) {
 	t.Helper()
 	var tokens []string
 	for i := range times {
@@ -112,7 +114,7 @@ func flood(t *testing.T, s *scene, p *provider, times, want int) {
 }
 
 // trickle sends a forged token twice a second.
-func trickle(s *scene, p *provider, until time.Time) error {
+func trickle(s *server, p *provider, until time.Time) error {
 	for i := 0; time.Now().Before(until); i++ {
 		if status, err := statusOf(s.url, bearer(forged(p, i))); err != nil || status != 401 {
 			return fmt.Errorf("a forged token: status %d, %v", status, err)

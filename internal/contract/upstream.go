@@ -17,7 +17,8 @@ func unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 func testSettings(t *testing.T, b Build) {
 	t.Run("duration, session and context", func(t *testing.T) {
 		s := start(t, b, map[string]string{
-			"TOKEN_DURATION": "1800", "DEFAULT_SESSION": "session-shared", "ASSERTION_LIFETIME": "600", "CONNECTOR_ID": "2001", "DEVICE_ID": "device-1",
+			"TOKEN_DURATION": "1800", "DEFAULT_SESSION": "session-shared", "ASSERTION_LIFETIME": "600", "CONNECTOR_ID": "2001",
+			"DEVICE_ID": "device-1",
 		})
 		issue := s.issued(t, s.post(t).token(t).AccessToken)
 		if issue.Duration != 30*time.Minute || issue.Session != "session-shared" {
@@ -171,8 +172,10 @@ func testMisconfigured(t *testing.T, b Build) {
 		want     []string // variables that are named
 		never    []string // values that are not
 	}{
-		{"required settings missing", map[string]string{"CLIENT_ID": "", "PRIVATE_KEY": "", "KID": ""}, []string{"CLIENT_ID", "PRIVATE_KEY", "KID"}, nil},
-		{"values that are wrong", map[string]string{"PRIVATE_KEY": "hunter2-hunter2", "TOKEN_DURATION": "86400", "TOKEN_ENDPOINT": "http://api.coze.cn/token"},
+		{"required settings missing", map[string]string{"CLIENT_ID": "", "PRIVATE_KEY": "", "KID": ""},
+			[]string{"CLIENT_ID", "PRIVATE_KEY", "KID"}, nil},
+		{"values that are wrong", map[string]string{"PRIVATE_KEY": "hunter2-hunter2", "TOKEN_DURATION": "86400",
+			"TOKEN_ENDPOINT": "http://api.coze.cn/token"},
 			[]string{"PRIVATE_KEY", "TOKEN_DURATION", "TOKEN_ENDPOINT"}, []string{"hunter2", "86400", "http://"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

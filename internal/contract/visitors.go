@@ -11,7 +11,7 @@ import (
 const visitor = auth.VisitorPrefix
 
 // newTicket becomes a visitor of an app, by ticket.
-func (h *house) newTicket(t *testing.T, path string) string {
+func (h *fixture) newTicket(t *testing.T, path string) string {
 	t.Helper()
 	a := h.do(t, "POST", path, nil, auth.TicketHeader, "new")
 	a.token(t)
@@ -23,7 +23,7 @@ func (h *house) newTicket(t *testing.T, path string) string {
 }
 
 // newCookie becomes a visitor of an app, by cookie.
-func (h *house) newCookie(t *testing.T, path string) *http.Cookie {
+func (h *fixture) newCookie(t *testing.T, path string) *http.Cookie {
 	t.Helper()
 	a := h.do(t, "POST", path, nil)
 	a.token(t)
@@ -36,7 +36,7 @@ func (h *house) newCookie(t *testing.T, path string) *http.Cookie {
 }
 
 // session is the session of the token that a request gets.
-func (h *house) session(t *testing.T, path string, headers ...string) string {
+func (h *fixture) session(t *testing.T, path string, headers ...string) string {
 	t.Helper()
 	return h.issued(t, h.do(t, "POST", path, nil, headers...).token(t).AccessToken).Session
 }
@@ -51,7 +51,7 @@ func tampered(text string, at int) string {
 }
 
 // ticketCredentials are those of the app "visitors", as pages of other sites have them.
-func (h *house) ticketCredentials(t *testing.T, ticket string) []credential {
+func (h *fixture) ticketCredentials(t *testing.T, ticket string) []credential {
 	with := func(ticket string) []string { return []string{auth.TicketHeader, ticket} }
 	good := func(name, user string, headers ...string) credential {
 		return credential{name: name, headers: headers, mode: "visitor", caller: "visitor", user: user}
@@ -80,16 +80,18 @@ func (h *house) ticketCredentials(t *testing.T, ticket string) []credential {
 }
 
 // testVisitors shows cookies, and that each visitor is somebody else and stays the same.
-func (h *house) testVisitors(t *testing.T) {
+func (h *fixture) testVisitors(t *testing.T) {
 	first := h.newCookie(t, "/visitors")
-	if first.Name != "__Host-coze-visitor-visitors" || !first.Secure || !first.HttpOnly || first.SameSite != http.SameSiteStrictMode || first.Path != "/" || first.Domain != "" || first.MaxAge < 86400 {
+	if first.Name != "__Host-coze-visitor-visitors" || !first.Secure || !first.HttpOnly ||
+		first.SameSite != http.SameSiteStrictMode || first.Path != "/" || first.Domain != "" || first.MaxAge < 86400 {
 		t.Errorf("the cookie is %s", strings.ReplaceAll(first.String(), first.Value, "…"))
 	}
 	second, ticket := h.newCookie(t, "/visitors"), h.newTicket(t, "/visitors")
 	header := func(c *http.Cookie) string { return c.Name + "=" + c.Value }
 	seen := map[string]bool{}
 	for name, headers := range map[string][]string{
-		"first": {"Cookie", header(first)}, "second": {"Cookie", "theme=dark; " + header(second)}, "ticket": {auth.TicketHeader, ticket},
+		"first": {"Cookie", header(first)}, "second": {"Cookie", "theme=dark; " + header(second)},
+		"ticket": {auth.TicketHeader, ticket},
 	} {
 		session := h.session(t, "/visitors", headers...)
 		if !strings.HasPrefix(session, visitor) || seen[session] {
@@ -103,7 +105,8 @@ func (h *house) testVisitors(t *testing.T) {
 				t.Errorf("%s: who is known is given another identity", name)
 			}
 		}
-		h.holds(t, name+" for somebody else", "visitors", h.do(t, "POST", "/visitors", nil, append(headers, "X-User-ID", visitor+"ABCDEFGHIJKLMNOPQRSTUVWXYZ")...),
+		h.holds(t, name+" for somebody else", "visitors",
+			h.do(t, "POST", "/visitors", nil, append(headers, "X-User-ID", visitor+"ABCDEFGHIJKLMNOPQRSTUVWXYZ")...),
 			outcome{status: 403, code: "forbidden", reason: "other_session", mode: "visitor", caller: "visitor"})
 	}
 
@@ -116,7 +119,8 @@ func (h *house) testVisitors(t *testing.T) {
 	}
 	for name, cookie := range forged {
 		a := h.do(t, "POST", "/visitors", nil, "Cookie", cookie, "Origin", exact)
-		h.holds(t, "a cookie that is "+name, "visitors", a, outcome{status: 401, code: "unauthenticated", reason: "bad_visitor_credential"})
+		h.holds(t, "a cookie that is "+name, "visitors", a,
+			outcome{status: 401, code: "unauthenticated", reason: "bad_visitor_credential"})
 		if c := a.Cookies(); len(c) != 1 || c[0].Name != first.Name || c[0].Value != "" || c[0].MaxAge >= 0 {
 			t.Errorf("a cookie that is %s is not taken away", name)
 		}

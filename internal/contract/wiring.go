@@ -11,10 +11,12 @@ import (
 	"coze-token/sandbox"
 )
 
-// testWiring shows that the parts are put together: each is tested alone, and would not notice if nobody used it.
+// testWiring shows that the parts are put together: each is tested alone, and would not notice if
+// nobody used it.
 func testWiring(t *testing.T, b Build) {
 	t.Run("MIN_TTL", func(t *testing.T) {
-		// Handed out while 18 s are left, or for the first 2 s. Unset it would be a third, and the token stay for over 8 s.
+		// Handed out while 18 s are left, or for the first 2 s. Unset it would be a third, and the token
+		// stay for over 8 s.
 		s := start(t, b, map[string]string{"TOKEN_DURATION": "20", "MIN_TTL": "18"})
 		first := s.post(t).token(t).AccessToken
 		for {
@@ -83,8 +85,8 @@ func testWiring(t *testing.T, b Build) {
 	})
 }
 
-// raiseAt is raise, with a clock at Coze that is off, in what it judges by and in what it says.
-func raiseAt(t *testing.T, off time.Duration) *scene {
+// raiseAt is newServer, with a clock at Coze that is off, in what it judges by and in what it says.
+func raiseAt(t *testing.T, off time.Duration) *server {
 	t.Helper()
 	now := func() time.Time { return time.Now().Add(off) }
 	sb, err := sandbox.New(sandbox.Options{Key: key(), Now: now})
@@ -96,7 +98,7 @@ func raiseAt(t *testing.T, off time.Duration) *scene {
 		sb.ServeHTTP(w, r)
 	}))
 	t.Cleanup(coze.Close)
-	s := &scene{Sandbox: sb, coze: coze.URL, settings: sb.Settings(coze.URL)}
+	s := &server{Sandbox: sb, coze: coze.URL, settings: sb.Settings(coze.URL)}
 	t.Cleanup(func() { s.keepSecrets(t) })
 	return s
 }

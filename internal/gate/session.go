@@ -31,8 +31,8 @@ type Sessions struct {
 
 var errNoSession = errors.New("there is none, and this service gives no token without one")
 
-// name is the session of a user, which is "" if none is named. In the hash, each part has its length
-// before it, so that no two lists of parts have the same hash.
+// name is the session of a user, which is "" if none is named. In the hash, each part has its
+// length before it, so that no two lists of parts have the same hash.
 func (s Sessions) name(user string) (string, error) {
 	switch {
 	case user == "" && s.Required:

@@ -33,7 +33,8 @@ func TestCheckProxies(t *testing.T) {
 		t.Setenv("ALL_PROXY", text)
 		faults := native.CheckProxies()
 		if said := faults.Error(); want == "" && faults != nil ||
-			want != "" && (!strings.HasPrefix(said, "ALL_PROXY: ") || !strings.Contains(said, want)) || strings.Contains(said, "hunter") {
+			want != "" && (!strings.HasPrefix(said, "ALL_PROXY: ") || !strings.Contains(said, want)) ||
+			strings.Contains(said, "hunter") {
 			t.Errorf("%s: %v", text, said)
 		}
 	}

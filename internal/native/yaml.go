@@ -52,7 +52,8 @@ func yamlFault(err error) error {
 	}
 	position := at.GetToken().Position
 	where := fmt.Sprintf("line %d, column %d", position.Line, position.Column)
-	if _, twice := errors.AsType[*yaml.DuplicateKeyError](err); twice || strings.Contains(at.GetMessage(), "already defined") {
+	if _, twice := errors.AsType[*yaml.DuplicateKeyError](err); twice ||
+		strings.Contains(at.GetMessage(), "already defined") {
 		return fault.New("has a name twice: the second is at "+where, "remove one of the two, or give it another name")
 	}
 	remedy := "correct it there: a colon, a quote or an indentation is wrong"

@@ -279,9 +279,9 @@ func (r *Reader) withoutName(variable, name, text string) string {
 // minKey is fewer bytes than the base64 of any RSA key has.
 const minKey = 200
 
-// keyIn says what a text holds: "private key", "public key", or "". It knows PEM, the base64 of PEM,
-// and the base64 of DER without the lines around it, as RSA keys begin. A certificate begins like a
-// private key, and belongs into no setting either.
+// keyIn says what a text holds: "private key", "public key", or "". It knows PEM, the base64 of
+// PEM, and the base64 of DER without the lines around it, as RSA keys begin. A certificate begins
+// like a private key, and belongs into no setting either.
 func keyIn(text string) string {
 	switch {
 	case strings.Contains(text, "PRIVATE KEY-----"):
