@@ -60,7 +60,7 @@ type Sandbox struct {
 	keys      map[string]key         // :: kid → public half and owner
 	used      *used
 	issued    *issued
-	faults    []*fault
+	faults    []*activeFault
 	exchanges int
 	requests  []Request // the last maxRequests, oldest first
 	bearer    string    // of the last request to the API
