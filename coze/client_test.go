@@ -271,8 +271,8 @@ func TestRefusalsAndNonsense(t *testing.T) {
 					t.Errorf("got %+v", e)
 				}
 				clock := c.message == "in the past" || c.message == "over a day ahead"
-				if e.ClockDoubt() != clock {
-					t.Errorf("clock doubt: %t", e.ClockDoubt())
+				if e.WrongClock != clock {
+					t.Errorf("wrong clock: %t", e.WrongClock)
 				}
 				if len(s.sent) != c.attempts || e.Attempts != c.attempts {
 					t.Errorf("%d attempts, and the error says %d", len(s.sent), e.Attempts)
