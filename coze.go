@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"coze-token/coze"
-	"coze-token/internal/fault"
 	"coze-token/internal/gate"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
@@ -150,9 +148,6 @@ func parseKey(v *setting.Value) *rsa.PrivateKey {
 		return nil
 	}
 	key, err := coze.ParseKey(v.Text())
-	if wrong, ok := errors.AsType[*coze.KeyError](err); ok {
-		err = fault.New(wrong.Problem, wrong.Remedy)
-	}
 	v.Report(err)
 	return key
 }

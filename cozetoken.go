@@ -89,7 +89,7 @@ type Options struct {
 // of logins. It is safe for concurrent use.
 type Service struct {
 	options Options
-	clock   *broker.Clock
+	clock   *coze.Clock
 	tokens  *broker.Broker
 	limits  gate.Limits
 	keySets *auth.KeySets
@@ -139,15 +139,15 @@ func Build(s *Settings, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Service{options: o, clock: &broker.Clock{Log: o.Log}}
+	v := &Service{options: o, clock: &coze.Clock{Log: o.Log}}
 	v.keySets = &auth.KeySets{Transport: o.Transport, Go: o.Go, Log: o.Log}
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
 	b.Hint = gate.Hint
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
-	v.tokens = broker.New(&coze.Client{Transport: v.clock.Watch(o.Transport), Now: v.clock.Now,
-		MaxRetryAfter: maxRetryAfter}, b)
+	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
+	v.tokens = broker.New(client, b)
 	v.limits = gate.Limits{
 		Addresses: v.limiter("address"),
 		Callers:   v.limiter("caller"),

@@ -106,8 +106,8 @@ func remember(ctx context.Context, n, calls int) ([]string, error) {
 	// the bound is about.
 	const session = 48 // the size class of 33 bytes
 	grown := float64(heap()-before)/float64(n) - session
-	if st := b.Stats(); st.Grants != n {
-		return nil, fmt.Errorf("%d grants are remembered of %d", st.Grants, n)
+	if st := b.Stats(); st.Entries != n {
+		return nil, fmt.Errorf("%d grants are remembered of %d", st.Entries, n)
 	}
 	h := gate.New(gate.Options{
 		Source: b,

@@ -23,11 +23,11 @@ func heap() uint64 {
 // still is a source that answers at once with a token that the benchmark made before.
 type still struct{ tokens map[string]string }
 
-func (s still) Token(_ context.Context, grant coze.TokenRequest) (coze.Token, error) {
-	return coze.Token{AccessToken: s.tokens[grant.Session], Expiry: time.Now().Add(grant.Duration), Type: "Bearer"}, nil
+func (s still) Token(_ context.Context, request coze.TokenRequest) (coze.Token, error) {
+	return coze.Token{AccessToken: s.tokens[request.Session], Expiry: time.Now().Add(request.Duration), Type: "Bearer"}, nil
 }
 
-// filled is a broker with n grants, whose sessions and tokens are already in memory, so that what is measured is its own.
+// filled is a broker with n requests, whose sessions and tokens are already in memory, so that what is measured is its own.
 func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []string, grown uint64) {
 	tb.Helper()
 	tokens := make(map[string]string, n)
@@ -45,20 +45,20 @@ func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []s
 		}
 	}
 	grown = heap() - before
-	if st := b.Stats(); st.Grants != n {
+	if st := b.Stats(); st.Entries != n {
 		tb.Fatalf("%+v", st)
 	}
 	runtime.KeepAlive(tokens)
 	return b, app, sessions, grown
 }
 
-// BenchmarkMemory prints what one of a million grants takes beyond its token (held by the source's map) and its session, whose
+// BenchmarkMemory prints what one of a million requests takes beyond its token (held by the source's map) and its session, whose
 // copy of 33 bytes (a 48-byte block) the broker makes.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		const n = 1_000_000
 		broker, _, sessions, grown := filled(b, n)
-		b.ReportMetric(float64(grown)/n-48, "B/grant")
+		b.ReportMetric(float64(grown)/n-48, "B/request")
 		runtime.KeepAlive(broker)
 		runtime.KeepAlive(sessions)
 	}
@@ -68,7 +68,7 @@ func BenchmarkHit(b *testing.B) {
 	for _, n := range []int{1, 1000, 100_000, 1_000_000} {
 		broker1, app, sessions, _ := filled(b, n)
 		ctx := context.Background()
-		b.Run(fmt.Sprintf("grants=%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("requests=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
@@ -78,7 +78,7 @@ func BenchmarkHit(b *testing.B) {
 				broker1.Get(ctx, coze.TokenRequest{App: app, Session: sessions[i], Duration: 10 * time.Hour}, broker.GetOptions{})
 			}
 		})
-		b.Run(fmt.Sprintf("parallel/grants=%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("parallel/requests=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				i := 0

@@ -21,20 +21,20 @@ func TestRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
-		first := must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp(), Session: "anna", Duration: 900*time.Second + 500*time.Millisecond}
+		first := must(t, b, request, broker.GetOptions{})
 		if want := "czs_app-1_anna_15m0s_1"; first.Token.AccessToken != want {
 			t.Errorf("%s, want %s", first.Token.AccessToken, want)
 		}
-		second := must(t, b, grant, broker.GetOptions{})
+		second := must(t, b, request, broker.GetOptions{})
 		if first.CacheStatus != broker.Miss || second.CacheStatus != broker.Hit || first.Token != second.Token {
 			t.Fatalf("got %+v, then %+v", first, second)
 		}
 		source.expect(t, 1)
-		// The default duration, written out, is the same grant; so are fractions of a second, which Coze never sees.
+		// The default duration, written out, is the same request; so are fractions of a second, which Coze never sees.
 		must(t, b, coze.TokenRequest{App: testApp(), Session: "anna"}, broker.GetOptions{})
 		source.expect(t, 1)
-		if st := b.Stats(); st.Grants != 1 || st.Exchanges != 1 || st.Flights != 0 {
+		if st := b.Stats(); st.Entries != 1 || st.Exchanges != 1 || st.Calls != 0 {
 			t.Fatalf("%+v", st)
 		}
 	})
@@ -45,11 +45,11 @@ func TestKey(t *testing.T) {
 	source := &fake{}
 	b := broker.New(source, broker.Options{})
 	want := int64(0)
-	ask := func(what string, grant coze.TokenRequest) {
+	ask := func(what string, request coze.TokenRequest) {
 		t.Helper()
 		want++
-		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Miss {
-			t.Fatalf("%s: the token is another grant's", what)
+		if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Miss {
+			t.Fatalf("%s: the token is another request's", what)
 		}
 		source.expect(t, want)
 	}
@@ -201,17 +201,17 @@ func TestMinTTL(t *testing.T) {
 						go f()
 					}
 				}})
-				grant := coze.TokenRequest{App: testApp(), Duration: test.duration}
+				request := coze.TokenRequest{App: testApp(), Duration: test.duration}
 				want := broker.GetOptions{MinTTL: test.want}
-				first := must(t, b, grant, want)
+				first := must(t, b, request, want)
 				time.Sleep(test.duration - test.floor)
-				if got := must(t, b, grant, want); got.Token != first.Token {
+				if got := must(t, b, request, want); got.Token != first.Token {
 					t.Error("exchanged anew, although the token had just enough life left")
 				}
 				time.Sleep(time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if got, err := b.Get(ctx, grant, want); err == nil {
+				if got, err := b.Get(ctx, request, want); err == nil {
 					t.Errorf("a token with %v left, promised %v", time.Until(got.Token.Expiry), test.floor)
 				}
 			})
@@ -224,14 +224,14 @@ func TestMinTTLOfTheWholeDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
+		request := coze.TokenRequest{App: testApp()}
 		for range 100 { // over 11 s in all
-			must(t, b, grant, broker.GetOptions{MinTTL: coze.DefaultDuration})
+			must(t, b, request, broker.GetOptions{MinTTL: coze.DefaultDuration})
 			time.Sleep(100 * time.Millisecond)
 		}
 		source.expect(t, 1)
 		time.Sleep(2 * time.Second)
-		must(t, b, grant, broker.GetOptions{MinTTL: coze.DefaultDuration})
+		must(t, b, request, broker.GetOptions{MinTTL: coze.DefaultDuration})
 		source.expect(t, 2)
 	})
 }
@@ -257,11 +257,11 @@ func TestSteadyTrafficNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 2 * time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp(), Session: "anna"}
-		must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp(), Session: "anna"}
+		must(t, b, request, broker.GetOptions{})
 		for range 24 * 60 * 12 { // a day, every five seconds
 			start := time.Now()
-			got := must(t, b, grant, broker.GetOptions{})
+			got := must(t, b, request, broker.GetOptions{})
 			if time.Since(start) != 0 || got.CacheStatus != broker.Hit {
 				t.Fatalf("waited %v, %s", time.Since(start), got.CacheStatus)
 			}
@@ -317,11 +317,11 @@ func TestFailedRefreshKeepsTheToken(t *testing.T) {
 		}}
 		var log logs
 		b := broker.New(source, broker.Options{Log: log.logger()})
-		grant := coze.TokenRequest{App: testApp()}
-		first := must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp()}
+		first := must(t, b, request, broker.GetOptions{})
 		down = true
 		for range 599 {
-			if got := must(t, b, grant, broker.GetOptions{}); got.Token != first.Token {
+			if got := must(t, b, request, broker.GetOptions{}); got.Token != first.Token {
 				t.Fatal("another token")
 			}
 			time.Sleep(time.Second)
@@ -334,12 +334,12 @@ func TestFailedRefreshKeepsTheToken(t *testing.T) {
 			t.Errorf("%d lines in four minutes of trouble:\n%s", lines, log.String())
 		}
 		time.Sleep(2 * time.Second)
-		if e := fails(t, b, grant, coze.Unavailable); e.RetryAfter <= 0 {
+		if e := fails(t, b, request, coze.Unavailable); e.RetryAfter <= 0 {
 			t.Error("no RetryAfter")
 		}
 		down = false
 		time.Sleep(40 * time.Second)
-		must(t, b, grant, broker.GetOptions{})
+		must(t, b, request, broker.GetOptions{})
 	})
 }
 
@@ -347,37 +347,37 @@ func TestStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 100 * time.Millisecond}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
-		old := must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp()}
+		old := must(t, b, request, broker.GetOptions{})
 		time.Sleep(11 * time.Second)
-		if got := must(t, b, grant, broker.GetOptions{Stale: "another"}); got.Token != old.Token {
+		if got := must(t, b, request, broker.GetOptions{Stale: "another"}); got.Token != old.Token {
 			t.Fatal("a stale token that is not the remembered one changes nothing")
 		}
 		var wg sync.WaitGroup
 		for range 100 { // a storm
 			wg.Go(func() {
-				if got := must(t, b, grant, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
+				if got := must(t, b, request, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
 					t.Error("the stale token again")
 				}
 			})
 		}
 		synctest.Wait()
-		if got := must(t, b, grant, broker.GetOptions{}); got.Token != old.Token {
+		if got := must(t, b, request, broker.GetOptions{}); got.Token != old.Token {
 			t.Error("others are to keep the old token until there is a new one")
 		}
 		wg.Wait()
 		source.expect(t, 2)
-		fresh := must(t, b, grant, broker.GetOptions{})
+		fresh := must(t, b, request, broker.GetOptions{})
 		if fresh.Token == old.Token {
 			t.Fatal("the new token is not remembered")
 		}
 		for range 50 { // it goes on, each with the newest token, as with a 4101 that no token helps against
-			fresh = must(t, b, grant, broker.GetOptions{Stale: fresh.Token.AccessToken})
+			fresh = must(t, b, request, broker.GetOptions{Stale: fresh.Token.AccessToken})
 			time.Sleep(100 * time.Millisecond)
 		}
 		source.expect(t, 2)
 		time.Sleep(10 * time.Second)
-		must(t, b, grant, broker.GetOptions{Stale: fresh.Token.AccessToken})
+		must(t, b, request, broker.GetOptions{Stale: fresh.Token.AccessToken})
 		source.expect(t, 3)
 	})
 }
@@ -391,30 +391,30 @@ func TestOff(t *testing.T) {
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Off: true, Budget: 8})
-		grant := coze.TokenRequest{App: testApp()}
+		request := coze.TokenRequest{App: testApp()}
 		for range 3 {
-			if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Miss {
+			if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Miss {
 				t.Fatal(got.CacheStatus)
 			}
 		}
 		for range 5 {
-			fails(t, b, grant, coze.Rejected)
+			fails(t, b, request, coze.Rejected)
 		}
 		source.expect(t, 8)
-		fails(t, b, grant, coze.Busy)
+		fails(t, b, request, coze.Busy)
 	})
 }
 
 func TestHitsDoNotAllocate(t *testing.T) {
 	b := broker.New(&fake{}, broker.Options{})
-	grant := coze.TokenRequest{App: testApp(), Session: "anna"}
+	request := coze.TokenRequest{App: testApp(), Session: "anna"}
 	ctx := t.Context()
-	must(t, b, grant, broker.GetOptions{})
-	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, grant, broker.GetOptions{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
+	must(t, b, request, broker.GetOptions{})
+	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, request, broker.GetOptions{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	var source coze.Source = b
-	if n := testing.AllocsPerRun(1000, func() { source.Token(ctx, grant) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { source.Token(ctx, request) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,41 +8,44 @@ import (
 	"coze-token/coze"
 )
 
-// How long a failure is remembered: the first time, doubled each time it comes again, at most maxRest. A refusal needs a person
-// first, or, for a key created just now, the half minute that Coze takes to know it. Other trouble may be over
-// at once, and the source behind has tried several times already.
+// A failure is remembered for a pause, which doubles each time that it comes again. After a refusal
+// a person must change something, or Coze takes half a minute to know a new key. After any other
+// failure, all may be well at once, and the source behind has tried several times already.
 const (
-	restRefused = 5 * time.Second
-	restTrouble = time.Second
-	maxRest     = 30 * time.Second
-	// maxAsked bounds the rest that Coze asks for with Retry-After.
+	pauseRefused = 5 * time.Second
+	pauseOther   = time.Second
+	maxPause     = 30 * time.Second
+	// maxAsked bounds the pause that Coze asks for with Retry-After.
 	maxAsked = 5 * time.Minute
-	// probeEvery is how often one exchange may try whether an app's trouble is over, once its rest is.
+	// probeEvery is how often a half-open breaker lets one exchange through.
 	probeEvery = 2 * time.Second
-	// keepStreak is how long after its rest a failure still counts as the one before the next.
+	// keepStreak is how long after its pause a failure still counts as the one before the next.
 	keepStreak = time.Minute
-	// several failures in a row, without a success between, are the app's and not one grant's.
+	// several failures in a row are the app's, not those of one request.
 	several = 3
 )
 
-// A failure is what is remembered instead of a token.
+// A failure is remembered in place of a token. It is never changed.
 type failure struct {
-	err    *coze.Error
-	since  int64
-	until  int64
-	streak int
-	// It is held against this app with its present keys, and, if it is of a kind that all its grants share, until any of them succeeds.
-	app    *app
-	common bool
-	epoch  uint64
+	err          *coze.Error
+	since, until int64
+	streak       int
+	app          *app   // with its present keys
+	common       bool   // it may be the app's, so a success of any request ends it
+	epoch        uint64 // successes of the app before it
 }
 
+// holds reports whether the failure is the answer for requests of a. If the clock was set back, it
+// is not: a pause of seconds would become one of hours.
 func (f *failure) holds(a *app, now int64) bool {
-	// A clock that was set back, as a Clock does, must not make a few seconds' rest one of hours.
-	return f != nil && f.since-int64(tolerated) <= now && now < f.until && f.app == a && !(f.common && f.epoch != a.epoch.Load())
+	return f != nil && f.since-int64(tolerated) <= now && now < f.until && f.ofNow(a)
 }
 
-// answer is the failure as a later caller is told: nothing was sent for this one, and it says when to come back.
+func (f *failure) ofNow(a *app) bool {
+	return f.app == a && !(f.common && f.epoch != a.successes.Load())
+}
+
+// answer is the failure for a later caller, for whom nothing was sent.
 func (f *failure) answer(now int64) *coze.Error {
 	e := *f.err
 	e.Attempts = 0
@@ -52,33 +53,28 @@ func (f *failure) answer(now int64) *coze.Error {
 	return &e
 }
 
-// after is the failure that is remembered when err follows f, which may be nil.
-func (f *failure) after(a *app, err *coze.Error, now int64) *failure {
-	next := &failure{err: err, since: now, streak: 1, app: a, common: reach(err) > 0, epoch: a.epoch.Load()}
-	if f != nil && f.app == a && !(f.common && f.epoch != next.epoch) && now < f.until+int64(keepStreak) {
-		next.streak = f.streak + 1
+// next is what is remembered when err follows f, which may be nil.
+func (f *failure) next(a *app, err *coze.Error, now int64) *failure {
+	n := &failure{err: err, since: now, streak: 1, app: a, common: threshold(err) > 0, epoch: a.successes.Load()}
+	if f != nil && f.ofNow(a) && now < f.until+int64(keepStreak) {
+		n.streak = f.streak + 1
 	}
-	next.until = now + rest(err, next.streak)
-	return next
-}
-
-// rest is how long nobody asks again, in nanoseconds.
-func rest(err *coze.Error, streak int) int64 {
-	first := restTrouble
+	first := pauseOther
 	if err.Kind == coze.Rejected {
-		first = restRefused
+		first = pauseRefused
 	}
-	d := int64(min(first<<min(streak-1, 10), maxRest))
-	d = d - d/8 + spread(d/4) // so that replicas do not come back together
-	return max(d, int64(min(err.RetryAfter, maxAsked)))
+	pause := int64(min(first<<min(n.streak-1, 10), maxPause))
+	pause += random(pause/4) - pause/8 // replicas shall not come back together
+	n.until = now + max(pause, int64(min(err.RetryAfter, maxAsked)))
+	return n
 }
 
-// reach says after how many such failures in a row all grants of the app rest. Zero: never, it is this grant's own.
-// One visitor's odd session must not stop the service for all, so a refusal counts only if it is about the app.
-func reach(err *coze.Error) int {
+// threshold is how many such failures in a row open the app's breaker. 0: none do. One visitor's odd
+// session must not stop the service for all, so a refusal counts only if it is about the app.
+func threshold(err *coze.Error) int {
 	switch err.Kind {
 	case coze.Busy:
-		return 1 // Coze says itself that it is about all
+		return 1 // Coze itself says that it is about all
 	case coze.Unavailable, coze.Timeout:
 		return several
 	case coze.Rejected:
@@ -90,68 +86,50 @@ func reach(err *coze.Error) int {
 	return 0
 }
 
-// Trouble is what is held against an app.
-type trouble struct {
-	epoch atomic.Uint64 // successes so far
-	mu    sync.Mutex
-	bad   *failure
-	probe bool // a caller was let through after the rest
-	run   int  // failures in a row that may be the app's
+// A breaker is an app's circuit breaker. While it is open, no exchange of the app's is made. After
+// the pause it is half-open: one exchange is made every probeEvery until one succeeds.
+type breaker struct {
+	successes atomic.Uint64
+	mu        sync.Mutex
+	open      *failure // nil: closed
+	halfOpen  bool
+	inARow    int // failures that may be the app's
 }
 
-// rests says why the app's grants are not exchanged now, or nil. When the rest is over it lets one caller through every
-// probeEvery, until a success.
-func (a *app) rests(now int64) *coze.Error {
+// check returns why no exchange may be made now, or nil.
+func (a *app) check(now int64) *coze.Error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case a.bad == nil:
+	if a.open == nil {
 		return nil
-	case a.bad.holds(a, now):
-		return a.bad.answer(now)
 	}
-	probing := *a.bad
-	probing.since, probing.until = now, now+int64(probeEvery)
-	a.bad, a.probe = &probing, true
+	if a.open.holds(a, now) {
+		return a.open.answer(now)
+	}
+	probe := *a.open
+	probe.since, probe.until = now, now+int64(probeEvery)
+	a.open, a.halfOpen = &probe, true
 	return nil
 }
 
 func (a *app) failed(err *coze.Error, now int64) {
-	n := reach(err)
+	n := threshold(err)
 	if n == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.run++
-	// What was under way when the rest began says nothing new, unless Coze asks for a longer one.
-	resting := a.bad.holds(a, now) && !a.probe
-	if a.run >= n && !(resting && a.bad.until >= now+int64(err.RetryAfter)) {
-		a.bad, a.probe = a.bad.after(a, err, now), false
+	a.inARow++
+	// A call that went on when the breaker opened says nothing new, except for a longer Retry-After.
+	known := a.open.holds(a, now) && !a.halfOpen && a.open.until >= now+int64(err.RetryAfter)
+	if a.inARow >= n && !known {
+		a.open, a.halfOpen = a.open.next(a, err, now), false
 	}
 }
 
 func (a *app) succeeded() {
-	a.epoch.Add(1)
+	a.successes.Add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.bad, a.probe, a.run = nil, false, 0
-}
-
-// memorable says whether a failure is worth remembering: not when nothing was sent.
-func memorable(err *coze.Error) bool {
-	return err.Kind != coze.InvalidRequest && !errors.Is(err, ErrBudget)
-}
-
-// asError finds the *coze.Error in err, and makes one of what a source of another making returns.
-func asError(err error) *coze.Error {
-	var e *coze.Error
-	switch {
-	case errors.As(err, &e) && e != nil:
-		return e
-	case errors.Is(err, context.DeadlineExceeded):
-		return &coze.Error{Kind: coze.Timeout, Err: err}
-	default:
-		return &coze.Error{Kind: coze.Unavailable, Err: err}
-	}
+	a.open, a.halfOpen, a.inARow = nil, false, 0
 }

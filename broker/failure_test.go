@@ -22,12 +22,12 @@ func TestRefusalIsRemembered(t *testing.T) {
 			return nil
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
-		if e := fails(t, b, grant, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
+		request := coze.TokenRequest{App: testApp()}
+		if e := fails(t, b, request, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
 			t.Fatalf("attempts %d, RetryAfter %v", e.Attempts, e.RetryAfter)
 		}
 		for range 30 {
-			e := fails(t, b, grant, coze.Rejected)
+			e := fails(t, b, request, coze.Rejected)
 			if e.Attempts != 0 || e.Code != "invalid_client" || e.RetryAfter <= 0 || e.RetryAfter > 6*time.Second {
 				t.Fatalf("%+v", e)
 			}
@@ -36,7 +36,7 @@ func TestRefusalIsRemembered(t *testing.T) {
 		}
 		source.expect(t, 1)
 		for range 600 { // a minute and a half: 5 + 10 + 20 + 30 + 30 s
-			fails(t, b, grant, coze.Rejected)
+			fails(t, b, request, coze.Rejected)
 			time.Sleep(150 * time.Millisecond)
 		}
 		if n := source.calls.Load(); n < 4 || n > 7 {
@@ -44,10 +44,10 @@ func TestRefusalIsRemembered(t *testing.T) {
 		}
 		wrong = false
 		time.Sleep(35 * time.Second)
-		must(t, b, grant, broker.GetOptions{})
+		must(t, b, request, broker.GetOptions{})
 		wrong = true
 		time.Sleep(11 * time.Minute)
-		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+		if e := fails(t, b, request, coze.Rejected); e.RetryAfter > 6*time.Second {
 			t.Errorf("a success must clear the past: %v", e.RetryAfter)
 		}
 	})
@@ -86,8 +86,8 @@ func TestRefusedAppRests(t *testing.T) {
 // Keys that were replaced deserve a try at once.
 func TestNewKeysAreTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(_ int64, grant coze.TokenRequest) error {
-			if grant.App.Keys == nil {
+		source := &fake{fail: func(_ int64, request coze.TokenRequest) error {
+			if request.App.Keys == nil {
 				return refused()
 			}
 			return nil
@@ -108,8 +108,8 @@ func TestNewKeysAreTried(t *testing.T) {
 // One visitor's odd session must not stop the others.
 func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(_ int64, grant coze.TokenRequest) error {
-			if grant.Session[0] == 'x' {
+		source := &fake{fail: func(_ int64, request coze.TokenRequest) error {
+			if request.Session[0] == 'x' {
 				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request", Message: "invalid request: session_name"}
 			}
 			return nil
@@ -225,7 +225,7 @@ func TestBudget(t *testing.T) {
 			}
 		}
 		source.expect(t, 30)
-		if st := b.Stats(); st.Grants != 30 || st.OverBudget != 1000 {
+		if st := b.Stats(); st.Entries != 30 || st.OverBudget != 1000 {
 			t.Errorf("a flood must leave no trace: %+v", st)
 		}
 		for i := range 30 {
@@ -266,7 +266,7 @@ func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 	})
 }
 
-// A success of any grant clears what is common to all, at once.
+// A success of any request clears what is common to all, at once.
 func TestSuccessClearsTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
@@ -293,16 +293,16 @@ func TestSuccessClearsTheGrant(t *testing.T) {
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp(), Duration: 10 * time.Second}
-		fails(t, b, grant, coze.Rejected)
+		request := coze.TokenRequest{App: testApp(), Duration: 10 * time.Second}
+		fails(t, b, request, coze.Rejected)
 		time.Sleep(6 * time.Second)
-		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter < 8*time.Second {
+		if e := fails(t, b, request, coze.Rejected); e.RetryAfter < 8*time.Second {
 			t.Errorf("the second rest is %v", e.RetryAfter)
 		}
 		time.Sleep(12 * time.Second)
-		must(t, b, grant, broker.GetOptions{})
+		must(t, b, request, broker.GetOptions{})
 		time.Sleep(10 * time.Second)
-		if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+		if e := fails(t, b, request, coze.Rejected); e.RetryAfter > 6*time.Second {
 			t.Errorf("the first rest after a success is %v", e.RetryAfter)
 		}
 	})
@@ -361,17 +361,17 @@ func TestClockSetBack(t *testing.T) {
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Now: func() time.Time { return time.Now().Add(off) }})
-		grant := coze.TokenRequest{App: testApp()}
-		fails(t, b, grant, coze.Rejected)
+		request := coze.TokenRequest{App: testApp()}
+		fails(t, b, request, coze.Rejected)
 		off, fail = 0, false
-		must(t, b, grant, broker.GetOptions{})
+		must(t, b, request, broker.GetOptions{})
 
 		off = 5 * time.Minute
-		grant.Session = "a"
-		old := must(t, b, grant, broker.GetOptions{})
+		request.Session = "a"
+		old := must(t, b, request, broker.GetOptions{})
 		off = 0
 		time.Sleep(20 * time.Second)
-		if got := must(t, b, grant, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
+		if got := must(t, b, request, broker.GetOptions{Stale: old.Token.AccessToken}); got.Token == old.Token {
 			t.Error("a token from the future stays young")
 		}
 	})
@@ -394,7 +394,7 @@ func TestRestsAreBounded(t *testing.T) {
 	})
 }
 
-// Replicas, and grants, that failed together do not come back together.
+// Replicas, and requests, that failed together do not come back together.
 func TestRestsAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{fail: func(int64, coze.TokenRequest) error {
@@ -417,9 +417,9 @@ func TestStreaksEnd(t *testing.T) {
 		b := broker.New(&fake{fail: func(int64, coze.TokenRequest) error {
 			return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 		}}, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
+		request := coze.TokenRequest{App: testApp()}
 		for range 4 {
-			if e := fails(t, b, grant, coze.Rejected); e.RetryAfter > 6*time.Second {
+			if e := fails(t, b, request, coze.Rejected); e.RetryAfter > 6*time.Second {
 				t.Errorf("a rest of %v", e.RetryAfter)
 			}
 			time.Sleep(70 * time.Second)
@@ -427,7 +427,7 @@ func TestStreaksEnd(t *testing.T) {
 	})
 }
 
-// A grant that Coze refuses is not asked for more often because a good token of it is in use.
+// A request that Coze refuses is not asked for more often because a good token of it is in use.
 func TestRefreshRestsWithTheGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{fail: func(n int64, _ coze.TokenRequest) error {
@@ -437,13 +437,13 @@ func TestRefreshRestsWithTheGrant(t *testing.T) {
 			return nil
 		}}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp(), Duration: coze.MaxDuration}
+		request := coze.TokenRequest{App: testApp(), Duration: coze.MaxDuration}
 		for source.calls.Load() < 2 {
-			must(t, b, grant, broker.GetOptions{})
+			must(t, b, request, broker.GetOptions{})
 			time.Sleep(time.Minute)
 		}
 		for range 3600 {
-			must(t, b, grant, broker.GetOptions{})
+			must(t, b, request, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		if n := source.calls.Load(); n > 150 {
@@ -455,22 +455,22 @@ func TestRefreshRestsWithTheGrant(t *testing.T) {
 // What failed beside a good token does not take it along when its own time is over.
 func TestFailureDoesNotShortenALife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &fake{fail: func(n int64, grant coze.TokenRequest) error {
-			if grant.Session == "" && n > 1 {
+		source := &fake{fail: func(n int64, request coze.TokenRequest) error {
+			if request.Session == "" && n > 1 {
 				return &coze.Error{Kind: coze.Rejected, Code: "invalid_request"}
 			}
 			return nil
 		}}
 		b := broker.New(source, broker.Options{Size: 10})
-		grant := coze.TokenRequest{App: testApp(), Duration: 10 * time.Hour}
-		must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp(), Duration: 10 * time.Hour}
+		must(t, b, request, broker.GetOptions{})
 		time.Sleep(time.Hour)
-		if _, err := b.Get(t.Context(), grant, broker.GetOptions{MinTTL: grant.Duration}); err == nil {
+		if _, err := b.Get(t.Context(), request, broker.GetOptions{MinTTL: request.Duration}); err == nil {
 			t.Fatal("a token with ten hours left, after one")
 		}
 		time.Sleep(time.Hour)
 		must(t, b, coze.TokenRequest{App: testApp(), Session: "newcomer"}, broker.GetOptions{})
-		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+		if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Hit {
 			t.Error(got.CacheStatus)
 		}
 	})

@@ -17,15 +17,15 @@ import (
 // fake is the source behind: it names what it was asked for in the token, takes its time, and fails on demand.
 type fake struct {
 	latency time.Duration
-	life    time.Duration // of its tokens, instead of the grant's duration
-	fail    func(n int64, grant coze.TokenRequest) error
+	life    time.Duration // of its tokens, instead of the request's duration
+	fail    func(n int64, request coze.TokenRequest) error
 	calls   atomic.Int64
 	running atomic.Int64
 	mu      sync.Mutex
 	by      map[string]int // exchanges :: session → number
 }
 
-func (f *fake) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
+func (f *fake) Token(ctx context.Context, request coze.TokenRequest) (coze.Token, error) {
 	n := f.calls.Add(1)
 	f.running.Add(1)
 	defer f.running.Add(-1)
@@ -33,7 +33,7 @@ func (f *fake) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, 
 	if f.by == nil {
 		f.by = map[string]int{}
 	}
-	f.by[grant.Session]++
+	f.by[request.Session]++
 	f.mu.Unlock()
 	if f.latency > 0 {
 		timer := time.NewTimer(f.latency)
@@ -45,19 +45,19 @@ func (f *fake) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, 
 		}
 	}
 	if f.fail != nil {
-		if err := f.fail(n, grant); err != nil {
+		if err := f.fail(n, request); err != nil {
 			return coze.Token{}, err
 		}
 	}
-	if grant.Duration == 0 {
-		grant.Duration = coze.DefaultDuration
+	if request.Duration == 0 {
+		request.Duration = coze.DefaultDuration
 	}
 	life := f.life
 	if life == 0 {
-		life = grant.Duration
+		life = request.Duration
 	}
 	return coze.Token{
-		AccessToken: fmt.Sprintf("czs_%s_%s_%s_%d", grant.App.ClientID, grant.Session, grant.Duration, n),
+		AccessToken: fmt.Sprintf("czs_%s_%s_%s_%d", request.App.ClientID, request.Session, request.Duration, n),
 		Expiry:      time.Unix(time.Now().Add(life).Unix(), 0),
 		Type:        "Bearer",
 	}, nil
@@ -78,9 +78,9 @@ func testApp() *coze.App {
 	return &coze.App{ClientID: "app-1", Audience: "api.coze.cn", Endpoint: coze.China.Endpoint}
 }
 
-func must(t *testing.T, b *broker.Broker, grant coze.TokenRequest, want broker.GetOptions) broker.Result {
+func must(t *testing.T, b *broker.Broker, request coze.TokenRequest, want broker.GetOptions) broker.Result {
 	t.Helper()
-	got, err := b.Get(t.Context(), grant, want)
+	got, err := b.Get(t.Context(), request, want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +88,9 @@ func must(t *testing.T, b *broker.Broker, grant coze.TokenRequest, want broker.G
 }
 
 // fails is the error of a call that must fail, with its kind.
-func fails(t *testing.T, b *broker.Broker, grant coze.TokenRequest, kind coze.Kind) *coze.Error {
+func fails(t *testing.T, b *broker.Broker, request coze.TokenRequest, kind coze.Kind) *coze.Error {
 	t.Helper()
-	got, err := b.Get(t.Context(), grant, broker.GetOptions{})
+	got, err := b.Get(t.Context(), request, broker.GetOptions{})
 	if err == nil {
 		t.Fatalf("a token, %q, %s; want an error", got.Token.AccessToken, got.CacheStatus)
 	}

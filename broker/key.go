@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,120 +12,113 @@ import (
 	"coze-token/coze"
 )
 
-// A key is a grant as the table knows it. Two keys are equal exactly if their grants ask for the same token.
+// A key is a cache key: everything in a request that shapes its token.
 type key struct {
 	app     identity
 	session string
 	seconds int32
 }
 
-// An identity stands for everything in an app that shapes its tokens: the parts, each with its length before it. It is there for
-// as long as an app or a remembered grant has it.
+// duration is how long the token shall live, in nanoseconds.
+func (k key) duration() int64 { return int64(k.seconds) * int64(time.Second) }
+
+// key returns a request's cache key, and its app.
+func (b *Broker) key(request coze.TokenRequest) (key, *app, error) {
+	if request.App == nil {
+		return key{}, nil, &coze.Error{Kind: coze.InvalidRequest, Err: errors.New("the request has no app")}
+	}
+	duration := cmp.Or(request.Duration, coze.DefaultDuration)
+	if duration < coze.MinDuration || duration > coze.MaxDuration {
+		return key{}, nil, &coze.Error{
+			Kind: coze.InvalidRequest,
+			Err: fmt.Errorf("a token's duration is from %v to %v, not %v",
+				coze.MinDuration, coze.MaxDuration, duration),
+		}
+	}
+	a := b.apps.app(request.App)
+	return key{a.id, request.Session, int32(duration / time.Second)}, a, nil
+}
+
+// An identity stands for everything in an app that shapes its tokens.
 type identity = unique.Handle[string]
 
-// identify writes down what shapes an app's tokens. Its keys do not: any of them makes the same tokens. Whether an
-// assertion's lifetime bounds the token's is not documented, so it counts.
+// identify lists what shapes an app's tokens. Its keys do not: any of them makes the same tokens.
+// Coze does not say whether an assertion's lifetime bounds the token's, so it counts.
 func identify(app *coze.App) identity {
-	lifetime := app.AssertionLifetime
-	if lifetime == 0 {
-		lifetime = coze.DefaultAssertionLifetime
-	}
+	c := app.SessionContext
 	var b []byte
 	for _, part := range []string{
-		app.ClientID,
-		app.Audience,
-		app.Endpoint,
-		app.AccountID,
-		app.EnterpriseID,
-		string(app.Scope),
-		app.SessionContext.DeviceID,
-		app.SessionContext.CustomConsumer,
-		app.SessionContext.ConnectorID,
-		lifetime.String(),
+		app.ClientID, app.Audience, app.Endpoint, app.AccountID, app.EnterpriseID, string(app.Scope),
+		c.DeviceID, c.CustomConsumer, c.ConnectorID,
+		cmp.Or(app.AssertionLifetime, coze.DefaultAssertionLifetime).String(),
 	} {
 		b = appendPart(b, part)
 	}
 	return unique.Make(string(b))
 }
 
-// appendPart appends s behind its length, so that no two lists of parts are the same bytes.
+// appendPart appends s with its length before it, so that different parts are never the same bytes.
 func appendPart(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// An app is what is known of one *coze.App. When a host replaces an app by one with other keys, the identity, and so the remembered
-// tokens, stay, while what was held against the old keys does not.
+// An app is what is known of one *coze.App. An app with other keys in its place has the same
+// identity, and so the same tokens, but not the same breaker.
 type app struct {
-	id   identity
-	hash uint64 // the identity's
-	box  *box   // seals the app's values in the shared store; nil if it is not shared
-	trouble
+	id     identity
+	hash   uint64  // the identity's
+	sealer *sealer // nil: its tokens are not shared
+	breaker
 }
 
-// maxApps bounds the register of a program that does not say which apps there are, and may make new ones all the time.
+// maxApps bounds the register of a program that does not call [Broker.Use] and may make new apps all
+// the time.
 const maxApps = 1024
 
-// The register knows the apps in use.
+// A register has the apps in use.
 type register struct {
-	byPointer sync.Map // :: *coze.App → *app
-	mu        sync.Mutex
-	count     int
-	declared  bool // by use
-	newApp    func(*coze.App) *app
+	known    sync.Map // :: *coze.App → *app
+	mu       sync.Mutex
+	learnt   int
+	declared bool // by use
+	newApp   func(*coze.App) *app
 }
 
 func (r *register) app(of *coze.App) *app {
-	if known, ok := r.byPointer.Load(of); ok {
-		return known.(*app)
+	if a, ok := r.known.Load(of); ok {
+		return a.(*app)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.byPointer.Load(of); ok {
-		return known.(*app)
+	a := r.find(of)
+	if r.declared { // the request began before use, and its app is forgotten
+		return a
 	}
-	known := r.newApp(of)
-	if r.declared {
-		return known // for a request that began with the apps of before
+	if r.learnt++; r.learnt > maxApps {
+		r.known.Clear()
+		r.learnt = 1
 	}
-	if r.count++; r.count > maxApps {
-		r.byPointer.Clear()
-		r.count = 1
-	}
-	r.byPointer.Store(of, known)
-	return known
+	r.known.Store(of, a)
+	return a
 }
 
-// use says that the apps are these, all of them.
+func (r *register) find(of *coze.App) *app {
+	if a, ok := r.known.Load(of); ok {
+		return a.(*app)
+	}
+	return r.newApp(of)
+}
+
 func (r *register) use(apps []*coze.App) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known := make([]any, len(apps))
-	for i, of := range apps {
-		var ok bool
-		if known[i], ok = r.byPointer.Load(of); !ok {
-			known[i] = r.newApp(of)
-		}
+	used := map[*coze.App]*app{}
+	for _, of := range apps {
+		used[of] = r.find(of)
 	}
-	r.byPointer.Clear()
-	for i, of := range apps {
-		r.byPointer.Store(of, known[i])
+	r.known.Clear()
+	for of, a := range used {
+		r.known.Store(of, a)
 	}
 	r.declared = true
-}
-
-// key is the grant's key, with its app and its duration in whole seconds, which is what Coze is asked for.
-func (b *Broker) key(grant coze.TokenRequest) (key, *app, error) {
-	duration := grant.Duration
-	if duration == 0 {
-		duration = coze.DefaultDuration
-	}
-	if grant.App == nil {
-		return key{}, nil, &coze.Error{Kind: coze.InvalidRequest, Err: fmt.Errorf("the grant has no app")}
-	}
-	if duration < coze.MinDuration || duration > coze.MaxDuration {
-		return key{}, nil, &coze.Error{Kind: coze.InvalidRequest, Err: fmt.Errorf("a token's duration is from %v to %v, not %v",
-			coze.MinDuration, coze.MaxDuration, duration)}
-	}
-	known := b.apps.app(grant.App)
-	return key{known.id, grant.Session, int32(duration / time.Second)}, known, nil
 }

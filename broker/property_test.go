@@ -68,8 +68,8 @@ func drawWeather(t *rapid.T) weather {
 	}
 }
 
-// TestAnyOrder lets any calls meet any weather. Whatever happens: no caller receives another grant's token, or one with less life
-// than promised; none waits longer than it wants to; failures are *coze.Error; one grant is not exchanged by
+// TestAnyOrder lets any calls meet any weather. Whatever happens: no caller receives another request's token, or one with less life
+// than promised; none waits longer than it wants to; failures are *coze.Error; one request is not exchanged by
 // one broker more often than every tenth of its duration; nothing is under way in the end.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -121,7 +121,7 @@ func play(t *testing.T, calls []call, w weather, size int, shared bool, perMinut
 		brokers[i] = broker.New(sources[i], o)
 	}
 	app := testApp()
-	seen := map[string]string{} // the last token :: grant
+	seen := map[string]string{} // the last token :: request
 	var wg sync.WaitGroup
 	for _, c := range calls {
 		time.Sleep(c.at)
@@ -132,7 +132,7 @@ func play(t *testing.T, calls []call, w weather, size int, shared bool, perMinut
 				ctx, cancel = context.WithTimeout(ctx, c.patience)
 				defer cancel()
 			}
-			grant := coze.TokenRequest{App: app, Session: c.session, Duration: c.duration}
+			request := coze.TokenRequest{App: app, Session: c.session, Duration: c.duration}
 			name := fmt.Sprintf("czs_%s_%s_%s_", app.ClientID, c.session, c.duration)
 			want := broker.GetOptions{MinTTL: c.minTTL}
 			mu.Lock()
@@ -141,7 +141,7 @@ func play(t *testing.T, calls []call, w weather, size int, shared bool, perMinut
 			}
 			mu.Unlock()
 			began := time.Now()
-			got, err := brokers[c.replica].Get(ctx, grant, want)
+			got, err := brokers[c.replica].Get(ctx, request, want)
 			waited := time.Since(began)
 			if c.patience > 0 && waited > c.patience || waited > 60*time.Second {
 				complain("%+v waited %v", c, waited)
@@ -173,29 +173,29 @@ func play(t *testing.T, calls []call, w weather, size int, shared bool, perMinut
 	wg.Wait()
 	time.Sleep(time.Minute)
 	for i, b := range brokers {
-		if st := b.Stats(); st.Flights != 0 || st.Grants > size || sources[i].running.Load() != 0 {
+		if st := b.Stats(); st.Calls != 0 || st.Entries > size || sources[i].running.Load() != 0 {
 			complain("in the end %+v, %d running", st, sources[i].running.Load())
 		}
 	}
 	return strings.Join(wrong, "\n")
 }
 
-// recorder is a fake with weather that watches how often each grant is asked for.
+// recorder is a fake with weather that watches how often each request is asked for.
 type recorder struct {
 	fake
 	weather  weather
 	complain func(string, ...any)
 	kept     bool // nothing is evicted, so nothing may be exchanged twice
 	begunMu  sync.Mutex
-	begun    map[string]time.Time // the last success :: grant
+	begun    map[string]time.Time // the last success :: request
 }
 
-func (r *recorder) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, error) {
-	name := fmt.Sprint(grant.Session, "|", grant.Duration)
+func (r *recorder) Token(ctx context.Context, request coze.TokenRequest) (coze.Token, error) {
+	name := fmt.Sprint(request.Session, "|", request.Duration)
 	r.begunMu.Lock()
 	last, ok := r.begun[name]
 	r.begunMu.Unlock()
-	if again := min(10*time.Second, grant.Duration/10); ok && r.kept && time.Since(last) < again {
+	if again := min(10*time.Second, request.Duration/10); ok && r.kept && time.Since(last) < again {
 		r.complain("%s exchanged %v after the last time", name, time.Since(last))
 	}
 	n := int(r.calls.Load())
@@ -207,7 +207,7 @@ func (r *recorder) Token(ctx context.Context, grant coze.TokenRequest) (coze.Tok
 		r.calls.Add(1)
 		return coze.Token{}, err
 	}
-	token, err := r.fake.Token(ctx, grant)
+	token, err := r.fake.Token(ctx, request)
 	r.begunMu.Lock()
 	r.begun[name] = time.Now()
 	r.begunMu.Unlock()

@@ -17,14 +17,14 @@ import (
 //
 //	version 1 byte | expiry 8 bytes, Unix nanoseconds | AES-256-GCM: nonce 12 bytes, ciphertext, tag 16 bytes
 //
-// with the first nine bytes and the name as associated data, so that a value is good under its own name and for its own time only.
-// The plaintext is
+// The first nine bytes and the store's key are the associated data, so a value is good under its own
+// key and for its own time only. The plaintext is
 //
 //	exchanged 8 bytes, Unix nanoseconds | length of the type, 1 byte | type | token
 //
-// Keys are derived with HKDF-SHA256 from the host's secret and the app's identity. Nonces are random: with GCM's 96 bits, that holds for
-// 2³² values under a key (NIST SP 800-38D section 8.3), a hundred a second for over a year, after which
-// two equal ones still have a chance of 2⁻³² only.
+// The AEAD's key comes from the host's secret and the app's identity by HKDF-SHA256. Nonces are
+// random. With GCM's 96 bits, 2³² values under one key are safe (NIST SP 800-38D section 8.3): a
+// hundred a second for over a year.
 const (
 	sealVersion  = 1
 	sealHead     = 1 + 8
@@ -33,88 +33,87 @@ const (
 	minSecret    = 16
 )
 
-// A box seals one app's values and hashes their names.
-type box struct {
-	aead  cipher.AEAD
-	names []byte // the key of the names' hash, without which sessions could be guessed from them
+// A sealer seals one app's values and hashes their keys in the store.
+type sealer struct {
+	aead    cipher.AEAD
+	hashKey []byte // without it, sessions could be guessed from the store's keys
 }
 
-// newBox derives an app's keys, and returns nil if there is no secret to derive them from.
-func newBox(secret []byte, identity string) *box {
+// newSealer returns nil if the secret is missing or too short.
+func newSealer(secret []byte, identity string) *sealer {
 	if len(secret) < minSecret {
 		return nil
 	}
 	derive := func(use string) []byte {
-		k, err := hkdf.Key(sha256.New, secret, nil, "coze-token store 1 "+use+" "+identity, 32)
-		if err != nil {
-			panic(err) // only for lengths that SHA-256 cannot give
-		}
-		return k
+		return must(hkdf.Key(sha256.New, secret, nil, "coze-token store 1 "+use+" "+identity, 32))
 	}
-	block, err := aes.NewCipher(derive("seal"))
-	if err != nil {
-		panic(err) // only for lengths that are no AES key's
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // only for blocks that are not AES
-	}
-	return &box{aead, derive("name")}
+	block := must(aes.NewCipher(derive("seal")))
+	return &sealer{must(cipher.NewGCMWithRandomNonce(block)), derive("name")}
 }
 
-// name is a grant's name in the store: 43 characters, letters, digits, - and _.
-func (b *box) name(k key) string {
-	mac := hmac.New(sha256.New, b.names)
+// must is for errors that only wrong lengths cause.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// key is a cache key as the store sees it: 43 letters, digits, - and _.
+func (s *sealer) key(k key) string {
+	mac := hmac.New(sha256.New, s.hashKey)
 	mac.Write(binary.BigEndian.AppendUint32(appendPart(nil, k.session), uint32(k.seconds)))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func (b *box) seal(name string, h held) []byte {
+func (s *sealer) seal(storeKey string, h held) []byte {
 	kind := h.kind[:min(len(h.kind), 255)]
-	plain := binary.BigEndian.AppendUint64(nil, uint64(h.minted))
+	plain := binary.BigEndian.AppendUint64(nil, uint64(h.issued))
 	plain = append(plain, byte(len(kind)))
 	plain = append(plain, kind...)
-	plain = append(plain, h.token...)
+	plain = append(plain, h.access...)
 	head := make([]byte, sealHead, sealOverhead+len(plain))
 	head[0] = sealVersion
 	binary.BigEndian.PutUint64(head[1:], uint64(h.expiry))
-	return b.aead.Seal(head, nil, plain, append(head[:sealHead:sealHead], name...))
+	return s.aead.Seal(head, nil, plain, append(head[:sealHead:sealHead], storeKey...))
 }
 
-var errSealed = errors.New("a value does not open: it was changed, or is another grant's, app's or secret's")
+var errSealed = errors.New("a value does not open: it was changed, or is another request's, app's or secret's")
 
-// open undoes seal, for the name that the value was found under. It does not look at the clock.
-func (b *box) open(name string, value []byte) (held, error) {
+// open undoes seal. It does not look at the clock.
+func (s *sealer) open(storeKey string, value []byte) (held, error) {
 	if len(value) < sealOverhead || len(value) > maxSealed || value[0] != sealVersion {
 		return held{}, errSealed
 	}
 	head := value[:sealHead:sealHead]
-	plain, err := b.aead.Open(nil, nil, value[sealHead:], append(head, name...))
+	plain, err := s.aead.Open(nil, nil, value[sealHead:], append(head, storeKey...))
 	if err != nil || len(plain) < 9 {
 		return held{}, errSealed
 	}
 	h := held{
 		expiry: int64(binary.BigEndian.Uint64(head[1:])),
-		minted: int64(binary.BigEndian.Uint64(plain)),
+		issued: int64(binary.BigEndian.Uint64(plain)),
 	}
 	n, rest := int(plain[8]), plain[9:]
-	if len(rest) <= n || h.minted >= h.expiry {
+	if len(rest) <= n || h.issued >= h.expiry {
 		return held{}, errSealed
 	}
-	h.kind, h.token = string(rest[:n]), string(rest[n:])
+	h.kind, h.access = string(rest[:n]), string(rest[n:])
 	return h, nil
 }
 
-// KeySecret is the secret for [Options.Secret] that an RSA private key makes, the same for each form of the key's file.
-// A signer that keeps its key to itself may have made a secret of it: its method Secret() []byte. It is nil for one that has not.
+// KeySecret makes a secret for [Options.Secret] of an RSA private key. It is the same for all forms
+// of the key's file. A signer whose key cannot be read may have the method Secret() []byte, which
+// returns the secret then. Without either, KeySecret returns nil.
 func KeySecret(signer crypto.Signer) []byte {
-	if keeper, ok := signer.(interface{ Secret() []byte }); ok {
-		return keeper.Secret()
+	switch s := signer.(type) {
+	case interface{ Secret() []byte }:
+		return s.Secret()
+	case *rsa.PrivateKey:
+		if s != nil && s.D != nil {
+			sum := sha256.Sum256(append([]byte("coze-token key secret 1 "), s.D.Bytes()...))
+			return sum[:]
+		}
 	}
-	key, ok := signer.(*rsa.PrivateKey)
-	if !ok || key == nil || key.D == nil {
-		return nil
-	}
-	sum := sha256.Sum256(append([]byte("coze-token key secret 1 "), key.D.Bytes()...))
-	return sum[:]
+	return nil
 }

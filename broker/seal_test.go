@@ -12,13 +12,13 @@ import (
 	"coze-token/coze"
 )
 
-var sealed = held{token: "czs_secret", kind: "Bearer", expiry: 2e18, minted: 1e18}
+var sealed = held{access: "czs_secret", kind: "Bearer", expiry: 2e18, issued: 1e18}
 
-func testBox(secret, app string) *box { return newBox([]byte(secret), app) }
+func testSealer(secret, app string) *sealer { return newSealer([]byte(secret), app) }
 
 func TestSeal(t *testing.T) {
-	a := testBox("a secret of some length", "app")
-	name := a.name(key{session: "anna", seconds: 900})
+	a := testSealer("a secret of some length", "app")
+	name := a.key(key{session: "anna", seconds: 900})
 	value := a.seal(name, sealed)
 	if h, err := a.open(name, value); err != nil || h != sealed {
 		t.Fatalf("%+v, %v", h, err)
@@ -26,7 +26,7 @@ func TestSeal(t *testing.T) {
 	if bytes.Equal(value, a.seal(name, sealed)) {
 		t.Error("the same nonce twice")
 	}
-	if len(value) != sealOverhead+9+len(sealed.kind)+len(sealed.token) {
+	if len(value) != sealOverhead+9+len(sealed.kind)+len(sealed.access) {
 		t.Errorf("%d bytes", len(value))
 	}
 	for i := range value { // each byte counts
@@ -44,27 +44,27 @@ func TestSeal(t *testing.T) {
 	if _, err := a.open(name, append(bytes.Clone(value), 0)); err == nil {
 		t.Error("opens with a byte more")
 	}
-	if _, err := a.open(a.name(key{session: "ben", seconds: 900}), value); err == nil {
+	if _, err := a.open(a.key(key{session: "ben", seconds: 900}), value); err == nil {
 		t.Error("opens under another name")
 	}
-	for what, other := range map[string]*box{
-		"app":    testBox("a secret of some length", "another"),
-		"secret": testBox("another secret of length", "app"),
+	for what, other := range map[string]*sealer{
+		"app":    testSealer("a secret of some length", "another"),
+		"secret": testSealer("another secret of length", "app"),
 	} {
 		if _, err := other.open(name, value); err == nil {
 			t.Errorf("opens with another %s", what)
 		}
-		if other.name(key{session: "anna", seconds: 900}) == name {
+		if other.key(key{session: "anna", seconds: 900}) == name {
 			t.Errorf("the same name with another %s", what)
 		}
 	}
 }
 
 func TestNames(t *testing.T) {
-	b := testBox("a secret of some length", "app")
+	b := testSealer("a secret of some length", "app")
 	seen := map[string]key{}
 	for _, k := range []key{{}, {session: "a"}, {session: "a", seconds: 1}, {session: "a\x00", seconds: 1}, {session: "a", seconds: 256}, {session: "\x01a"}} {
-		name := b.name(k)
+		name := b.key(k)
 		if other, ok := seen[name]; ok || len(name) != 43 {
 			t.Errorf("%q for %+v and %+v", name, k, other)
 		}
@@ -103,8 +103,8 @@ func TestKeySecret(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	b := testBox("a secret of some length", "app")
-	name := b.name(key{session: "anna", seconds: 900})
+	b := testSealer("a secret of some length", "app")
+	name := b.key(key{session: "anna", seconds: 900})
 	good := b.seal(name, sealed)
 	want, err := b.open(name, good)
 	if err != nil {
@@ -128,7 +128,7 @@ func FuzzOpen(f *testing.F) {
 
 // FuzzPlain goes past the seal: whoever holds the secret may be another version of this program.
 func FuzzPlain(f *testing.F) {
-	b := testBox("a secret of some length", "app")
+	b := testSealer("a secret of some length", "app")
 	f.Add(uint64(2e18), append(bytes.Repeat([]byte{0}, 8), 1, 'B', 't'))
 	f.Add(uint64(0), []byte{})
 	f.Fuzz(func(t *testing.T, expiry uint64, plain []byte) {
@@ -138,7 +138,7 @@ func FuzzPlain(f *testing.F) {
 			head[1+i] = byte(expiry >> (56 - 8*i))
 		}
 		h, err := b.open("n", b.aead.Seal(head, nil, plain, append(head[:sealHead:sealHead], "n"...)))
-		if err == nil && (h.token == "" || h.minted >= h.expiry) {
+		if err == nil && (h.access == "" || h.issued >= h.expiry) {
 			t.Fatalf("%+v", h)
 		}
 	})

@@ -2,221 +2,221 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"log/slog"
+	"crypto/rand"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"coze-token/internal/guard"
 )
 
-// A Store keeps values for a while, for all brokers that share it. It sees neither sessions nor tokens: names are
-// hashed, values sealed. Whatever it returns is checked, so it need not be trusted with more than being there.
+// A Store keeps values for a while, for all brokers that share it. It sees neither sessions nor
+// tokens: keys are hashed and values sealed. It need not be trusted: brokers check what it returns.
+// Package storetest checks an implementation.
 //
-// Its methods are called concurrently and should end with their context; a store that does not costs a
-// goroutine for as long as it hangs.
+// Keys have 43 to 49 bytes: letters, digits, "-", "_" and ".". Two brokers use the same key for the
+// same token. Values have 50 bytes to 64 KiB, usually less than 200 bytes, and are not text. One
+// token needs one Get, one Put and, of a Claimer, some Claims.
+//
+// No consistency is required. A value that is old or missing costs one exchange. A broker does not
+// read its own writes.
+//
+// Methods are called concurrently and should return when their context ends, 150 ms later at most by
+// default. A broker does not wait longer, but a method that hangs keeps a goroutine. It takes a
+// panic for an error. After five errors in a row it does not ask the store for three seconds.
 type Store interface {
-	// Get returns the value last put under the name, and nil without an error if there is none or its time is over.
-	// An older value is no harm.
-	Get(ctx context.Context, name string) ([]byte, error)
-	// Put keeps a value for ttl, instead of any other under the name. A store with a least ttl of its own keeps it that long, or not
-	// at all: what has expired is seen in the value.
-	Put(ctx context.Context, name string, value []byte, ttl time.Duration) error
+	// Get returns the value last put under the key. It returns nil without an error if there is none
+	// or its time is over. The broker does not change the value.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Put keeps a value for ttl, in place of any other under the key. ttl is more than zero and at
+	// most 24 hours. A store may forget values earlier, or keep them longer: they say themselves
+	// when they expire. The broker does not change the value afterwards.
+	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
-// A Claimer is a Store that can tell who came first. With one, many brokers that need the same token at the same time make few
-// exchanges; without, each may make one.
+// A Claimer is a Store that can tell who came first. With one, many brokers that need the same token
+// at the same time make one exchange. Without, each may make one.
 type Claimer interface {
 	Store
-	// Claim takes the name for ttl and returns true, or false if another owner has it. Who has it may take it again, to have it longer.
-	Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error)
-	// Release gives the name up, unless another owner has it.
-	Release(ctx context.Context, name, owner string) error
+	// Claim reports whether owner has the key for ttl from now on. It must be atomic: of several
+	// owners who call it at the same time, one gets true. It returns false while another owner has
+	// the key. The owner who has it may claim it again, for a new ttl.
+	//
+	// Keys of claims are never used for values. An owner has 26 letters and digits. ttl is two
+	// seconds; a store that rounds it must not keep it much longer, because others wait.
+	Claim(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
+	// Release gives the key up if the owner has it. If not, it does nothing and returns nil. It must
+	// be atomic too.
+	Release(ctx context.Context, key, owner string) error
 }
 
 const (
-	// restStore is how long a store that failed restAfter times in a row is left alone, so that not every flight pays for it. One
-	// failure may be this machine's own, which was busy; who then exchanges without the store does it for each session.
-	restStore = 3 * time.Second
-	restAfter = 5
-	// Pauses between two looks.
-	firstLook = 25 * time.Millisecond
-	lastLook  = 200 * time.Millisecond
+	// storeFailures in a row open the store's breaker. One failure may be this machine's own, which
+	// was busy. Without the store, each session costs an exchange.
+	storeFailures = 5
+	storeOpen     = 3 * time.Second
+	// Pauses between two looks into the store.
+	firstPause = 25 * time.Millisecond
+	lastPause  = 200 * time.Millisecond
+	// claimFor is how long others wait for a broker that claimed and died.
+	claimFor = 2 * time.Second
+	// renewEvery is how often a claim is renewed. Two renewals may fail before it is lost.
+	renewEvery = 600 * time.Millisecond
 )
 
-// Sharing is the broker's side of a store.
-type sharing struct {
+// shared is the broker's side of a store, which is a help and never a condition.
+type shared struct {
 	store   Store
 	claimer Claimer // nil if the store is none
-	timeout time.Duration
+	guard   *guard.Guard
 	now     func() time.Time
-	log     *slog.Logger
-	hush    hush
-	run     atomic.Int32 // failures in a row
-	rested  atomic.Int64 // Unix nanoseconds, from when on the store is asked again; 0 if all is well
-	faults  atomic.Int64
 }
 
-func newSharing(store Store, timeout time.Duration, now func() time.Time, log *slog.Logger) *sharing {
-	if timeout <= 0 {
-		timeout = DefaultStoreTimeout
-	}
-	sh := &sharing{store: store, timeout: timeout, now: now, log: log}
-	sh.claimer, _ = store.(Claimer)
-	return sh
+func newShared(o Options) *shared {
+	claimer, _ := o.Store.(Claimer)
+	return &shared{o.Store, claimer, guard.New(guard.Options{
+		Timeout:  o.StoreTimeout,
+		Failures: storeFailures,
+		Open:     storeOpen,
+		Message:  "the shared store does not work; tokens are exchanged without it",
+		Log:      o.Log,
+		Now:      o.Now,
+	}), o.Now}
 }
 
-// find looks for a token that serves the flight. Not finding one, it returns when this broker is the one to exchange it, or has waited
-// long enough for the one that is: the store is a help, never a condition.
-func (sh *sharing) find(ctx context.Context, f *flight) (h held, ok bool) {
-	box := f.app.box
-	if box == nil || sh.resting() {
+// A look is what a broker sees when it looks into the store.
+type look struct {
+	held  held
+	found bool // there is a token that serves
+	first bool // there is none, and this broker shall exchange one
+}
+
+// find waits for a token that serves the job. Without one it returns when this broker shall exchange
+// one, or has waited long enough for another that does.
+func (sh *shared) find(ctx context.Context, j *job) (h held, ok bool) {
+	if j.app.sealer == nil || !sh.guard.Ready() {
 		return h, false
 	}
 	began := time.Now()
-	name := box.name(f.key)
-	for pause := firstLook; ; pause = min(pause*2, lastLook) {
-		h, ok, mine := sh.look(ctx, name, f)
-		if ok || mine || time.Since(began) >= f.patience {
-			return h, ok
+	key := j.app.sealer.key(j.key)
+	if sh.claimer != nil {
+		j.claim = &claim{shared: sh, key: key + ".claim", owner: rand.Text()}
+	}
+	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+		saw, err := guard.Call(ctx, sh.guard, "get", func(ctx context.Context) (look, error) {
+			return sh.look(ctx, key, j)
+		})
+		if err != nil {
+			return h, false
 		}
-		timer := time.NewTimer(pause - pause/4 + time.Duration(spread(int64(pause/2))))
+		sh.guard.Succeeded()
+		if saw.first && j.claim != nil {
+			j.claim.renew(ctx)
+		}
+		if saw.found || saw.first || time.Since(began) >= j.patience {
+			return saw.held, saw.found
+		}
 		select {
-		case <-timer.C:
+		case <-time.After(pause - pause/4 + time.Duration(random(int64(pause/2)))):
 		case <-ctx.Done():
-			timer.Stop()
-			return held{}, false
+			return h, false
 		}
 	}
 }
 
-// look asks the store once, within its timeout. mine says that it is this broker's turn to exchange.
-func (sh *sharing) look(flying context.Context, name string, f *flight) (h held, ok, mine bool) {
-	ctx, cancel := context.WithTimeout(flying, sh.timeout)
-	defer cancel()
-	value, err := ask(ctx, func() ([]byte, error) { return sh.store.Get(ctx, name) })
+func (sh *shared) look(ctx context.Context, key string, j *job) (look, error) {
+	value, err := sh.store.Get(ctx, key)
 	if err != nil {
-		sh.fault("get", err)
-		sh.failed()
-		return h, false, true
+		return look{}, err
 	}
 	if len(value) > 0 {
-		h, err = f.app.box.open(name, value)
+		h, err := j.app.sealer.open(key, value)
 		if err != nil {
-			sh.fault("open", err)
-		} else if f.terms.meet(h, sh.now().UnixNano()) && h.expiry > f.newer {
-			sh.worked()
-			return h, true, false
+			sh.guard.Fault("open", err)
+		} else if j.terms.meet(h, sh.now().UnixNano()) && h.expiry > j.newer {
+			return look{held: h, found: true}, nil
 		}
 	}
-	if sh.claimer == nil {
-		sh.worked()
-		return held{}, false, true
+	if j.claim == nil || ctx.Err() != nil {
+		return look{first: true}, ctx.Err()
 	}
-	if f.claim == nil {
-		f.claim = sh.newClaim(name)
-	}
-	mine, err = f.claim.take(ctx)
+	first, err := j.claim.acquire(ctx)
 	if err != nil {
-		sh.failed()
-		return held{}, false, true
+		err = fmt.Errorf("claim: %w", err)
 	}
-	sh.worked()
-	if mine {
-		f.claim.renew(flying)
-	}
-	return held{}, false, mine
+	return look{first: first}, err
 }
 
-// finish tells the others what came of a flight: they find its token, or its claim is free. With a token there the claim is left to
-// its time, for those who looked before it was and claim only now.
-func (sh *sharing) finish(f *flight, got outcome) {
-	if f.claim != nil {
-		f.claim.end()
-	}
-	kept := got.err == nil && got.origin == Miss && sh.keep(f, got.held)
-	if f.claim != nil && !kept {
-		f.claim.release(f.ctx)
+// finish shows others what came of a job: they find its token, or its claim is free. Beside a token
+// the claim is left to expire, for brokers that looked before the token was there and claim now.
+func (sh *shared) finish(ctx context.Context, j *job) {
+	claimed := j.claim != nil && j.claim.end()
+	kept := j.fresh.access != "" && j.app.sealer != nil && (claimed || sh.guard.Closed()) && sh.keep(ctx, j)
+	if claimed && !kept {
+		guard.Call(ctx, sh.guard, "release", func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, sh.claimer.Release(ctx, j.claim.key, j.claim.owner)
+		})
 	}
 }
 
-// keep puts a new token into the store, for as long as it can be handed out. A store that rests is left alone, but not where
-// others may be waiting for the one that came first.
-func (sh *sharing) keep(f *flight, h held) (kept bool) {
-	box := f.app.box
-	ttl := time.Duration(f.terms.end(h) - f.terms.base - sh.now().UnixNano())
-	if box == nil || ttl <= 0 || sh.rested.Load() != 0 && !f.claim.held() {
+// keep puts a new token into the store, for as long as it can be handed out.
+func (sh *shared) keep(ctx context.Context, j *job) bool {
+	key := j.app.sealer.key(j.key)
+	value := j.app.sealer.seal(key, j.fresh)
+	ttl := time.Duration(j.terms.useful(j.fresh) - sh.now().UnixNano())
+	if ttl <= 0 || len(value) > maxSealed {
 		return false
 	}
-	name := box.name(f.key)
-	ctx, cancel := context.WithTimeout(f.ctx, sh.timeout)
-	defer cancel()
-	_, err := ask(ctx, func() (struct{}, error) { return struct{}{}, sh.store.Put(ctx, name, box.seal(name, h), ttl) })
-	if err != nil {
-		sh.fault("put", err)
-		sh.failed()
-	}
+	_, err := guard.Call(ctx, sh.guard, "put", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, sh.store.Put(ctx, key, value, ttl)
+	})
 	return err == nil
 }
 
-// resting says whether the store is left alone. When its rest is over, it says so to one flight, which tries the store, and to another if
-// nothing is heard of that one.
-func (sh *sharing) resting() bool {
-	until := sh.rested.Load()
-	if until == 0 {
-		return false
-	}
-	now := sh.now().UnixNano()
-	if left := until - now; 0 < left && left <= int64(2*restStore) { // more is a clock that was set back
-		return true
-	}
-	return !sh.rested.CompareAndSwap(until, now+int64(restStore))
+// A claim keeps other brokers from exchanging what a job exchanges.
+type claim struct {
+	shared     *shared
+	key, owner string
+	mayHold    atomic.Bool // the store may have given it
+	stop       func()      // ends the renewals; nil if there are none
 }
 
-// failed notes that the store, or this machine, was too slow or worse.
-func (sh *sharing) failed() {
-	if sh.run.Add(1) >= restAfter {
-		sh.rested.Store(sh.now().Add(restStore).UnixNano())
+// acquire claims the key, or renews the claim.
+func (c *claim) acquire(ctx context.Context) (bool, error) {
+	c.mayHold.Store(true) // stays true after an error: the answer that was lost may be a yes
+	held, err := c.shared.claimer.Claim(ctx, c.key, c.owner, claimFor)
+	if err == nil {
+		c.mayHold.Store(held)
 	}
+	return held, err
 }
 
-// worked notes that the store did all that a flight asked before its exchange.
-func (sh *sharing) worked() {
-	if sh.run.Load() != 0 {
-		sh.run.Store(0)
-		sh.rested.Store(0)
-	}
-}
-
-// fault counts what went wrong, and writes one line a minute.
-func (sh *sharing) fault(operation string, err error) {
-	sh.faults.Add(1)
-	if more, ok := sh.hush.speak(sh.now()); ok {
-		sh.log.Warn("the shared store does not work; tokens are exchanged without it",
-			slog.String("operation", operation), slog.String("error", err.Error()), slog.Int64("more_since_the_last_line", more))
-	}
-}
-
-var errHung = errors.New("no answer within the store's timeout")
-
-// ask waits for a store's answer no longer than ctx, whether or not the store heeds it, and takes a panic for an error.
-func ask[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
+// renew keeps the claim until its end, however long Coze takes.
+func (c *claim) renew(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	c.stop = func() { cancel(); <-stopped }
 	go func() {
-		a := answer{err: errors.New("the store panicked")}
-		defer func() {
-			recover()
-			answers <- a
-		}()
-		a.value, a.err = do()
+		defer close(stopped)
+		for {
+			select {
+			case <-time.After(renewEvery):
+			case <-ctx.Done():
+				return
+			}
+			// The end does not break a renewal off: one that came after the release would claim again.
+			held, err := guard.Call(context.WithoutCancel(ctx), c.shared.guard, "claim", c.acquire)
+			if err == nil && !held {
+				return // it was lost, and another broker exchanges too
+			}
+		}
 	}()
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-ctx.Done():
-		var none T
-		return none, errHung
+}
+
+// end ends the renewals. It reports whether the store may still have the claim.
+func (c *claim) end() bool {
+	if c.stop != nil {
+		c.stop()
 	}
+	return c.mayHold.Load()
 }

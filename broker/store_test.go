@@ -36,15 +36,15 @@ func TestStoreServesOthers(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
 		var log logs
 		all := replicas(3, source, withoutClaims{store}, &log)
-		grant := coze.TokenRequest{App: testApp(), Session: "anna@example.com"}
-		first := must(t, all[0], grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp(), Session: "anna@example.com"}
+		first := must(t, all[0], request, broker.GetOptions{})
 		synctest.Wait()
 		for _, b := range all[1:] {
-			got := must(t, b, grant, broker.GetOptions{})
+			got := must(t, b, request, broker.GetOptions{})
 			if got.CacheStatus != broker.Shared || got.Token != first.Token {
 				t.Fatalf("%+v", got)
 			}
-			if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit || got.Token != first.Token {
+			if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Hit || got.Token != first.Token {
 				t.Fatalf("%+v", got)
 			}
 		}
@@ -60,9 +60,9 @@ func TestStoreServesOthers(t *testing.T) {
 		})
 		// A token that is said to be dead is not taken from the store again, and its successor reaches the others.
 		time.Sleep(time.Minute)
-		second := must(t, all[0], grant, broker.GetOptions{Stale: first.Token.AccessToken})
+		second := must(t, all[0], request, broker.GetOptions{Stale: first.Token.AccessToken})
 		synctest.Wait()
-		other := must(t, all[1], grant, broker.GetOptions{Stale: first.Token.AccessToken})
+		other := must(t, all[1], request, broker.GetOptions{Stale: first.Token.AccessToken})
 		if second.Token == first.Token || other.Token != second.Token || other.CacheStatus != broker.Shared {
 			t.Errorf("%+v, %+v", second, other)
 		}
@@ -79,15 +79,15 @@ func TestOldTokensDoNotComeBack(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
 		var log logs
 		b := replicas(1, source, withoutClaims{store}, &log)[0]
-		grant := coze.TokenRequest{App: testApp()}
-		last := must(t, b, grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp()}
+		last := must(t, b, request, broker.GetOptions{})
 		synctest.Wait()
 		store.Fault = func(ctx context.Context, operation string) error {
 			return only("put", operation, ctx, func(context.Context, string) error { return errors.New("read only") })
 		}
 		for range 5 {
 			time.Sleep(20 * time.Second)
-			next := must(t, b, grant, broker.GetOptions{Stale: last.Token.AccessToken})
+			next := must(t, b, request, broker.GetOptions{Stale: last.Token.AccessToken})
 			if next.CacheStatus != broker.Miss || !next.Token.Expiry.After(last.Token.Expiry) {
 				t.Fatalf("a token of before came back, %s", next.CacheStatus)
 			}
@@ -193,22 +193,22 @@ func TestClaimIsReleased(t *testing.T) {
 				options := broker.Options{Store: faulty{store, first.fault}, Secret: secret, Budget: first.budget}
 				unlucky := broker.New(first.source, options)
 				healthy := broker.New(&fake{latency: latency}, broker.Options{Store: store, Secret: secret})
-				ask := func(grant coze.TokenRequest, wait time.Duration) {
+				ask := func(request coze.TokenRequest, wait time.Duration) {
 					t.Helper()
 					began := time.Now()
-					must(t, healthy, grant, broker.GetOptions{})
+					must(t, healthy, request, broker.GetOptions{})
 					if d := time.Since(began); d > wait {
 						t.Errorf("waited %v, at most %v are needed", d, wait)
 					}
 				}
-				grant := coze.TokenRequest{App: testApp(), Session: "before"}
-				unlucky.Get(t.Context(), grant, broker.GetOptions{})
+				request := coze.TokenRequest{App: testApp(), Session: "before"}
+				unlucky.Get(t.Context(), request, broker.GetOptions{})
 				synctest.Wait()
-				ask(grant, latency)
-				grant.Session = "meanwhile"
-				go unlucky.Get(t.Context(), grant, broker.GetOptions{})
+				ask(request, latency)
+				request.Session = "meanwhile"
+				go unlucky.Get(t.Context(), request, broker.GetOptions{})
 				synctest.Wait()
-				ask(grant, 2*latency+lastLook)
+				ask(request, 2*latency+lastLook)
 			})
 		})
 	}
@@ -249,10 +249,10 @@ func TestOverBudgetDoesNotBlockItself(t *testing.T) {
 		for i := range 60 {
 			must(t, b, coze.TokenRequest{App: testApp(), Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
-		grant := coze.TokenRequest{App: testApp(), Session: "one too many"}
-		time.Sleep(fails(t, b, grant, coze.Busy).RetryAfter)
+		request := coze.TokenRequest{App: testApp(), Session: "one too many"}
+		time.Sleep(fails(t, b, request, coze.Busy).RetryAfter)
 		began := time.Now()
-		must(t, b, grant, broker.GetOptions{})
+		must(t, b, request, broker.GetOptions{})
 		if d := time.Since(began); d > 0 {
 			t.Errorf("waited %v", d)
 		}
@@ -427,11 +427,11 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		// get says whether the second broker is served what the first one exchanged, and how many of its gets failed before.
 		get := func(fail int) broker.CacheStatus {
 			session++
-			grant := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session)}
-			must(t, all[0], grant, broker.GetOptions{})
+			request := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session)}
+			must(t, all[0], request, broker.GetOptions{})
 			synctest.Wait()
 			failing = fail
-			return must(t, all[1], grant, broker.GetOptions{}).CacheStatus
+			return must(t, all[1], request, broker.GetOptions{}).CacheStatus
 		}
 		for _, fail := range []int{1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0} {
 			want := broker.Shared
@@ -487,8 +487,8 @@ func TestOneFlightTriesTheStoreAgain(t *testing.T) {
 			var wg sync.WaitGroup
 			for range flights {
 				session++
-				grant := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
-				wg.Go(func() { must(t, b, grant, broker.GetOptions{}) })
+				request := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session), Duration: 10 * time.Hour}
+				wg.Go(func() { must(t, b, request, broker.GetOptions{}) })
 			}
 			wg.Wait()
 			return store.Calls("get") - before
@@ -555,9 +555,9 @@ func TestStoreIsNotTrusted(t *testing.T) {
 				source, store := &fake{}, &storetest.Memory{}
 				var log logs
 				all := replicas(2, source, store, &log)
-				grants := []coze.TokenRequest{{App: app("1"), Session: "a"}, {App: app("1"), Session: "b"}}
-				for _, grant := range grants {
-					must(t, all[0], grant, broker.GetOptions{})
+				requests := []coze.TokenRequest{{App: app("1"), Session: "a"}, {App: app("1"), Session: "b"}}
+				for _, request := range requests {
+					must(t, all[0], request, broker.GetOptions{})
 				}
 				synctest.Wait()
 				var values [][]byte
@@ -573,9 +573,9 @@ func TestStoreIsNotTrusted(t *testing.T) {
 					return tamper(append([]byte(nil), value...), other)
 				})
 				time.Sleep(3 * time.Second) // the claims are over
-				for _, grant := range grants {
-					got := must(t, all[1], grant, broker.GetOptions{})
-					if got.CacheStatus != broker.Miss || !strings.Contains(got.Token.AccessToken, "_"+grant.Session+"_") {
+				for _, request := range requests {
+					got := must(t, all[1], request, broker.GetOptions{})
+					if got.CacheStatus != broker.Miss || !strings.Contains(got.Token.AccessToken, "_"+request.Session+"_") {
 						t.Errorf("%+v", got)
 					}
 				}
@@ -607,18 +607,18 @@ func TestJoinedCallersWantMore(t *testing.T) {
 		store := &storetest.Memory{Fault: func(context.Context, string) error { time.Sleep(50 * time.Millisecond); return nil }}
 		var log logs
 		all := replicas(2, source, store, &log)
-		grant := coze.TokenRequest{App: testApp()}
-		first := must(t, all[0], grant, broker.GetOptions{})
+		request := coze.TokenRequest{App: testApp()}
+		first := must(t, all[0], request, broker.GetOptions{})
 		time.Sleep(200 * time.Second)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if got := must(t, all[1], grant, broker.GetOptions{}); got.Token != first.Token || got.CacheStatus != broker.Shared {
+			if got := must(t, all[1], request, broker.GetOptions{}); got.Token != first.Token || got.CacheStatus != broker.Shared {
 				t.Errorf("%+v", got)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			got := must(t, all[1], grant, broker.GetOptions{MinTTL: 800 * time.Second})
+			got := must(t, all[1], request, broker.GetOptions{MinTTL: 800 * time.Second})
 			if time.Until(got.Token.Expiry) < 800*time.Second {
 				t.Errorf("%+v", got)
 			}
@@ -637,10 +637,10 @@ func TestRefreshThroughTheStore(t *testing.T) {
 				source := &fake{latency: time.Second}
 				var log logs
 				b := replicas(1, source, store, &log)[0]
-				grant := coze.TokenRequest{App: testApp()}
-				must(t, b, grant, broker.GetOptions{})
+				request := coze.TokenRequest{App: testApp()}
+				must(t, b, request, broker.GetOptions{})
 				for range 6000 {
-					if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+					if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Hit {
 						t.Fatal(got.CacheStatus)
 					}
 					time.Sleep(time.Second)

@@ -30,7 +30,7 @@ func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
 		if get("b") != broker.Miss {
 			t.Error("b is remembered")
 		}
-		if st := b.Stats(); st.Grants != 3 || st.Evicted != 2 {
+		if st := b.Stats(); st.Entries != 3 || st.Evicted != 2 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -73,7 +73,7 @@ func TestExpiredGoFirst(t *testing.T) {
 		if long("a") != broker.Hit || long("b") != broker.Hit {
 			t.Error("a token with hours left was forgotten for one that had expired")
 		}
-		if st := b.Stats(); st.Grants != 3 || st.Evicted != 0 {
+		if st := b.Stats(); st.Entries != 3 || st.Evicted != 0 {
 			t.Errorf("%+v", st)
 		}
 		// One that has not expired, but too little life left to be handed out, is of no use either.
@@ -97,13 +97,13 @@ func TestSizeIsKept(t *testing.T) {
 			for i := range size*2 + 10 {
 				must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 				if i%997 == 0 {
-					if st := b.Stats(); st.Grants > size {
-						t.Fatalf("%d grants, at most %d", st.Grants, size)
+					if st := b.Stats(); st.Entries > size {
+						t.Fatalf("%d requests, at most %d", st.Entries, size)
 					}
 				}
 			}
-			if st := b.Stats(); st.Grants > size || st.Grants < size*99/100 {
-				t.Fatalf("%d grants of %d", st.Grants, size)
+			if st := b.Stats(); st.Entries > size || st.Entries < size*99/100 {
+				t.Fatalf("%d requests of %d", st.Entries, size)
 			}
 		})
 	}
@@ -132,14 +132,14 @@ func TestFailuresAreBoundedAndDie(t *testing.T) {
 		for i := range 1000 {
 			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, coze.Rejected)
 		}
-		if st := b.Stats(); st.Grants != 100 {
+		if st := b.Stats(); st.Entries != 100 {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(5 * time.Minute)
 		for i := range 10 {
 			fails(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint("again", i)}, coze.Rejected)
 		}
-		if st := b.Stats(); st.Grants > 20 {
+		if st := b.Stats(); st.Entries > 20 {
 			t.Errorf("what expired is to be removed: %+v", st)
 		}
 	})
@@ -157,7 +157,7 @@ func TestSessionsDoNotPinRequests(t *testing.T) {
 		must(t, b, coze.TokenRequest{App: app, Session: request[1<<20:]}, broker.GetOptions{})
 	}
 	if grown := int64(heap()) - int64(before); grown > 10<<20 {
-		t.Errorf("100 grants hold %d bytes", grown)
+		t.Errorf("100 requests hold %d bytes", grown)
 	}
 	must(t, b, coze.TokenRequest{App: app}, broker.GetOptions{})
 }
@@ -166,11 +166,11 @@ func TestSessionsDoNotPinRequests(t *testing.T) {
 func TestAnotherCallersWishDoesNotShortenALife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
-		must(t, b, grant, broker.GetOptions{MinTTL: 800 * time.Second})
+		request := coze.TokenRequest{App: testApp()}
+		must(t, b, request, broker.GetOptions{MinTTL: 800 * time.Second})
 		time.Sleep(200 * time.Second)
 		must(t, b, coze.TokenRequest{App: testApp(), Session: "newcomer"}, broker.GetOptions{})
-		if got := must(t, b, grant, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+		if got := must(t, b, request, broker.GetOptions{}); got.CacheStatus != broker.Hit {
 			t.Error(got.CacheStatus)
 		}
 	})

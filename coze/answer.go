@@ -15,33 +15,29 @@ import (
 )
 
 const (
-	// MaxAnswer is the most that is read of an answer of Coze's, in bytes. A real one has a few hundred.
+	// MaxAnswer is how much of Coze's answer is read, in bytes. A real one has a few hundred.
 	MaxAnswer = 1 << 20
-	// maxAhead is the furthest expiry that is believed: the longest token, and an hour for clocks that disagree.
+	// maxAhead is the furthest expiry that is believed: the longest token's, and an hour for clocks
+	// that disagree.
 	maxAhead = 25 * time.Hour
 )
 
-// answer is everything that Coze's token endpoint is known to send: a token, the endpoint's own error shape
-// (error_code, error_message, error), or that of the rest of the API (code, msg, detail.logid). It is read member by
-// member, so that one of an unexpected type does not hide the others.
+// An answer has a token, or an error in the token endpoint's own shape (error_code, error_message,
+// error) or in that of the rest of the API (code, msg, detail.logid). A member of an unexpected type
+// does not hide the others.
 type answer map[string]json.RawMessage
 
-// text is a member that is a string or a number, and empty otherwise.
+// text is a member that is a string or a number. It is empty for any other.
 func (a answer) text(name string) string {
-	raw := a[name]
 	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		return s
-	}
 	var n json.Number
-	if json.Unmarshal(raw, &n) == nil {
+	if json.Unmarshal(a[name], &s) != nil && json.Unmarshal(a[name], &n) == nil {
 		return n.String()
 	}
-	return ""
+	return s
 }
 
-// refusal is the error in the answer, in whichever of Coze's two shapes. A code of 0 means success, as does the message
-// that comes with it.
+// refusal is the error in the answer. A code of 0 means success, and so does its message.
 func (a answer) refusal() (code, message string) {
 	for _, name := range []string{"error_code", "error", "code"} {
 		if code = a.text(name); code != "" && code != "0" {
@@ -60,79 +56,67 @@ func (a answer) refusal() (code, message string) {
 
 func (a answer) logID() string {
 	var detail answer
-	if json.Unmarshal(a["detail"], &detail) != nil {
-		return ""
-	}
+	json.Unmarshal(a["detail"], &detail) // an error leaves it empty
 	return printable(detail.text("logid"), 100)
 }
 
-// readAnswer turns Coze's HTTP answer into a token or an *Error. Should Coze, or what stands in its place, repeat the
-// assertion that it was sent, it is not passed on.
+// readAnswer turns Coze's HTTP answer into a token or an *Error. If the answer repeats the assertion,
+// the error does not.
 func readAnswer(response *http.Response, assertion string, now time.Time) (Token, *Error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
-	fail := &Error{
-		Kind:   Unavailable,
-		Status: response.StatusCode,
-		LogID:  printable(response.Header.Get("X-Tt-Logid"), 100),
+	e := &Error{
+		Kind:       Unavailable,
+		Status:     response.StatusCode,
+		LogID:      printable(response.Header.Get("X-Tt-Logid"), 100),
+		RetryAfter: retryAfter(response.Header.Get("Retry-After"), now),
+	}
+	fail := func(message string) (Token, *Error) {
+		e.Message = message
+		return Token{}, e
+	}
+	if err != nil { // a network error, whatever the status line said
+		return Token{}, &Error{Kind: Unavailable, LogID: e.LogID, Message: "the answer broke off", Err: err}
 	}
 	if response.StatusCode == http.StatusTooManyRequests {
-		fail.Kind = Busy
-	}
-	fail.RetryAfter = retryAfter(response.Header.Get("Retry-After"), now)
-	if err != nil {
-		// A connection that broke off is a network error, whatever the status line said.
-		return Token{}, &Error{Kind: Unavailable, LogID: fail.LogID, Message: "the answer broke off", Err: err}
+		e.Kind = Busy
 	}
 	body = bytes.ReplaceAll(body, []byte(assertion), []byte("[assertion]"))
-	token, failed := decodeAnswer(body, response, now, fail)
-	if failed {
-		return Token{}, fail
-	}
-	return token, nil
-}
-
-// decodeAnswer returns the token in body, or completes fail and returns true.
-func decodeAnswer(body []byte, response *http.Response, now time.Time, fail *Error) (token Token, failed bool) {
 	if len(body) > MaxAnswer {
-		fail.Message = "the answer is larger than 1 MiB"
-		return token, true
+		return fail("the answer is larger than 1 MiB")
 	}
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		fail.Message = describe(body, response)
-		return token, true
+		return fail(describe(string(bytes.TrimSpace(body)), response))
 	}
-	if fail.LogID == "" {
-		fail.LogID = a.logID()
+	if e.LogID == "" {
+		e.LogID = a.logID()
 	}
 	code, message := a.refusal()
 	accessToken := a.text("access_token")
 	switch {
 	case code != "" || message != "":
-		fail.Code, fail.Message = code, message
-		if response.StatusCode < 500 && fail.Kind != Busy && code != codeInternal {
-			fail.Kind = Rejected
+		if e.Code = code; response.StatusCode < 500 && e.Kind != Busy && code != codeInternal {
+			e.Kind = Rejected
 		}
-		return token, true
+		return fail(message)
 	case response.StatusCode/100 != 2:
-		fail.Message = "the answer is JSON without a token or an error that is known: " + http.StatusText(response.StatusCode)
-		return token, true
+		return fail("the answer is JSON without a token or an error that is known: " +
+			http.StatusText(response.StatusCode))
 	case accessToken == "":
-		fail.Message = "the answer has no access_token, although its status is one of success"
-		return token, true
+		return fail("the answer has no access_token, although its status is one of success")
 	case strings.ContainsFunc(accessToken, func(r rune) bool { return r <= ' ' || r > '~' }):
-		fail.Message = "the access_token holds characters that no token has"
-		return token, true
+		return fail("the access_token holds characters that no token has")
 	}
 	expiry, problem := readExpiry(a["expires_in"], now)
 	if problem != "" {
-		fail.Message = problem
-		return token, true
+		e.WrongClock = !expiry.IsZero()
+		return fail(problem)
 	}
-	return Token{AccessToken: accessToken, Expiry: expiry, Type: "Bearer"}, false
+	return Token{AccessToken: accessToken, Expiry: expiry, Type: "Bearer"}, nil
 }
 
-// readExpiry reads expires_in, which at Coze is an absolute Unix time in seconds, not the relative one of RFC 6749.
+// readExpiry reads expires_in. Coze sends an absolute Unix time in seconds, not the relative one of
+// RFC 6749. An expiry that cannot be believed is returned with the problem.
 func readExpiry(raw json.RawMessage, now time.Time) (expiry time.Time, problem string) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return expiry, "the answer has no expires_in"
@@ -141,40 +125,37 @@ func readExpiry(raw json.RawMessage, now time.Time) (expiry time.Time, problem s
 	if err != nil {
 		return expiry, "expires_in is not a whole number"
 	}
-	expiry = time.Unix(seconds, 0)
-	switch {
+	const doubt = "if this machine's clock is wrong, set it"
+	switch expiry = time.Unix(seconds, 0); {
 	case !expiry.After(now):
-		return expiry, fmt.Sprintf("expires_in (%d) is in the past; %s", seconds, clockDoubt)
+		problem = fmt.Sprintf("expires_in (%d) is in the past; %s", seconds, doubt)
 	case seconds > now.Add(maxAhead).Unix():
-		return expiry, fmt.Sprintf("expires_in (%d) is over a day ahead, longer than any token lives; %s", seconds, clockDoubt)
+		problem = fmt.Sprintf("expires_in (%d) is over a day ahead, longer than any token lives; %s", seconds, doubt)
 	}
-	return expiry, ""
+	return expiry, problem
 }
 
-// clockDoubt ends the message about an expiry that cannot be right, for [Error.ClockDoubt].
-const clockDoubt = "if this machine's clock is wrong, set it"
-
-// describe says what an answer is that could not be read as JSON. It does not quote it.
-func describe(body []byte, response *http.Response) string {
+// describe says what a body is that could not be read as JSON. It does not quote it.
+func describe(body string, response *http.Response) string {
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	trimmed := strings.TrimSpace(string(body))
 	switch {
 	case response.StatusCode/100 == 3:
 		return "the answer is a redirect, which is not followed"
-	case trimmed == "":
+	case body == "":
 		return "the answer is empty"
-	case strings.HasPrefix(trimmed, "<") || media == "text/html":
-		return "the answer is a web page (HTML), not Coze's API: is the endpoint right, or does a proxy or firewall answer in its place?"
-	case strings.HasPrefix(trimmed, "{"):
+	case strings.HasPrefix(body, "<") || media == "text/html":
+		return "the answer is a web page (HTML), not Coze's API: is the endpoint right, " +
+			"or does a proxy or firewall answer in its place?"
+	case strings.HasPrefix(body, "{"):
 		return "the answer is truncated or malformed JSON"
 	case response.StatusCode/100 != 2:
-		return "the answer is only its status: " + strconv.Itoa(response.StatusCode) + " " + http.StatusText(response.StatusCode)
-	default:
-		return "the answer is not JSON"
+		return fmt.Sprintf("the answer is only its status: %d %s", response.StatusCode,
+			http.StatusText(response.StatusCode))
 	}
+	return "the answer is not JSON"
 }
 
-// retryAfter reads the header's two forms (RFC 9110 section 10.2.3). What it cannot read, it ignores.
+// retryAfter reads the header's two forms (RFC 9110 section 10.2.3). Any other is ignored.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -185,7 +166,8 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// printable makes foreign text safe for logs and answers: one line, no control characters, at most n characters.
+// printable makes foreign text safe for logs and answers: one line, no control characters, at most n
+// characters and an ellipsis.
 func printable(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {
@@ -193,5 +175,9 @@ func printable(s string, n int) string {
 		}
 		return r
 	}, s)
-	return clip(strings.TrimSpace(s), n)
+	s = strings.TrimSpace(s)
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n]) + "…"
+	}
+	return s
 }

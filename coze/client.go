@@ -23,52 +23,60 @@ const (
 	DefaultMaxRetryAfter = 10 * time.Second
 )
 
-// A Client is the [Source] that asks Coze: it signs an assertion, exchanges it and reads the answer, each time anew.
+// A Client is the [Source] that asks Coze. It remembers no token. It is safe for concurrent use.
 type Client struct {
-	// Transport sends the requests. It is called directly, so no redirect is ever followed. Limits on connecting and
-	// on waiting for an answer are its own; the caller's context bounds the whole.
+	// Transport sends the requests. Required. It is called directly, so no redirect is followed.
+	// Limits on connecting and on waiting for an answer are its own.
 	Transport http.RoundTripper
-	// Now is the clock. Optional: time.Now.
-	Now func() time.Time
-	// UserAgent is sent to Coze. Optional: coze-token and its version.
-	UserAgent string
-	// MaxRetryAfter is the longest Retry-After of Coze's that is waited out. After a longer one the caller is told at once, and
-	// can tell others. Optional: DefaultMaxRetryAfter.
+	// Clock learns the time from Coze's answers. Optional: the machine's clock is believed.
+	Clock *Clock
+	// MaxRetryAfter is the longest Retry-After that is waited out. If Coze asks for more, the caller
+	// gets the error at once. Optional: DefaultMaxRetryAfter.
 	MaxRetryAfter time.Duration
 }
 
-// Token exchanges a new assertion for a token. After network errors, 429 and 5xx it tries again with another
-// assertion, three times in all with one key, as far as ctx allows. Where Coze does not know a key, the next one is tried.
-// The error is an [*Error].
-func (c *Client) Token(ctx context.Context, grant TokenRequest) (Token, error) {
-	if grant.App == nil || len(grant.App.Keys) == 0 {
+// Token signs an assertion and exchanges it for a token. After network errors, 429 and 5xx it tries
+// again with another assertion, up to three times for one key, as far as ctx allows. If Coze does
+// not know a key, the app's next key is tried. The error is an [*Error].
+func (c *Client) Token(ctx context.Context, request TokenRequest) (Token, error) {
+	if request.App == nil || len(request.App.Keys) == 0 {
 		return Token{}, &Error{Kind: InvalidRequest, Err: errors.New("there is no app, or it has no key")}
 	}
-	var failure *Error
 	sent := 0
-	for _, key := range grant.App.Keys {
-		var token Token
-		token, failure = c.tryKey(ctx, grant, key, &sent)
-		if failure == nil {
-			return token, nil
+	before, began := c.Clock.Now(), time.Now()
+	token, failure := c.tryKeys(ctx, request, &sent)
+	if failure != nil && failure.Kind == Rejected {
+		// An assertion from the future is refused. The same answer may have corrected the clock.
+		moved := c.Clock.Now().Round(0).Sub(before.Round(0)) - time.Since(began)
+		if moved.Abs() > tolerated {
+			token, failure = c.tryKeys(ctx, request, &sent)
 		}
+	}
+	if failure != nil {
 		failure.Attempts = sent
-		if !failure.unknownKey() {
+		return Token{}, failure
+	}
+	return token, nil
+}
+
+// tryKeys tries the app's keys until Coze knows one, and counts the assertions that it sends.
+func (c *Client) tryKeys(ctx context.Context, request TokenRequest, sent *int) (token Token, failure *Error) {
+	for _, key := range request.App.Keys {
+		token, failure = c.tryKey(ctx, request, key, sent)
+		if failure == nil || !failure.unknownKey() {
 			break
 		}
 	}
-	return Token{}, failure
+	return token, failure
 }
 
-// tryKey makes up to maxAttempts exchanges with one key, and counts the assertions that it sends.
-func (c *Client) tryKey(ctx context.Context, grant TokenRequest, key Key, sent *int) (token Token, failure *Error) {
+func (c *Client) tryKey(ctx context.Context, request TokenRequest, key Key, sent *int) (Token, *Error) {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		token, failure = c.exchange(ctx, grant, key, sent)
-		if failure == nil || attempt == maxAttempts || !failure.Temporary() {
-			return token, failure
-		}
-		if failure.RetryAfter > cmp.Or(c.MaxRetryAfter, DefaultMaxRetryAfter) || !sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
+		token, failure := c.exchange(ctx, request, key, sent)
+		if failure == nil || attempt == maxAttempts || !failure.Temporary() ||
+			failure.RetryAfter > cmp.Or(c.MaxRetryAfter, DefaultMaxRetryAfter) ||
+			!sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
 			return token, failure
 		}
 		pause *= 2
@@ -76,100 +84,84 @@ func (c *Client) tryKey(ctx context.Context, grant TokenRequest, key Key, sent *
 }
 
 // exchange makes one attempt.
-func (c *Client) exchange(ctx context.Context, grant TokenRequest, key Key, sent *int) (Token, *Error) {
-	// The request's context is also why it fails when the caller has gone or the time is up.
-	ended := func(err error) *Error {
-		if ctx.Err() != nil {
-			return &Error{Kind: Timeout, Err: context.Cause(ctx)}
+func (c *Client) exchange(ctx context.Context, request TokenRequest, key Key, sent *int) (Token, *Error) {
+	failed := func(err error) (Token, *Error) {
+		if ctx.Err() != nil { // then that is the cause
+			return Token{}, &Error{Kind: Timeout, Err: context.Cause(ctx)}
 		}
-		return &Error{Kind: Unavailable, Message: "Coze could not be reached", Err: err}
+		return Token{}, &Error{Kind: Unavailable, Message: "Coze could not be reached", Err: err}
 	}
 	if ctx.Err() != nil {
-		return Token{}, ended(nil)
+		return failed(nil)
 	}
-	assertion, err := sign(grant.App, key, grant.Session, c.now())
+	assertion, err := sign(request.App, key, request.Session, c.Clock.Now())
 	if err != nil {
 		return Token{}, &Error{Kind: InvalidRequest, Err: err}
 	}
-	request, err := c.request(ctx, grant, assertion)
+	r, err := newRequest(ctx, request, assertion)
 	if err != nil {
 		return Token{}, &Error{Kind: InvalidRequest, Err: err}
 	}
 	*sent++
-	response, err := c.Transport.RoundTrip(request)
+	began := c.Clock.base()
+	response, err := c.Transport.RoundTrip(r)
 	if err != nil {
-		return Token{}, ended(err)
+		return failed(err)
 	}
 	defer response.Body.Close()
-	token, failure := readAnswer(response, assertion, c.now())
-	if failure != nil && failure.Err != nil && ctx.Err() != nil { // the answer broke off because the time was up
-		return Token{}, ended(failure)
+	c.Clock.read(response.Header, began)
+	token, failure := readAnswer(response, assertion, c.Clock.Now())
+	if failure != nil && failure.Err != nil && ctx.Err() != nil {
+		return failed(nil)
 	}
 	return token, failure
 }
 
-// exchangeBody is what the documentation asks for and nothing more: neither assertion nor client_id stand in it.
-type exchangeBody struct {
-	GrantType       string          `json:"grant_type"`
-	DurationSeconds int64           `json:"duration_seconds"`
-	Scope           json.RawMessage `json:"scope,omitempty"`
-}
-
-func (c *Client) request(ctx context.Context, grant TokenRequest, assertion string) (*http.Request, error) {
-	url, err := grant.App.TokenURL()
+// newRequest has what Coze's documentation asks for and no more.
+func newRequest(ctx context.Context, request TokenRequest, assertion string) (*http.Request, error) {
+	url, err := request.App.TokenURL()
 	if err != nil {
 		return nil, err
 	}
-	duration := grant.Duration
-	if duration == 0 {
-		duration = DefaultDuration
-	}
+	duration := cmp.Or(request.Duration, DefaultDuration)
 	if duration < MinDuration || duration > MaxDuration || duration%time.Second != 0 {
-		return nil, fmt.Errorf("a token's duration is whole seconds from %v to %v, not %v", MinDuration, MaxDuration, duration)
+		return nil, fmt.Errorf("a token's duration is whole seconds from %v to %v, not %v",
+			MinDuration, MaxDuration, duration)
 	}
-	body, err := json.Marshal(exchangeBody{grantType, int64(duration / time.Second), grant.App.Scope})
+	body, err := json.Marshal(struct {
+		GrantType       string          `json:"grant_type"`
+		DurationSeconds int64           `json:"duration_seconds"`
+		Scope           json.RawMessage `json:"scope,omitempty"`
+	}{grantType, int64(duration / time.Second), request.App.Scope})
 	if err != nil {
 		return nil, fmt.Errorf("the scope is not JSON: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	agent := c.UserAgent
-	if agent == "" {
-		agent = "coze-token/" + version.String()
-	}
-	request.Header.Set("Authorization", "Bearer "+assertion)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", agent)
-	return request, nil
+	r.Header.Set("Authorization", "Bearer "+assertion)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "coze-token/"+version.String())
+	return r, nil
 }
 
-func (c *Client) now() time.Time {
-	if c.Now != nil {
-		return c.Now()
-	}
-	return time.Now()
-}
-
-// sleep waits, unless the wait would outlast ctx: then it returns false at once.
+// sleep waits and returns true. It returns false at once if the wait would last longer than ctx.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return false
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(pause):
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// jitter is a random time from half of pause to one and a half of it. It does not use math/rand, which on Workers starts
-// from the same seed everywhere.
+// jitter is a random time from half of pause to one and a half of it. It does not use math/rand,
+// which starts from the same seed everywhere on Workers.
 func jitter(pause time.Duration) time.Duration {
 	var b [8]byte
 	rand.Read(b[:])

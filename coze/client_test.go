@@ -262,7 +262,7 @@ func TestRefusalsAndNonsense(t *testing.T) {
 				// The bubble's clock starts in the year 2000: the answers above are of today.
 				now := time.Unix(soon-3600, 0)
 				s := &script{answers: []func(*http.Request) (*http.Response, error){c.answer, c.answer, c.answer}}
-				_, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.TokenRequest{App: app()})
+				_, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(t.Context(), coze.TokenRequest{App: app()})
 				var e *coze.Error
 				if !errors.As(err, &e) {
 					t.Fatalf("got %v", err)
@@ -271,8 +271,8 @@ func TestRefusalsAndNonsense(t *testing.T) {
 					t.Errorf("got %+v", e)
 				}
 				clock := c.message == "in the past" || c.message == "over a day ahead"
-				if e.ClockDoubt() != clock {
-					t.Errorf("clock doubt: %t", e.ClockDoubt())
+				if e.WrongClock != clock {
+					t.Errorf("wrong clock: %t", e.WrongClock)
 				}
 				if len(s.sent) != c.attempts || e.Attempts != c.attempts {
 					t.Errorf("%d attempts, and the error says %d", len(s.sent), e.Attempts)
@@ -300,7 +300,7 @@ func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
 		}}
-		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(t.Context(), coze.TokenRequest{App: app()})
+		token, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(t.Context(), coze.TokenRequest{App: app()})
 		if (err == nil) != believed || believed && !token.Expiry.Equal(now.Add(ahead)) {
 			t.Errorf("%v ahead: %v, %v", ahead, token.Expiry, err)
 		}
@@ -565,7 +565,7 @@ func FuzzAnswer(f *testing.F) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, nil
 		}
 		s := &script{answers: []func(*http.Request) (*http.Response, error){answer, answer, answer}}
-		token, err := (&coze.Client{Transport: s, Now: func() time.Time { return now }}).Token(ctx, coze.TokenRequest{App: a})
+		token, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(ctx, coze.TokenRequest{App: a})
 		if err == nil {
 			if left := token.Expiry.Sub(now); token.AccessToken == "" || left <= 0 || left > 25*time.Hour || status/100 != 2 {
 				t.Errorf("status %d, %q gave %+v", status, body, token)

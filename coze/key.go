@@ -1,7 +1,6 @@
 package coze
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -10,20 +9,21 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"strings"
+
+	"coze-token/internal/fault"
 )
 
 // A Key is one of an app's key pairs. It prints as its id and fingerprint, never as its private half.
 type Key struct {
 	// ID is the public key's fingerprint as Coze's console shows it, the assertion's kid.
 	ID string
-	// Signer holds the private half: an *rsa.PrivateKey, a key in a hardware module, or, where the host can only sign
-	// whole messages, a [crypto.MessageSigner].
+	// Signer holds the private half: an *rsa.PrivateKey, a key in a hardware module, or a
+	// [crypto.MessageSigner] where the host can only sign whole messages.
 	Signer crypto.Signer
 }
 
-// public is the public half, and nil where there is no key: of a nil *rsa.PrivateKey, Public would panic.
+// public is the public half. It is nil if there is no key: Public panics for a nil *rsa.PrivateKey.
 func (k Key) public() crypto.PublicKey {
 	if private, ok := k.Signer.(*rsa.PrivateKey); k.Signer == nil || ok && private == nil {
 		return nil
@@ -31,23 +31,18 @@ func (k Key) public() crypto.PublicKey {
 	return k.Signer.Public()
 }
 
-// String names the key without giving it away.
+// String, Format and MarshalText keep the private half out of prints, logs and JSON.
 func (k Key) String() string {
-	public := k.public()
-	if public == nil {
-		return k.ID
+	if public := k.public(); public != nil {
+		return k.ID + " " + Fingerprint(public)
 	}
-	return k.ID + " " + Fingerprint(public)
+	return k.ID
 }
-
-// GoString, LogValue and MarshalText keep the private half out of %#v, logs and JSON.
-func (k Key) GoString() string              { return "coze.Key(" + k.String() + ")" }
-func (k Key) LogValue() slog.Value          { return slog.StringValue(k.String()) }
-func (k Key) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
 func (k Key) Format(s fmt.State, verb rune) { fmt.Fprint(s, k.String()) }
+func (k Key) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
 
-// Fingerprint is the SHA-256 of the public key's DER form, for telling keys apart in logs. It is not Coze's kid, whose
-// algorithm is not published.
+// Fingerprint is the SHA-256 of the public key's DER form, which tells keys apart in logs. It is not
+// Coze's kid, whose algorithm is not published.
 func Fingerprint(public crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -57,39 +52,34 @@ func Fingerprint(public crypto.PublicKey) string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// Bounds of a private key. Coze's console makes keys of 2048 bits; RFC 7518 section 3.3 forbids smaller ones for RS256.
-// Larger ones than 8192 bits are refused because they only slow down every signature.
+// Bounds of a private key. Coze's console makes keys of 2048 bits. RFC 7518 section 3.3 forbids
+// smaller ones for RS256. Larger ones than 8192 bits only slow every signature down.
 const (
 	minKeyBits  = 2048
 	maxKeyBits  = 8192
 	maxKeyBytes = 64 << 10
 )
 
-// A KeyError says what is wrong with the text of a private key, and what to do about it. It never quotes the text.
-type KeyError struct {
-	Problem string
-	Remedy  string
-}
-
-func (e *KeyError) Error() string { return e.Problem + "; " + e.Remedy }
-
+// Remedies.
 const (
-	pasteWhole  = "paste the whole private_key.pem that Coze's console let you download, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----"
+	pasteWhole = "paste the whole private_key.pem that Coze's console let you download, " +
+		"from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----"
 	makeAnother = "create a key pair in the OAuth app's settings in Coze's console and use the private key it downloads"
 )
 
-// ParseKey reads an RSA private key from what people paste into a setting: PEM in PKCS#8 (what Coze's console makes)
-// or PKCS#1 (what older openssl makes), with real line ends, CRLF, literal \n, on a single line, in quotes, or as the
-// base64 of all that. Where it stands among other PEM blocks, such as certificates, it is found. The error is a [*KeyError].
+// ParseKey reads an RSA private key from what people paste into a setting: PEM in PKCS#8 (what
+// Coze's console makes) or PKCS#1 (what older openssl makes), with real line ends, CRLF, literal \n,
+// on a single line, in quotes, or as the base64 of all that. It may stand among other PEM blocks,
+// such as certificates. The error is a [fault.Fault] without a setting and never quotes the text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
 	if len(text) > maxKeyBytes {
-		return nil, &KeyError{fmt.Sprintf("the value is %d bytes long, far more than an RSA key", len(text)), pasteWhole}
+		return nil, fault.New(fmt.Sprintf("the value is %d bytes long, far more than an RSA key", len(text)), pasteWhole)
 	}
 	text = unquote(text)
 	if text == "" {
-		return nil, &KeyError{"the value is empty", pasteWhole}
+		return nil, fault.New("the value is empty", pasteWhole)
 	}
-	kind, der, err := decodePEM(text)
+	kind, der, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +89,16 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 	}
 	switch bits := key.N.BitLen(); {
 	case bits < minKeyBits:
-		return nil, &KeyError{fmt.Sprintf("the RSA key has %d bits, too few for RS256", bits), "use one of 2048 bits or more: " + makeAnother}
+		return nil, fault.New(fmt.Sprintf("the RSA key has %d bits, too few for RS256", bits),
+			"use one of 2048 bits or more: "+makeAnother)
 	case bits > maxKeyBits:
-		return nil, &KeyError{fmt.Sprintf("the RSA key has %d bits, more than the %d that are of use", bits, maxKeyBits), "use one of 2048 to 4096 bits"}
+		return nil, fault.New(fmt.Sprintf("the RSA key has %d bits, more than the %d that are of use", bits, maxKeyBits),
+			"use one of 2048 to 4096 bits")
 	}
 	return key, nil
 }
 
-// unquote takes away what a shell, a dotenv file or a YAML file left around and inside the text.
+// unquote removes what a shell, a dotenv file or a YAML file left around and inside the text.
 func unquote(text string) string {
 	text = strings.TrimPrefix(text, "\uFEFF")
 	// Not a strings.Replacer: making one was a fifth of a Worker's start.
@@ -114,43 +106,59 @@ func unquote(text string) string {
 	text = strings.ReplaceAll(text, `\n`, "\n")
 	text = strings.ReplaceAll(text, "\r", "")
 	text = strings.TrimSpace(text)
-	for _, quote := range []string{`"`, `'`, "`"} {
-		if len(text) > 1 && strings.HasPrefix(text, quote) && strings.HasSuffix(text, quote) {
-			return strings.TrimSpace(text[1 : len(text)-1])
-		}
+	if n := len(text); n > 1 && strings.Contains("\"'`", text[:1]) && text[0] == text[n-1] {
+		text = strings.TrimSpace(text[1 : n-1])
 	}
 	return text
 }
 
 const pemBegin, pemEnd, pemDashes = "-----BEGIN", "-----END", "-----"
 
-// decodePEM finds the private key's PEM block, or, where there is no PEM, base64 of a PEM text or of bare DER, which has
-// no kind.
-func decodePEM(text string) (kind string, der []byte, err error) {
-	if strings.Contains(text, pemBegin) {
-		return decodeBlock(findBlock(text))
+// decode finds the PEM block of the private key. Without PEM, the text is the base64 of a PEM text
+// or of bare DER, which has no kind.
+func decode(text string) (kind string, der []byte, err error) {
+	if !strings.Contains(text, pemBegin) {
+		raw, err := decodeBase64(text)
+		if err != nil {
+			return "", nil, notAKey()
+		}
+		if text = unquote(string(raw)); !strings.Contains(text, pemBegin) {
+			return "", raw, nil
+		}
 	}
-	raw, err := decodeBase64(text)
+	b := findBlock(text)
 	switch {
-	case err != nil:
-		return "", nil, notAKey()
-	case bytes.Contains(raw, []byte(pemBegin)):
-		return decodeBlock(findBlock(unquote(string(raw))))
-	default:
-		return "", raw, nil
+	case b.kind == "":
+		return "", nil, fault.New("the -----BEGIN line is incomplete", pasteWhole)
+	case !b.ended:
+		return "", nil, fault.New("the key is cut off: it begins but has no -----END line",
+			pasteWhole+" (in a dotenv file, put it in double quotes)")
+	case b.kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.body, "ENCRYPTED"):
+		return "", nil, fault.New("the private key is encrypted with a passphrase",
+			"decrypt it first: openssl pkey -in encrypted.pem -out private_key.pem")
 	}
+	der, err = decodeBase64(b.body)
+	if err != nil {
+		return "", nil, fault.New("the text between the BEGIN and END lines is not base64", pasteWhole)
+	}
+	return b.kind, der, nil
 }
 
-// A block is a PEM block as far as it is there.
+func decodeBase64(text string) ([]byte, error) {
+	text = strings.Join(strings.Fields(text), "")
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+}
+
+// A block is a PEM block, which may be incomplete.
 type block struct {
-	kind  string // "" where the BEGIN line is incomplete
+	kind  string // "" if the BEGIN line is incomplete
 	body  string
 	ended bool
 }
 
-// findBlock finds the first block of a private key, and where there is none the first block: certificates, the public half
-// and the parameters of a curve often stand before it. Blocks are read by their markers rather than their lines, because
-// the lines are what gets lost.
+// findBlock finds the first block of a private key: certificates, the public half and the parameters
+// of a curve often stand before it. Without one it returns the first block. Blocks are read by their
+// markers, not by their lines, because the lines are what gets lost.
 func findBlock(text string) (first block) {
 	for number := 0; ; number++ {
 		_, rest, found := strings.Cut(text, pemBegin)
@@ -158,14 +166,12 @@ func findBlock(text string) (first block) {
 			return first
 		}
 		var b block
-		if kind, body, ok := strings.Cut(rest, pemDashes); ok && strings.Trim(kind, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ") == "" {
+		kind, body, ok := strings.Cut(rest, pemDashes)
+		if ok && strings.Trim(kind, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ") == "" {
 			b.kind, rest = strings.TrimSpace(kind), body
 		}
-		end := strings.Index(rest, pemDashes)
-		if end < 0 {
-			end = len(rest)
-		}
-		b.body, text = rest[:end], rest[end:]
+		b.body, _, _ = strings.Cut(rest, pemDashes)
+		text = rest[len(b.body):]
 		b.ended = strings.HasPrefix(text, pemEnd)
 		if strings.HasSuffix(b.kind, "PRIVATE KEY") {
 			return b
@@ -176,28 +182,6 @@ func findBlock(text string) (first block) {
 	}
 }
 
-func decodeBlock(b block) (kind string, der []byte, err error) {
-	switch {
-	case b.kind == "":
-		return "", nil, &KeyError{"the -----BEGIN line is incomplete", pasteWhole}
-	case !b.ended:
-		return "", nil, &KeyError{"the key is cut off: it begins but has no -----END line", pasteWhole + " (in a dotenv file, put it in double quotes)"}
-	case b.kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.body, "ENCRYPTED"):
-		return "", nil, &KeyError{"the private key is encrypted with a passphrase", "decrypt it first: openssl pkey -in encrypted.pem -out private_key.pem"}
-	}
-	der, err = decodeBase64(b.body)
-	if err != nil {
-		return "", nil, &KeyError{"the text between the BEGIN and END lines is not base64", pasteWhole}
-	}
-	return b.kind, der, nil
-}
-
-func decodeBase64(text string) ([]byte, error) {
-	text = strings.Join(strings.Fields(text), "")
-	text = strings.TrimRight(text, "=")
-	return base64.RawStdEncoding.DecodeString(text)
-}
-
 func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	switch kind {
 	case "", "PRIVATE KEY", "RSA PRIVATE KEY":
@@ -206,21 +190,20 @@ func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	case "DSA PRIVATE KEY":
 		return nil, wrongAlgorithm("a DSA key")
 	case "OPENSSH PRIVATE KEY":
-		return nil, &KeyError{"this is an OpenSSH key", makeAnother}
+		return nil, fault.New("this is an OpenSSH key", makeAnother)
 	case "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE":
 		return nil, publicHalf(kind)
 	default:
-		return nil, &KeyError{"this is a PEM block of another kind than a private key", pasteWhole}
+		return nil, fault.New("this is a PEM block of another kind than a private key", pasteWhole)
 	}
-	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		if key, ok := key.(*rsa.PrivateKey); ok {
-			return key, nil
-		}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if key, ok := key.(*rsa.PrivateKey); ok && err == nil {
+		return key, nil
 	}
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}
-	if other := otherAlgorithm(der); other != "" {
+	if other := algorithm(der); other != "" {
 		return nil, wrongAlgorithm(other)
 	}
 	if _, err := x509.ParseECPrivateKey(der); err == nil {
@@ -229,16 +212,15 @@ func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, publicHalf("PUBLIC KEY")
 	}
-	if kind == "" && !bytes.HasPrefix(der, []byte{0x30, 0x82}) { // as a sequence of more than 255 bytes begins
+	if kind == "" && !strings.HasPrefix(string(der), "\x30\x82") { // a sequence of over 255 bytes
 		return nil, notAKey()
 	}
-	// x509's own words are kept out: some of them describe the key's numbers.
-	return nil, &KeyError{"the key is damaged: it is base64, but not an RSA private key", pasteWhole}
+	// The words of x509 are kept out: some describe the key's numbers.
+	return nil, fault.New("the key is damaged: it is base64, but not an RSA private key", pasteWhole)
 }
 
-// otherAlgorithm says for which algorithm a key in PKCS#8 is, if it is one and not for RSA. x509 can read few of them, but
-// each says what it is.
-func otherAlgorithm(der []byte) string {
+// algorithm names the algorithm of a key in PKCS#8 if it is not RSA. x509 can read only some of them.
+func algorithm(der []byte) string {
 	var info struct { // RFC 5208, section 5
 		Version   int
 		Algorithm pkix.AlgorithmIdentifier
@@ -247,46 +229,34 @@ func otherAlgorithm(der []byte) string {
 	if _, err := asn1.Unmarshal(der, &info); err != nil {
 		return ""
 	}
-	switch info.Algorithm.Algorithm.String() {
-	case "1.2.840.113549.1.1.1":
-		return ""
-	case "1.2.840.113549.1.1.10":
-		return "an RSA-PSS key"
-	case "1.2.840.10045.2.1": // of any curve, SM2's as well
-		return "an EC key"
-	case "1.2.840.10040.4.1":
-		return "a DSA key"
-	case "1.3.101.110":
-		return "an X25519 key"
-	case "1.3.101.111":
-		return "an X448 key"
-	case "1.3.101.112":
-		return "an Ed25519 key"
-	case "1.3.101.113":
-		return "an Ed448 key"
-	default:
+	name, known := algorithms[info.Algorithm.Algorithm.String()]
+	if !known {
 		return "a key of another algorithm"
 	}
+	return name
+}
+
+var algorithms = map[string]string{
+	"1.2.840.113549.1.1.1":  "", // RSA
+	"1.2.840.113549.1.1.10": "an RSA-PSS key",
+	"1.2.840.10045.2.1":     "an EC key", // of any curve, SM2's too
+	"1.2.840.10040.4.1":     "a DSA key",
+	"1.3.101.110":           "an X25519 key",
+	"1.3.101.111":           "an X448 key",
+	"1.3.101.112":           "an Ed25519 key",
+	"1.3.101.113":           "an Ed448 key",
 }
 
 func wrongAlgorithm(what string) error {
-	return &KeyError{"this is " + what + ", and Coze takes plain RSA keys only (RS256)", makeAnother}
+	return fault.New("this is "+what+", and Coze takes plain RSA keys only (RS256)", makeAnother)
 }
 
 func notAKey() error {
-	return &KeyError{"this is not a private key: there is no -----BEGIN line, and it is not the base64 of one either", pasteWhole}
+	return fault.New("this is not a private key: there is no -----BEGIN line, and it is not the base64 of one either",
+		pasteWhole)
 }
 
 func publicHalf(kind string) error {
-	return &KeyError{fmt.Sprintf("this is the public half (%s), and signing takes the private one", kind),
-		"the public key stays in Coze's console; paste the private_key.pem that was downloaded when the pair was made"}
-}
-
-// clip shortens foreign text for a message.
-func clip(s string, n int) string {
-	runes := []rune(s)
-	if len(runes) <= n {
-		return s
-	}
-	return string(runes[:n]) + "…"
+	return fault.New("this is the public half ("+kind+"), and signing takes the private one",
+		"the public key stays in Coze's console; paste the private_key.pem that was downloaded when the pair was made")
 }

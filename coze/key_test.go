@@ -23,6 +23,7 @@ import (
 	"testing"
 
 	"coze-token/coze"
+	"coze-token/internal/fault"
 )
 
 // rsaKey is one key for the whole package: making one takes a while, most of all under the race detector.
@@ -176,12 +177,9 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := coze.ParseKey(c.text)
-			var keyErr *coze.KeyError
-			if !errors.As(err, &keyErr) {
-				t.Fatalf("got %v, want a KeyError", err)
-			}
-			if !strings.Contains(keyErr.Problem, c.want) || keyErr.Remedy == "" {
-				t.Errorf("got %q, remedy %q; want %q in the problem", keyErr.Problem, keyErr.Remedy, c.want)
+			wrong, ok := errors.AsType[fault.Fault](err)
+			if !ok || !strings.Contains(wrong.Problem, c.want) || wrong.Remedy == "" || wrong.Setting != "" {
+				t.Errorf("got %+v; want a fault with %q in the problem", err, c.want)
 			}
 		})
 	}
@@ -273,12 +271,12 @@ func FuzzParseKey(f *testing.F) {
 	f.Add(`"\n\r"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		key, err := coze.ParseKey(text)
-		var keyErr *coze.KeyError
+		_, isFault := errors.AsType[fault.Fault](err)
 		switch {
 		case err == nil && key.N.BitLen() < 2048:
 			t.Errorf("a key of %d bits was taken", key.N.BitLen())
-		case err != nil && !errors.As(err, &keyErr):
-			t.Errorf("%v is no KeyError", err)
+		case err != nil && !isFault:
+			t.Errorf("%v is no fault", err)
 		case err != nil && len(text) > 100 && strings.Contains(err.Error(), text[len(text)/2:len(text)/2+40]):
 			t.Errorf("the text is quoted: %v", err)
 		}

@@ -1,5 +1,5 @@
-// Package storetest holds what tests of shared stores need: a store in memory with faults on demand, and the checks that every
-// [broker.Store] must pass.
+// Package storetest has what tests of shared stores need: a store in memory with faults on demand,
+// and the checks that every [broker.Store] must pass.
 package storetest
 
 import (
@@ -13,9 +13,8 @@ import (
 
 // A Memory is a [broker.Claimer] in memory. Nothing bounds it: it is for tests.
 type Memory struct {
-	// Now is its clock. Optional: time.Now.
-	Now func() time.Time
-	// Fault is called before each operation ("get", "put", "claim", "release"). It may wait, and its error is the operation's. Optional.
+	// Fault is called before each operation ("get", "put", "claim", "release"). It may wait. Its
+	// error is the operation's. Optional.
 	Fault func(ctx context.Context, operation string) error
 
 	mu     sync.Mutex
@@ -29,7 +28,10 @@ type value struct {
 	expires time.Time
 }
 
-func (m *Memory) begin(ctx context.Context, operation string) error {
+func (v value) live() bool { return time.Now().Before(v.expires) }
+
+// do counts an operation, lets it fail, and does it under the lock.
+func (m *Memory) do(ctx context.Context, operation string, do func()) error {
 	m.mu.Lock()
 	if m.values == nil {
 		m.values, m.calls = map[string]value{}, map[string]int{}
@@ -37,68 +39,51 @@ func (m *Memory) begin(ctx context.Context, operation string) error {
 	m.calls[operation]++
 	m.mu.Unlock()
 	if m.Fault != nil {
-		return m.Fault(ctx, operation)
+		if err := m.Fault(ctx, operation); err != nil {
+			return err
+		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	do()
 	return nil
-}
-
-func (m *Memory) now() time.Time {
-	if m.Now != nil {
-		return m.Now()
-	}
-	return time.Now()
 }
 
 // Get is [broker.Store]'s.
-func (m *Memory) Get(ctx context.Context, name string) ([]byte, error) {
-	if err := m.begin(ctx, "get"); err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.values[name]
-	if !ok || !m.now().Before(v.expires) {
-		return nil, nil
-	}
-	return bytes.Clone(v.bytes), nil
+func (m *Memory) Get(ctx context.Context, key string) (b []byte, err error) {
+	err = m.do(ctx, "get", func() {
+		if v := m.values[key]; v.live() {
+			b = bytes.Clone(v.bytes)
+		}
+	})
+	return b, err
 }
 
 // Put is [broker.Store]'s.
-func (m *Memory) Put(ctx context.Context, name string, b []byte, ttl time.Duration) error {
-	if err := m.begin(ctx, "put"); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.values[name] = value{bytes: bytes.Clone(b), expires: m.now().Add(ttl)}
-	return nil
+func (m *Memory) Put(ctx context.Context, key string, b []byte, ttl time.Duration) error {
+	return m.do(ctx, "put", func() {
+		m.values[key] = value{bytes: bytes.Clone(b), expires: time.Now().Add(ttl)}
+	})
 }
 
 // Claim is [broker.Claimer]'s.
-func (m *Memory) Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error) {
-	if err := m.begin(ctx, "claim"); err != nil {
-		return false, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if v, ok := m.values[name]; ok && v.owner != owner && m.now().Before(v.expires) {
-		return false, nil
-	}
-	m.values[name] = value{owner: owner, expires: m.now().Add(ttl)}
-	return true, nil
+func (m *Memory) Claim(ctx context.Context, key, owner string, ttl time.Duration) (held bool, err error) {
+	err = m.do(ctx, "claim", func() {
+		if v := m.values[key]; !v.live() || v.owner == owner {
+			m.values[key] = value{owner: owner, expires: time.Now().Add(ttl)}
+			held = true
+		}
+	})
+	return held, err
 }
 
 // Release is [broker.Claimer]'s.
-func (m *Memory) Release(ctx context.Context, name, owner string) error {
-	if err := m.begin(ctx, "release"); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.values[name].owner == owner {
-		delete(m.values, name)
-	}
-	return nil
+func (m *Memory) Release(ctx context.Context, key, owner string) error {
+	return m.do(ctx, "release", func() {
+		if m.values[key].owner == owner {
+			delete(m.values, key)
+		}
+	})
 }
 
 // Calls is how often an operation was called.
@@ -108,23 +93,23 @@ func (m *Memory) Calls(operation string) int {
 	return m.calls[operation]
 }
 
-// Each calls f with what is stored, claims left out, and stores what f returns. Nil removes it.
-func (m *Memory) Each(f func(name string, value []byte, expires time.Time) []byte) {
+// Each calls f with each value and stores what f returns. Nil removes the value. Claims are left out.
+func (m *Memory) Each(f func(key string, value []byte, expires time.Time) []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for name, v := range m.values {
+	for key, v := range m.values {
 		if v.bytes == nil {
 			continue
 		}
-		if v.bytes = f(name, v.bytes, v.expires); v.bytes == nil {
-			delete(m.values, name)
+		if v.bytes = f(key, v.bytes, v.expires); v.bytes == nil {
+			delete(m.values, key)
 			continue
 		}
-		m.values[name] = v
+		m.values[key] = v
 	}
 }
 
-// A Reporter is what the checks need of a [testing.T], so that they run where there is none: inside a Worker. Fatalf does not
+// A Reporter is what the checks need of a [testing.T]. Inside a Worker there is none. Fatalf does not
 // return. Errorf may be called from several goroutines at once.
 type Reporter interface {
 	Context() context.Context
@@ -133,26 +118,27 @@ type Reporter interface {
 	Fatalf(format string, args ...any)
 }
 
-// Run checks that a store, with nothing in it under the prefix, does what brokers count on. If it is a [broker.Claimer], that too.
-// It waits a little over least, the shortest ttl that the store keeps; a Claimer must keep one second.
+// Run checks that a store does what its interface says. There must be nothing under the prefix. least
+// is the shortest ttl that the store keeps, and Run takes a little longer than that. For a
+// [broker.Claimer], which must keep a claim of one second, it takes another three seconds.
 func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 	ctx := t.Context()
-	get := func(name string) []byte {
+	get := func(key string) []byte {
 		t.Helper()
-		b, err := store.Get(ctx, prefix+name)
+		b, err := store.Get(ctx, prefix+key)
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
 		return b
 	}
-	put := func(name string, b []byte, ttl time.Duration) {
+	put := func(key string, b []byte, ttl time.Duration) {
 		t.Helper()
-		if err := store.Put(ctx, prefix+name, b, ttl); err != nil {
+		if err := store.Put(ctx, prefix+key, b, ttl); err != nil {
 			t.Fatalf("%v", err)
 		}
 	}
 	if b := get("none"); b != nil {
-		t.Errorf("%q under a name that was never put", b)
+		t.Errorf("%q under a key that was never put", b)
 	}
 	every := make([]byte, 256) // values are not text
 	for i := range every {
@@ -185,12 +171,12 @@ func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 }
 
 func runClaimer(t Reporter, store broker.Claimer, prefix string) {
-	name := prefix + "claim"
+	key := prefix + "claim"
 	won := make(chan string, 20)
 	for i := range cap(won) {
 		go func() {
 			owner := string(rune('a' + i))
-			ok, err := store.Claim(t.Context(), name, owner, time.Second)
+			ok, err := store.Claim(t.Context(), key, owner, time.Second)
 			if err != nil {
 				t.Errorf("%v", err)
 			}
@@ -209,13 +195,13 @@ func runClaimer(t Reporter, store broker.Claimer, prefix string) {
 	}
 	claim := func(owner string, want bool, what string) {
 		t.Helper()
-		if ok, err := store.Claim(t.Context(), name, owner, time.Second); err != nil || ok != want {
+		if ok, err := store.Claim(t.Context(), key, owner, time.Second); err != nil || ok != want {
 			t.Errorf("%s: %t, %v", what, ok, err)
 		}
 	}
 	release := func(owner string) {
 		t.Helper()
-		if err := store.Release(t.Context(), name, owner); err != nil {
+		if err := store.Release(t.Context(), key, owner); err != nil {
 			t.Errorf("%v", err)
 		}
 	}

@@ -49,7 +49,7 @@ func Hint(e *coze.Error) string {
 		case e.Temporary():
 			return "Try again shortly. If it goes on, check TOKEN_ENDPOINT and the network or proxy between this " +
 				"service and Coze."
-		case e.ClockDoubt():
+		case e.WrongClock:
 			return "This machine's clock is wrong, most likely: set it (NTP). If it is right, the clock at " +
 				"TOKEN_ENDPOINT is wrong, or that is not Coze's token endpoint."
 		}

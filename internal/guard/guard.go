@@ -54,6 +54,9 @@ func New(o Options) *Guard {
 // ErrTimeout is the error of a call that did not return within the timeout.
 var ErrTimeout = errors.New("no answer within the timeout")
 
+// errAbandoned is the error of a call that ended its goroutine (runtime.Goexit).
+var errAbandoned = errors.New("the call was abandoned")
+
 // Ready reports whether the remote may be called now. While the breaker is open it may not. When
 // the time is over, one caller is told that it may, and the next one only if nothing is heard of
 // that call.
@@ -104,7 +107,7 @@ func Call[T any](ctx context.Context, g *Guard, operation string, do func(contex
 	}
 	results := make(chan result, 1)
 	go func() {
-		var r result
+		r := result{err: errAbandoned}
 		defer func() {
 			if p := recover(); p != nil {
 				r.err = fmt.Errorf("it panicked: %v", p)

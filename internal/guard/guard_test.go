@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,7 @@ func TestCall(t *testing.T) {
 		"works":  {func(context.Context) (int, error) { return 7, nil }, 0, ""},
 		"error":  {func(context.Context) (int, error) { return 0, errRefused }, 0, "connection refused"},
 		"panics": {func(context.Context) (int, error) { panic("nil map") }, 0, "nil map"},
+		"exits":  {func(context.Context) (int, error) { runtime.Goexit(); return 7, nil }, 0, "abandoned"},
 		"hangs": {func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			time.Sleep(time.Millisecond)
@@ -166,5 +168,30 @@ func TestClockIsSetBack(t *testing.T) {
 	}
 	if strings.Count(log.String(), "\n") != 2 {
 		t.Errorf("log: %s", &log)
+	}
+}
+
+// Faults come from many calls at once, and each reads the clock a while before.
+func TestThrottleAndTheClock(t *testing.T) {
+	var throttle guard.Throttle
+	start := time.Unix(1_700_000_000, 0)
+	for _, step := range []struct {
+		at      time.Duration
+		skipped int64
+		ok      bool
+	}{
+		{0, 0, true},
+		{-time.Microsecond, 0, false},
+		{-150 * time.Millisecond, 0, false},
+		{59 * time.Second, 0, false},
+		{time.Minute, 3, true},
+		{time.Minute - time.Second, 0, false},
+		{-time.Hour, 1, true}, // the clock was set back
+		{time.Minute - time.Hour, 0, true},
+	} {
+		skipped, ok := throttle.Allow(start.Add(step.at))
+		if ok != step.ok || skipped != step.skipped {
+			t.Errorf("at %v: %d, %v; want %d, %v", step.at, skipped, ok, step.skipped, step.ok)
+		}
 	}
 }

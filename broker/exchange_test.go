@@ -63,12 +63,12 @@ func TestLeaderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Second}
 		b := broker.New(source, broker.Options{})
-		grant := coze.TokenRequest{App: testApp()}
+		request := coze.TokenRequest{App: testApp()}
 		gone, leave := context.WithCancelCause(t.Context())
 		reason := errors.New("the visitor closed the page")
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, err := b.Get(gone, grant, broker.GetOptions{})
+			_, err := b.Get(gone, request, broker.GetOptions{})
 			var e *coze.Error
 			if !errors.As(err, &e) || e.Kind != coze.Timeout || !errors.Is(err, reason) {
 				t.Error(err)
@@ -76,13 +76,13 @@ func TestLeaderLeaves(t *testing.T) {
 		})
 		synctest.Wait()
 		for range 3 {
-			wg.Go(func() { must(t, b, grant, broker.GetOptions{}) })
+			wg.Go(func() { must(t, b, request, broker.GetOptions{}) })
 		}
 		hurried, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		wg.Go(func() {
 			began := time.Now()
-			_, err := b.Get(hurried, grant, broker.GetOptions{})
+			_, err := b.Get(hurried, request, broker.GetOptions{})
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 500*time.Millisecond {
 				t.Error(err, time.Since(began))
 			}
@@ -115,7 +115,7 @@ func TestFlightEndsByItself(t *testing.T) {
 			t.Error(time.Since(began))
 		}
 		synctest.Wait()
-		if st := b.Stats(); st.Flights != 0 || source.running.Load() != 0 {
+		if st := b.Stats(); st.Calls != 0 || source.running.Load() != 0 {
 			t.Errorf("%+v, %d running", st, source.running.Load())
 		}
 	})
@@ -133,16 +133,16 @@ func TestLostFlight(t *testing.T) {
 			}
 			go f()
 		}})
-		grant := coze.TokenRequest{App: testApp()}
+		request := coze.TokenRequest{App: testApp()}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := b.Get(ctx, grant, broker.GetOptions{}); err == nil {
+		if _, err := b.Get(ctx, request, broker.GetOptions{}); err == nil {
 			t.Fatal("who made this token?")
 		}
 		time.Sleep(20 * time.Second)
-		got := must(t, b, grant, broker.GetOptions{})
+		got := must(t, b, request, broker.GetOptions{})
 		lost[0]() // awake again
-		if again := must(t, b, grant, broker.GetOptions{}); again.Token != got.Token {
+		if again := must(t, b, request, broker.GetOptions{}); again.Token != got.Token {
 			t.Error("the flight that was lost pushed out the token of its successor")
 		}
 	})
@@ -158,13 +158,13 @@ func TestLostRefresh(t *testing.T) {
 				go f()
 			}
 		}})
-		grant := coze.TokenRequest{App: testApp(), Duration: time.Hour}
+		request := coze.TokenRequest{App: testApp(), Duration: time.Hour}
 		for flights < 2 {
-			must(t, b, grant, broker.GetOptions{})
+			must(t, b, request, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		for range 60 {
-			must(t, b, grant, broker.GetOptions{})
+			must(t, b, request, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
 		source.expect(t, 2)
@@ -185,7 +185,7 @@ func TestSourceMisbehaves(t *testing.T) {
 			for range 3 {
 				fails(t, b, coze.TokenRequest{App: testApp()}, coze.Unavailable)
 			}
-			if st := b.Stats(); st.Flights != 0 {
+			if st := b.Stats(); st.Calls != 0 {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -215,15 +215,15 @@ func TestLostFlightLandsLate(t *testing.T) {
 			}
 			go f()
 		}})
-		grant := coze.TokenRequest{App: testApp(), Duration: time.Hour}
+		request := coze.TokenRequest{App: testApp(), Duration: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		b.Get(ctx, grant, broker.GetOptions{})
+		b.Get(ctx, request, broker.GetOptions{})
 		time.Sleep(20 * time.Second)
-		go b.Get(t.Context(), grant, broker.GetOptions{}) // its successor
+		go b.Get(t.Context(), request, broker.GetOptions{}) // its successor
 		synctest.Wait()
 		lost()
-		go b.Get(t.Context(), grant, broker.GetOptions{}) // is to join that
+		go b.Get(t.Context(), request, broker.GetOptions{}) // is to join that
 		synctest.Wait()
 		if n := calls.Load(); n != 2 {
 			t.Errorf("%d exchanges, want 2", n)

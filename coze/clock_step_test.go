@@ -1,4 +1,4 @@
-package broker
+package coze
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func TestClockStep(t *testing.T) {
 		clock := &Clock{Base: func() time.Time { return now }}
 		// A minute has passed since, and the wall clock was moved by step.
 		found := now.Add(-time.Minute)
-		clock.set.Store(&correction{-time.Hour, found, found.Round(0).Add(-test.step)})
+		clock.inForce.Store(&correction{-time.Hour, found, found.Round(0).Add(-test.step)})
 		for range 2 {
 			if got := clock.Now().Sub(now); got != test.corrected {
 				t.Errorf("a step of %v: corrected by %v, want %v", test.step, got, test.corrected)
