@@ -15,7 +15,8 @@ import (
 	"coze-token/internal/guard"
 )
 
-// A Broker is a [coze.Source] that remembers. It is safe for concurrent use and has nothing to close.
+// A Broker is a [coze.Source] that remembers. It is safe for concurrent use and has nothing to
+// close.
 type Broker struct {
 	next   coze.Source
 	o      Options
@@ -61,8 +62,8 @@ func New(next coze.Source, o Options) *Broker {
 }
 
 // Use says which apps there are from now on, all of them. Any other is forgotten, its keys too. Its
-// tokens stay for an app that asks for the same. Without Use, a broker learns the apps from requests
-// and forgets them when there are more than a thousand.
+// tokens stay for an app that asks for the same. Without Use, a broker learns the apps from
+// requests and forgets them when there are more than a thousand.
 func (b *Broker) Use(apps ...*coze.App) { b.apps.use(apps) }
 
 // Token is [Broker.Get] without options. It makes a Broker a [coze.Source].
@@ -72,9 +73,9 @@ func (b *Broker) Token(ctx context.Context, request coze.TokenRequest) (coze.Tok
 }
 
 // Get returns a token, remembered or new. It returns a remembered one even after ctx has ended. The
-// error is a [*coze.Error]. If its RetryAfter is not zero, nothing is gained by asking earlier. With
-// an error, the result's CacheStatus tells a remembered failure from a new one. It is empty if there
-// was neither.
+// error is a [*coze.Error]. If its RetryAfter is not zero, nothing is gained by asking earlier.
+// With an error, the result's CacheStatus tells a remembered failure from a new one. It is empty if
+// there was neither.
 func (b *Broker) Get(ctx context.Context, request coze.TokenRequest, o GetOptions) (Result, error) {
 	k, app, err := b.key(request)
 	if err != nil {
@@ -147,7 +148,8 @@ func (b *Broker) now() int64 { return b.o.Now().UnixNano() }
 
 // join returns the call that a caller shall wait for. It starts j if there is none to join. Without
 // a call there is a failure, or a token that was not there a moment ago.
-func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (c *exchangeCall, joined bool, failure *coze.Error) {
+func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (c *exchangeCall, joined bool,
+	failure *coze.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[j.key]

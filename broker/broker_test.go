@@ -31,7 +31,8 @@ func TestRemembers(t *testing.T) {
 			t.Fatalf("got %+v, then %+v", first, second)
 		}
 		source.expect(t, 1)
-		// The default duration, written out, is the same request; so are fractions of a second, which Coze never sees.
+		// The default duration, written out, is the same request; so are fractions of a second, which
+		// Coze never sees.
 		must(t, b, coze.TokenRequest{App: testApp(), Session: "anna"}, broker.GetOptions{})
 		source.expect(t, 1)
 		if st := b.Stats(); st.Entries != 1 || st.Exchanges != 1 || st.Calls != 0 {
@@ -40,7 +41,8 @@ func TestRemembers(t *testing.T) {
 	})
 }
 
-// TestKey changes each input that shapes a token. A field that is added to coze.App must be added to the key, or here.
+// TestKey changes each input that shapes a token. A field that is added to coze.App must be added
+// to the key, or here.
 func TestKey(t *testing.T) {
 	source := &fake{}
 	b := broker.New(source, broker.Options{})
@@ -219,7 +221,8 @@ func TestMinTTL(t *testing.T) {
 	}
 }
 
-// A fresh token never has the whole duration left. Asking for that much must not cost an exchange each time.
+// A fresh token never has the whole duration left. Asking for that much must not cost an exchange
+// each time.
 func TestMinTTLOfTheWholeDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Second}
@@ -410,7 +413,10 @@ func TestHitsDoNotAllocate(t *testing.T) {
 	request := coze.TokenRequest{App: testApp(), Session: "anna"}
 	ctx := t.Context()
 	must(t, b, request, broker.GetOptions{})
-	if n := testing.AllocsPerRun(1000, func() { b.Get(ctx, request, broker.GetOptions{MinTTL: 400 * time.Second, Stale: "x"}) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() {
+		b.Get(ctx, request,
+			broker.GetOptions{MinTTL: 400 * time.Second, Stale: "x"})
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	var source coze.Source = b

@@ -39,7 +39,8 @@ func TestOneFlight(t *testing.T) {
 	})
 }
 
-// The same without synctest, on real threads, with an exchange that takes no time: the gap between landing and the table must not be seen.
+// The same without synctest, on real threads, with an exchange that takes no time: the gap between
+// landing and the table must not be seen.
 func TestOneFlightOnThreads(t *testing.T) {
 	for range 1000 {
 		source := &fake{}
@@ -121,7 +122,8 @@ func TestFlightEndsByItself(t *testing.T) {
 	})
 }
 
-// On Workers the goroutine of a flight stops with the last request that keeps the isolate awake. Later callers must not wait for it.
+// On Workers the goroutine of a flight stops with the last request that keeps the isolate awake.
+// Later callers must not wait for it.
 func TestLostFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
@@ -196,7 +198,8 @@ type sourceFunc func() (coze.Token, error)
 
 func (f sourceFunc) Token(context.Context, coze.TokenRequest) (coze.Token, error) { return f() }
 
-// A flight that was lost may land while its successor is still under way. That one's callers must not be forgotten.
+// A flight that was lost may land while its successor is still under way. That one's callers must
+// not be forgotten.
 func TestLostFlightLandsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64

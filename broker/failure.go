@@ -69,8 +69,8 @@ func (f *failure) next(a *app, err *coze.Error, now int64) *failure {
 	return n
 }
 
-// threshold is how many such failures in a row open the app's breaker. 0: none do. One visitor's odd
-// session must not stop the service for all, so a refusal counts only if it is about the app.
+// threshold is how many such failures in a row open the app's breaker. 0: none do. One visitor's
+// odd session must not stop the service for all, so a refusal counts only if it is about the app.
 func threshold(err *coze.Error) int {
 	switch err.Kind {
 	case coze.Busy:

@@ -23,7 +23,8 @@ func TestRefusalIsRemembered(t *testing.T) {
 		}}
 		b := broker.New(source, broker.Options{})
 		request := coze.TokenRequest{App: testApp()}
-		if e := fails(t, b, request, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
+		if e := fails(t, b, request, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second ||
+			e.RetryAfter > 6*time.Second {
 			t.Fatalf("attempts %d, RetryAfter %v", e.Attempts, e.RetryAfter)
 		}
 		for range 30 {
@@ -110,7 +111,8 @@ func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{fail: func(_ int64, request coze.TokenRequest) error {
 			if request.Session[0] == 'x' {
-				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request", Message: "invalid request: session_name"}
+				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request",
+					Message: "invalid request: session_name"}
 			}
 			return nil
 		}}
@@ -220,7 +222,8 @@ func TestBudget(t *testing.T) {
 		for i := range 1000 {
 			_, err := b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint("flood", i)}, broker.GetOptions{})
 			var e *coze.Error
-			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) || e.Kind != coze.Busy || e.RetryAfter <= 0 || e.RetryAfter > 2*time.Second {
+			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) || e.Kind != coze.Busy || e.RetryAfter <= 0 ||
+				e.RetryAfter > 2*time.Second {
 				t.Fatalf("%+v", err)
 			}
 		}
@@ -229,7 +232,8 @@ func TestBudget(t *testing.T) {
 			t.Errorf("a flood must leave no trace: %+v", st)
 		}
 		for i := range 30 {
-			if got := must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{}); got.CacheStatus != broker.Hit {
+			if got := must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)},
+				broker.GetOptions{}); got.CacheStatus != broker.Hit {
 				t.Error(got.CacheStatus)
 			}
 		}
@@ -244,7 +248,8 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// Tokens in use stay in use while the budget is spent, although they are past their time to be refreshed.
+// Tokens in use stay in use while the budget is spent, although they are past their time to be
+// refreshed.
 func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
@@ -320,7 +325,8 @@ func TestSimultaneousFailures(t *testing.T) {
 			go b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 		time.Sleep(1001 * time.Millisecond)
-		if e := fails(t, b, coze.TokenRequest{App: app, Session: "late"}, coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
+		if e := fails(t, b, coze.TokenRequest{App: app, Session: "late"},
+			coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
 			t.Errorf("a rest of %v", e.RetryAfter)
 		}
 	})

@@ -14,7 +14,8 @@ import (
 	"coze-token/coze"
 )
 
-// fake is the source behind: it names what it was asked for in the token, takes its time, and fails on demand.
+// fake is the source behind: it names what it was asked for in the token, takes its time, and fails
+// on demand.
 type fake struct {
 	latency time.Duration
 	life    time.Duration // of its tokens, instead of the request's duration
@@ -71,7 +72,8 @@ func (f *fake) expect(t *testing.T, n int64) {
 }
 
 func refused() error {
-	return &coze.Error{Kind: coze.Rejected, Status: 401, Code: "invalid_client", Message: "invalid jwt: kid not been registred", Attempts: 1}
+	return &coze.Error{Kind: coze.Rejected, Status: 401, Code: "invalid_client",
+		Message: "invalid jwt: kid not been registred", Attempts: 1}
 }
 
 func testApp() *coze.App {

@@ -71,8 +71,8 @@ type app struct {
 	breaker
 }
 
-// maxApps bounds the register of a program that does not call [Broker.Use] and may make new apps all
-// the time.
+// maxApps bounds the register of a program that does not call [Broker.Use] and may make new apps
+// all the time.
 const maxApps = 1024
 
 // A register has the apps in use.

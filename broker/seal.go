@@ -17,8 +17,8 @@ import (
 //
 //	version 1 byte | expiry 8 bytes, Unix nanoseconds | AES-256-GCM: nonce 12 bytes, ciphertext, tag 16 bytes
 //
-// The first nine bytes and the store's key are the associated data, so a value is good under its own
-// key and for its own time only. The plaintext is
+// The first nine bytes and the store's key are the associated data, so a value is good under its
+// own key and for its own time only. The plaintext is
 //
 //	exchanged 8 bytes, Unix nanoseconds | length of the type, 1 byte | type | token
 //

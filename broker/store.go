@@ -21,8 +21,8 @@ import (
 // No consistency is required. A value that is old or missing costs one exchange. A broker does not
 // read its own writes.
 //
-// Methods are called concurrently and should return when their context ends, 150 ms later at most by
-// default. A broker does not wait longer, but a method that hangs keeps a goroutine. It takes a
+// Methods are called concurrently and should return when their context ends, 150 ms later at most
+// by default. A broker does not wait longer, but a method that hangs keeps a goroutine. It takes a
 // panic for an error. After five errors in a row it does not ask the store for three seconds.
 type Store interface {
 	// Get returns the value last put under the key. It returns nil without an error if there is none
@@ -34,8 +34,8 @@ type Store interface {
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
-// A Claimer is a Store that can tell who came first. With one, many brokers that need the same token
-// at the same time make one exchange. Without, each may make one.
+// A Claimer is a Store that can tell who came first. With one, many brokers that need the same
+// token at the same time make one exchange. Without, each may make one.
 type Claimer interface {
 	Store
 	// Claim reports whether owner has the key for ttl from now on. It must be atomic: of several
@@ -91,8 +91,8 @@ type look struct {
 	first bool // there is none, and this broker shall exchange one
 }
 
-// find waits for a token that serves the job. Without one it returns when this broker shall exchange
-// one, or has waited long enough for another that does.
+// find waits for a token that serves the job. Without one it returns when this broker shall
+// exchange one, or has waited long enough for another that does.
 func (sh *shared) find(ctx context.Context, j *job) (h held, ok bool) {
 	if j.app.sealer == nil || !sh.guard.Ready() {
 		return h, false

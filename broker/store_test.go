@@ -58,7 +58,8 @@ func TestStoreServesOthers(t *testing.T) {
 			}
 			return value
 		})
-		// A token that is said to be dead is not taken from the store again, and its successor reaches the others.
+		// A token that is said to be dead is not taken from the store again, and its successor reaches
+		// the others.
 		time.Sleep(time.Minute)
 		second := must(t, all[0], request, broker.GetOptions{Stale: first.Token.AccessToken})
 		synctest.Wait()
@@ -73,7 +74,8 @@ func TestStoreServesOthers(t *testing.T) {
 	})
 }
 
-// A store may lag, or have missed a put. What it then shows was replaced long ago, most likely because it is dead.
+// A store may lag, or have missed a put. What it then shows was replaced long ago, most likely
+// because it is dead.
 func TestOldTokensDoNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := &fake{}, &storetest.Memory{}
@@ -99,10 +101,11 @@ func TestOldTokensDoNotComeBack(t *testing.T) {
 
 func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, store := &fake{latency: 400 * time.Millisecond}, &storetest.Memory{Fault: func(context.Context, string) error {
-			time.Sleep(2 * time.Millisecond)
-			return nil
-		}}
+		source, store := &fake{latency: 400 * time.Millisecond},
+			&storetest.Memory{Fault: func(context.Context, string) error {
+				time.Sleep(2 * time.Millisecond)
+				return nil
+			}}
 		var log logs
 		all := replicas(50, source, store, &log)
 		app := testApp()
@@ -132,7 +135,8 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	})
 }
 
-// A store that fails some flights, and is left alone for it, while another has the claim, does not make the other replicas wait for that claim's end.
+// A store that fails some flights, and is left alone for it, while another has the claim, does not
+// make the other replicas wait for that claim's end.
 func TestClaimIsKeptThroughAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 300 * time.Millisecond}
@@ -151,7 +155,8 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		wg.Go(func() {
-			if got := must(t, all[1], coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{}); got.CacheStatus != broker.Shared {
+			if got := must(t, all[1], coze.TokenRequest{App: app, Session: "a"},
+				broker.GetOptions{}); got.CacheStatus != broker.Shared {
 				t.Error(got.CacheStatus)
 			}
 			if d := time.Since(began); d > 600*time.Millisecond {
@@ -184,7 +189,10 @@ func TestClaimIsReleased(t *testing.T) {
 		}},
 		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.TokenRequest) error { return refused() }},
 			fault: func(ctx context.Context, operation string) error {
-				return only("claimed", operation, ctx, func(context.Context, string) error { return errors.New("connection reset") })
+				return only("claimed", operation, ctx, func(context.Context,
+					string) error {
+					return errors.New("connection reset")
+				})
 			}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +225,8 @@ func TestClaimIsReleased(t *testing.T) {
 // lastLook is how long after the others somebody who waits for a claim may notice that it is free.
 const lastLook = 300 * time.Millisecond
 
-// faulty lets some operations fail: those that the fault says by their names, and "claimed" after it was done.
+// faulty lets some operations fail: those that the fault says by their names, and "claimed" after
+// it was done.
 type faulty struct {
 	broker.Claimer
 	fault func(context.Context, string) error
@@ -261,7 +270,8 @@ func TestOverBudgetDoesNotBlockItself(t *testing.T) {
 
 // However long Coze takes, the others wait for the one that came first, and not longer.
 func TestSlowExchangesAreSharedToo(t *testing.T) {
-	for _, latency := range []time.Duration{1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second, 7 * time.Second} {
+	for _, latency := range []time.Duration{1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second,
+		7 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := &fake{latency: latency}
@@ -301,7 +311,8 @@ func TestRenewalDoesNotOvertakeTheRelease(t *testing.T) {
 		}}
 		var log logs
 		// The exchange fails while the first renewal is under way.
-		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.TokenRequest) error { return refused() }}, store, &log)[0]
+		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond,
+			fail: func(int64, coze.TokenRequest) error { return refused() }}, store, &log)[0]
 		fails(t, unlucky, coze.TokenRequest{App: testApp()}, coze.Rejected)
 		time.Sleep(time.Second)
 		began := time.Now()
@@ -424,7 +435,8 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		var log logs
 		all := replicas(2, source, store, &log)
 		session := 0
-		// get says whether the second broker is served what the first one exchanged, and how many of its gets failed before.
+		// get says whether the second broker is served what the first one exchanged, and how many of its
+		// gets failed before.
 		get := func(fail int) broker.CacheStatus {
 			session++
 			request := coze.TokenRequest{App: testApp(), Session: fmt.Sprint(session)}
@@ -470,7 +482,8 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 	})
 }
 
-// When the rest of a store is over, one flight tries it, not all of them. A clock that was set back does not make the rest one of hours.
+// When the rest of a store is over, one flight tries it, not all of them. A clock that was set back
+// does not make the rest one of hours.
 func TestOneFlightTriesTheStoreAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &storetest.Memory{Fault: func(ctx context.Context, operation string) error {
@@ -532,7 +545,8 @@ func TestStoreRecovers(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		must(t, all[0], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{})
 		synctest.Wait()
-		if got := must(t, all[1], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{}); got.CacheStatus != broker.Shared {
+		if got := must(t, all[1], coze.TokenRequest{App: testApp(), Session: "b"},
+			broker.GetOptions{}); got.CacheStatus != broker.Shared {
 			t.Error(got.CacheStatus)
 		}
 	})
@@ -604,7 +618,11 @@ func TestStoreWithoutSecret(t *testing.T) {
 func TestJoinedCallersWantMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
-		store := &storetest.Memory{Fault: func(context.Context, string) error { time.Sleep(50 * time.Millisecond); return nil }}
+		store := &storetest.Memory{Fault: func(context.Context,
+			string) error {
+			time.Sleep(50 * time.Millisecond)
+			return nil
+		}}
 		var log logs
 		all := replicas(2, source, store, &log)
 		request := coze.TokenRequest{App: testApp()}
@@ -612,7 +630,8 @@ func TestJoinedCallersWantMore(t *testing.T) {
 		time.Sleep(200 * time.Second)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if got := must(t, all[1], request, broker.GetOptions{}); got.Token != first.Token || got.CacheStatus != broker.Shared {
+			if got := must(t, all[1], request, broker.GetOptions{}); got.Token != first.Token ||
+				got.CacheStatus != broker.Shared {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -631,7 +650,8 @@ func TestJoinedCallersWantMore(t *testing.T) {
 
 // A token that is to be refreshed is not replaced by itself.
 func TestRefreshThroughTheStore(t *testing.T) {
-	for name, store := range map[string]broker.Store{"claims": &storetest.Memory{}, "no claims": withoutClaims{&storetest.Memory{}}} {
+	for name, store := range map[string]broker.Store{"claims": &storetest.Memory{},
+		"no claims": withoutClaims{&storetest.Memory{}}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := &fake{latency: time.Second}

@@ -63,7 +63,8 @@ func (o GetOptions) wait(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, o.Wait)
 }
 
-// end is when a token dies. If its expiry gives it more life than it was asked for, a clock is wrong.
+// end is when a token dies. If its expiry gives it more life than it was asked for, a clock is
+// wrong.
 func (t terms) end(h held) int64 { return min(h.expiry, h.issued+t.life+int64(tolerated)) }
 
 // useful is until when a token can be handed out to callers who ask for no more than base.
@@ -81,9 +82,9 @@ func (t terms) meet(h held, now int64) bool {
 	return left >= t.floor && (t.stale == "" || t.stale != h.access)
 }
 
-// refreshAt is when a token shall be exchanged anew in the background: after 60 to 90 percent of the
-// time in which it can be handed out. It is random so that tokens that were exchanged together, and
-// replicas, do not stay together.
+// refreshAt is when a token shall be exchanged anew in the background: after 60 to 90 percent of
+// the time in which it can be handed out. It is random so that tokens that were exchanged together,
+// and replicas, do not stay together.
 func (t terms) refreshAt(h held) int64 {
 	usable := max(0, t.useful(h)-h.issued)
 	return h.issued + max(t.young, usable/10*6+random(usable/10*3))

@@ -23,8 +23,8 @@ const (
 )
 
 // An answer has a token, or an error in the token endpoint's own shape (error_code, error_message,
-// error) or in that of the rest of the API (code, msg, detail.logid). A member of an unexpected type
-// does not hide the others.
+// error) or in that of the rest of the API (code, msg, detail.logid). A member of an unexpected
+// type does not hide the others.
 type answer map[string]json.RawMessage
 
 // text is a member that is a string or a number. It is empty for any other.
@@ -60,8 +60,8 @@ func (a answer) logID() string {
 	return printable(detail.text("logid"), 100)
 }
 
-// readAnswer turns Coze's HTTP answer into a token or an *Error. If the answer repeats the assertion,
-// the error does not.
+// readAnswer turns Coze's HTTP answer into a token or an *Error. If the answer repeats the
+// assertion, the error does not.
 func readAnswer(response *http.Response, assertion string, now time.Time) (Token, *Error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
 	e := &Error{
@@ -166,8 +166,8 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// printable makes foreign text safe for logs and answers: one line, no control characters, at most n
-// characters and an ellipsis.
+// printable makes foreign text safe for logs and answers: one line, no control characters, at most
+// n characters and an ellipsis.
 func printable(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {

@@ -100,8 +100,8 @@ func (a *App) TokenURL() (string, error) {
 
 func (a *App) lifetime() time.Duration { return cmp.Or(a.AssertionLifetime, DefaultAssertionLifetime) }
 
-// BotScope is the scope of tokens that may talk to these bots and do nothing else, in the shape that
-// Coze's JavaScript SDK knows. It takes effect for channel (渠道) apps only.
+// BotScope is the scope of tokens that may talk to these bots and do nothing else, in the shape
+// that Coze's JavaScript SDK knows. It takes effect for channel (渠道) apps only.
 func BotScope(bots ...string) json.RawMessage {
 	type object = map[string]any
 	scope, _ := json.Marshal(object{ // it is all text, so there is no error

@@ -25,7 +25,8 @@ import (
 	"coze-token/coze"
 )
 
-// A script is a transport that plays back answers, one for each attempt, and keeps what it was sent.
+// A script is a transport that plays back answers, one for each attempt, and keeps what it was
+// sent.
 type script struct {
 	answers []func(*http.Request) (*http.Response, error)
 	sent    []*http.Request
@@ -98,7 +99,8 @@ func TestTheExchange(t *testing.T) {
 	a.Scope = json.RawMessage(`{"account_permission":{"permission_list":["Connector.botChat"]}}`)
 	a.SessionContext = coze.SessionContext{DeviceID: "device-1", ConnectorID: "2001"}
 	before := time.Now().Unix()
-	token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a, Session: "用户🙂", Duration: 10 * time.Minute})
+	token, err := (&coze.Client{Transport: s}).Token(t.Context(),
+		coze.TokenRequest{App: a, Session: "用户🙂", Duration: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +174,8 @@ func TestOpenSSLVerifiesTheSignature(t *testing.T) {
 	sigFile := filepath.Join(dir, "sig")
 	write(t, public, openssl(t, pkcs8(t, rsaKey()), "pkey", "-pubout"))
 	write(t, sigFile, string(raw))
-	if out := openssl(t, signed, "dgst", "-sha256", "-verify", public, "-signature", sigFile); !strings.Contains(out, "Verified OK") {
+	if out := openssl(t, signed, "dgst", "-sha256", "-verify", public, "-signature", sigFile); !strings.Contains(out,
+		"Verified OK") {
 		t.Errorf("openssl says %q", out)
 	}
 }
@@ -193,7 +196,8 @@ func TestTokenURL(t *testing.T) {
 	for _, c := range []struct{ endpoint, account, enterprise, want string }{
 		{coze.Global.Endpoint, "", "", "https://api.coze.com/api/permission/oauth2/token"},
 		{coze.China.Endpoint, "1234", "", "https://api.coze.cn/api/permission/oauth2/account/1234/token"},
-		{coze.China.Endpoint, "", "volcano_210195", "https://api.coze.cn/api/permission/oauth2/enterprise_id/volcano_210195/token"},
+		{coze.China.Endpoint, "", "volcano_210195",
+			"https://api.coze.cn/api/permission/oauth2/enterprise_id/volcano_210195/token"},
 		{coze.China.Endpoint, "../a b?c#d/e", "", "https://api.coze.cn/api/permission/oauth2/account/..%2Fa%20b%3Fc%23d%2Fe/token"},
 		{"https://proxy.example/coze", "", "", "https://proxy.example/coze"},
 		{"https://proxy.example/coze", "1", "", ""},
@@ -220,33 +224,53 @@ func TestRefusalsAndNonsense(t *testing.T) {
 	}{
 		{"kid unknown", says(401, `{"error_code":"invalid_client","error_message":"invalid jwt: kid not been registred","error":"invalid_client"}`, "X-Tt-Logid", "L1"),
 			coze.Rejected, "kid not been registred", "invalid_client", "L1", 1},
-		{"unverifiable", says(401, `{"error_code":"invalid_client","error_message":"verify jwt empty error"}`), coze.Rejected, "verify jwt empty", "invalid_client", "", 1},
+		{"unverifiable", says(401, `{"error_code":"invalid_client","error_message":"verify jwt empty error"}`),
+			coze.Rejected, "verify jwt empty", "invalid_client", "", 1},
 		{"deactivated", says(403, `{"error_code":"access_deny","error_message":"app: x is currently deactivated by the owner"}`), coze.Rejected, "deactivated", "access_deny", "", 1},
-		{"app type", says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`), coze.Rejected, "", "access_deny", "", 1},
-		{"parameter", says(400, `{"error_code":"invalid_request","error_message":"invalid request: scope"}`), coze.Rejected, "scope", "invalid_request", "", 1},
-		{"only the word", says(400, `{"error":"unsupported_grant_type"}`), coze.Rejected, "", "unsupported_grant_type", "", 1},
-		{"the other shape", says(401, `{"code":4100,"msg":"authentication is invalid","detail":{"logid":"L2"}}`), coze.Rejected, "authentication is invalid", "4100", "L2", 1},
-		{"the other shape with 200", says(200, `{"code":4000,"msg":"no","detail":{"logid":"L3"}}`), coze.Rejected, "no", "4000", "L3", 1},
-		{"connector app", says(400, `{"code":4000,"msg":"connector app should bind connector id"}`), coze.Rejected, "bind connector", "4000", "", 1},
-		{"an error with status 200", says(200, `{"error_code":"invalid_client","error_message":"no"}`), coze.Rejected, "no", "invalid_client", "", 1},
-		{"internal_error with 200", says(200, `{"error_code":"internal_error","error_message":"Service internal error."}`), coze.Unavailable, "internal", "internal_error", "", 3},
-		{"500", says(500, `{"error_code":"internal_error","error_message":"Service internal error."}`), coze.Unavailable, "internal", "internal_error", "", 3},
+		{"app type", says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`), coze.Rejected, "",
+			"access_deny", "", 1},
+		{"parameter", says(400, `{"error_code":"invalid_request","error_message":"invalid request: scope"}`), coze.Rejected,
+			"scope", "invalid_request", "", 1},
+		{"only the word", says(400, `{"error":"unsupported_grant_type"}`), coze.Rejected, "", "unsupported_grant_type", "",
+			1},
+		{"the other shape", says(401, `{"code":4100,"msg":"authentication is invalid","detail":{"logid":"L2"}}`),
+			coze.Rejected, "authentication is invalid", "4100", "L2", 1},
+		{"the other shape with 200", says(200, `{"code":4000,"msg":"no","detail":{"logid":"L3"}}`), coze.Rejected, "no",
+			"4000", "L3", 1},
+		{"connector app", says(400, `{"code":4000,"msg":"connector app should bind connector id"}`), coze.Rejected,
+			"bind connector", "4000", "", 1},
+		{"an error with status 200", says(200, `{"error_code":"invalid_client","error_message":"no"}`), coze.Rejected, "no",
+			"invalid_client", "", 1},
+		{"internal_error with 200", says(200, `{"error_code":"internal_error","error_message":"Service internal error."}`),
+			coze.Unavailable, "internal", "internal_error", "", 3},
+		{"500", says(500, `{"error_code":"internal_error","error_message":"Service internal error."}`), coze.Unavailable,
+			"internal", "internal_error", "", 3},
 		{"502 HTML", says(502, "<html>Bad Gateway</html>"), coze.Unavailable, "HTML", "", "", 3},
 		{"429", says(429, `{"code":4013,"msg":"slow down"}`), coze.Busy, "slow down", "4013", "", 3},
 		{"429 without a body", says(429, ""), coze.Busy, "empty", "", "", 3},
 		{"no network", breaks(errors.New("connection refused")), coze.Unavailable, "could not be reached", "", "", 3},
-		{"a zero beside an error", says(401, `{"error_code":0,"error":"invalid_client","error_message":"no"}`), coze.Rejected, "no", "invalid_client", "", 1},
-		{"a zero without a token", says(200, `{"error_code":0,"error_message":"success"}`), coze.Unavailable, "no access_token", "", "", 1},
+		{"a zero beside an error", says(401, `{"error_code":0,"error":"invalid_client","error_message":"no"}`),
+			coze.Rejected, "no", "invalid_client", "", 1},
+		{"a zero without a token", says(200, `{"error_code":0,"error_message":"success"}`), coze.Unavailable,
+			"no access_token", "", "", 1},
 		{"no access_token", says(200, `{"expires_in":1}`), coze.Unavailable, "no access_token", "", "", 1},
-		{"empty access_token", says(200, `{"access_token":"","expires_in":1}`), coze.Unavailable, "no access_token", "", "", 1},
-		{"access_token of a wrong type", says(200, `{"access_token":["x"],"expires_in":1}`), coze.Unavailable, "no access_token", "", "", 1},
-		{"access_token with a line end", says(200, fmt.Sprintf(`{"access_token":"a\nb","expires_in":%d}`, soon)), coze.Unavailable, "characters", "", "", 1},
+		{"empty access_token", says(200, `{"access_token":"","expires_in":1}`), coze.Unavailable, "no access_token", "", "",
+			1},
+		{"access_token of a wrong type", says(200, `{"access_token":["x"],"expires_in":1}`), coze.Unavailable,
+			"no access_token", "", "", 1},
+		{"access_token with a line end", says(200, fmt.Sprintf(`{"access_token":"a\nb","expires_in":%d}`, soon)),
+			coze.Unavailable, "characters", "", "", 1},
 		{"no expires_in", says(200, `{"access_token":"x"}`), coze.Unavailable, "no expires_in", "", "", 1},
-		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "", 1},
-		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)), coze.Unavailable, "over a day ahead", "", "", 1},
-		{"expires_in as text", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":"%d"}`, soon)), coze.Unavailable, "not a whole number", "", "", 1},
-		{"expires_in with a fraction", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d.5}`, soon)), coze.Unavailable, "not a whole number", "", "", 1},
-		{"expires_in beyond int64", says(200, `{"access_token":"x","expires_in":99999999999999999999}`), coze.Unavailable, "not a whole number", "", "", 1},
+		{"relative expires_in", says(200, `{"access_token":"x","expires_in":900}`), coze.Unavailable, "in the past", "", "",
+			1},
+		{"expires_in in milliseconds", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d000}`, soon)),
+			coze.Unavailable, "over a day ahead", "", "", 1},
+		{"expires_in as text", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":"%d"}`, soon)), coze.Unavailable,
+			"not a whole number", "", "", 1},
+		{"expires_in with a fraction", says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d.5}`, soon)),
+			coze.Unavailable, "not a whole number", "", "", 1},
+		{"expires_in beyond int64", says(200, `{"access_token":"x","expires_in":99999999999999999999}`), coze.Unavailable,
+			"not a whole number", "", "", 1},
 		{"HTML with 200", says(200, "<!doctype html><title>login</title>"), coze.Unavailable, "HTML", "", "", 1},
 		{"truncated JSON", says(200, `{"access_token":"x","expi`), coze.Unavailable, "truncated", "", "", 1},
 		{"an empty body", says(200, ""), coze.Unavailable, "empty", "", "", 1},
@@ -254,7 +278,8 @@ func TestRefusalsAndNonsense(t *testing.T) {
 		{"JSON without meaning", says(404, `{"hello":"world"}`), coze.Unavailable, "without a token", "", "", 1},
 		{"too large", says(200, `{"x":"`+strings.Repeat("x", 1<<20)+`"}`), coze.Unavailable, "1 MiB", "", "", 1},
 		{"a redirect", says(302, "", "Location", "https://evil.example/"), coze.Unavailable, "redirect", "", "", 1},
-		{"control characters", says(400, `{"error_code":"a\nb","error_message":"c\u001b[31m\u0000d"}`), coze.Rejected, "c [31m d", "a b", "", 1},
+		{"control characters", says(400, `{"error_code":"a\nb","error_message":"c\u001b[31m\u0000d"}`), coze.Rejected,
+			"c [31m d", "a b", "", 1},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -283,10 +308,12 @@ func TestRefusalsAndNonsense(t *testing.T) {
 }
 
 func TestACodeOfZeroIsSuccess(t *testing.T) {
-	for _, zero := range []string{`"code":0,"msg":"success"`, `"error_code":0,"error_message":"success"`, `"error_code":"0"`, `"error_code":0,"error":""`, `"error":0`} {
+	for _, zero := range []string{`"code":0,"msg":"success"`, `"error_code":0,"error_message":"success"`,
+		`"error_code":"0"`, `"error_code":0,"error":""`, `"error":0`} {
 		body := fmt.Sprintf(`{"access_token":"x","expires_in":%d,%s}`, time.Now().Add(time.Hour).Unix(), zero)
 		s := &script{answers: []func(*http.Request) (*http.Response, error){says(200, body)}}
-		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil || token.AccessToken != "x" {
+		if token, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()}); err != nil ||
+			token.AccessToken != "x" {
 			t.Errorf("%s: %v", zero, err)
 		}
 	}
@@ -295,7 +322,8 @@ func TestACodeOfZeroIsSuccess(t *testing.T) {
 func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for ahead, believed := range map[time.Duration]bool{
-		-time.Second: false, 0: false, time.Second: true, 24 * time.Hour: true, 25 * time.Hour: true, 25*time.Hour + time.Second: false,
+		-time.Second: false, 0: false, time.Second: true, 24 * time.Hour: true, 25 * time.Hour: true,
+		25*time.Hour + time.Second: false,
 	} {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
@@ -326,7 +354,8 @@ func TestEachAttemptHasAnAssertionOfItsOwn(t *testing.T) {
 	})
 }
 
-// The pauses are 200 and 400 ms, give or take half: what a single one tells of that, chance decides, so there are many.
+// The pauses are 200 and 400 ms, give or take half: what a single one tells of that, chance
+// decides, so there are many.
 func TestPausesAreDoubledAndJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := app()
@@ -351,7 +380,8 @@ func TestPausesAreDoubledAndJittered(t *testing.T) {
 			if least < middle/2 || most > middle*3/2 {
 				t.Errorf("pause %d is from %v to %v, and should be %v, give or take half", i+1, least, most, middle)
 			}
-			// One in four is in the lowest quarter and one in four in the highest; that none of 100 is does not happen.
+			// One in four is in the lowest quarter and one in four in the highest; that none of 100 is does
+			// not happen.
 			if least > middle*3/4 || most < middle*5/4 {
 				t.Errorf("pause %d is from %v to %v: it does not use its room", i+1, least, most)
 			}
@@ -375,11 +405,13 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		{"longer", "11", 0, 429, 0, 0, 1},
 		{"the longest that this client waits out", "1", time.Second, 429, time.Second, time.Second, 2},
 		{"longer than this client waits", "2", time.Second, 503, 0, 0, 1},
-		{"none, and a client that does not wait", "", time.Millisecond, 503, 100 * time.Millisecond, 300 * time.Millisecond, 2},
+		{"none, and a client that does not wait", "", time.Millisecond, 503, 100 * time.Millisecond, 300 * time.Millisecond,
+			2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{answers: []func(*http.Request) (*http.Response, error){says(c.status, "", "Retry-After", c.value), good()}}
+				s := &script{answers: []func(*http.Request) (*http.Response, error){says(c.status, "", "Retry-After", c.value),
+					good()}}
 				began := time.Now()
 				_, err := (&coze.Client{Transport: s, MaxRetryAfter: c.max}).Token(t.Context(), coze.TokenRequest{App: app()})
 				if waited := time.Since(began); waited < c.least || waited > c.most || len(s.sent) != c.attempts {
@@ -450,8 +482,10 @@ func TestTheNextKeyIsTriedWhenOneIsUnknown(t *testing.T) {
 		t.Errorf("the second attempt was signed with %v", header["kid"])
 	}
 
-	s = &script{answers: []func(*http.Request) (*http.Response, error){says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`)}}
-	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err == nil || len(s.sent) != 1 {
+	s = &script{answers: []func(*http.Request) (*http.Response,
+		error){says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`)}}
+	if _, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: a}); err == nil ||
+		len(s.sent) != 1 {
 		t.Errorf("%d attempts: another refusal is not the key's fault", len(s.sent))
 	}
 }
@@ -484,12 +518,17 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	device.SessionContext.DeviceID = "a\xff"
 	for name, grant := range map[string]coze.TokenRequest{
 		"locked": {App: locked}, "no key": {App: noKey}, "bad scope": {App: badScope}, "both ids": {App: bothIDs},
-		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour}, "part of a second": {App: app(), Duration: 1900 * time.Millisecond},
-		"no app": {}, "no lifetime": {App: hasty}, "no signer": {App: unsigned}, "no private key": {App: unparsed}, "an EC key": {App: ecdsaKey},
-		// JSON has no bytes that are not UTF-8: all of them would become U+FFFD, and two users one session.
-		"a session that is not UTF-8": {App: app(), Session: "a\xff"}, "another": {App: app(), Session: "a\xfe"}, "half a character": {App: app(), Session: "用户"[:4]},
-		"a session with a control character": {App: app(), Session: "a\nb"}, "a long session": {App: app(), Session: strings.Repeat("a", coze.MaxSession+1)},
-		"a device that is not UTF-8": {App: device},
+		"too short": {App: app(), Duration: time.Millisecond}, "too long": {App: app(), Duration: 24 * time.Hour},
+		"part of a second": {App: app(), Duration: 1900 * time.Millisecond},
+		"no app":           {}, "no lifetime": {App: hasty}, "no signer": {App: unsigned}, "no private key": {App: unparsed},
+		"an EC key": {App: ecdsaKey},
+		// JSON has no bytes that are not UTF-8: all of them would become U+FFFD, and two users one
+		// session.
+		"a session that is not UTF-8": {App: app(), Session: "a\xff"}, "another": {App: app(), Session: "a\xfe"},
+		"half a character":                   {App: app(), Session: "用户"[:4]},
+		"a session with a control character": {App: app(), Session: "a\nb"},
+		"a long session":                     {App: app(), Session: strings.Repeat("a", coze.MaxSession+1)},
+		"a device that is not UTF-8":         {App: device},
 	} {
 		s := &script{}
 		_, err := (&coze.Client{Transport: s}).Token(t.Context(), grant)
@@ -532,7 +571,8 @@ func TestAMessageSignerWillDo(t *testing.T) {
 
 func TestAnEchoedAssertionIsNotPassedOn(t *testing.T) {
 	s := &script{answers: []func(*http.Request) (*http.Response, error){func(r *http.Request) (*http.Response, error) {
-		b, _ := json.Marshal(map[string]string{"error_code": "invalid_client", "error_message": "bad " + r.Header.Get("Authorization")})
+		b, _ := json.Marshal(map[string]string{"error_code": "invalid_client",
+			"error_message": "bad " + r.Header.Get("Authorization")})
 		return says(401, string(b))(r)
 	}}}
 	_, err := (&coze.Client{Transport: s}).Token(t.Context(), coze.TokenRequest{App: app()})
@@ -565,7 +605,8 @@ func FuzzAnswer(f *testing.F) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, nil
 		}
 		s := &script{answers: []func(*http.Request) (*http.Response, error){answer, answer, answer}}
-		token, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(ctx, coze.TokenRequest{App: a})
+		token, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(ctx,
+			coze.TokenRequest{App: a})
 		if err == nil {
 			if left := token.Expiry.Sub(now); token.AccessToken == "" || left <= 0 || left > 25*time.Hour || status/100 != 2 {
 				t.Errorf("status %d, %q gave %+v", status, body, token)
@@ -579,7 +620,8 @@ func FuzzAnswer(f *testing.F) {
 		if e.Kind != coze.Timeout && e.Message == "" && e.Code == "" {
 			t.Errorf("status %d, %q: nothing is said: %v", status, body, err)
 		}
-		if strings.ContainsFunc(e.Message+e.Code+e.LogID, func(r rune) bool { return r < ' ' }) || len([]rune(e.Message)) > 400 {
+		if strings.ContainsFunc(e.Message+e.Code+e.LogID, func(r rune) bool { return r < ' ' }) ||
+			len([]rune(e.Message)) > 400 {
 			t.Errorf("the message is not fit for a log: %q", e.Message)
 		}
 	})

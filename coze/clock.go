@@ -18,8 +18,8 @@ import (
 //	client := &coze.Client{Transport: transport, Clock: clock}
 //	tokens := broker.New(client, broker.Options{Now: clock.Now})
 //
-// The zero value has seen no answer yet, and a nil Clock never will: both tell the machine's time. A
-// Clock is safe for concurrent use.
+// The zero value has seen no answer yet, and a nil Clock never will: both tell the machine's time.
+// A Clock is safe for concurrent use.
 type Clock struct {
 	// Base is the machine's clock. Optional: time.Now.
 	Base func() time.Time
@@ -85,8 +85,8 @@ func (c *Clock) read(header http.Header, sent time.Time) {
 // observe takes into account that Coze's clock showed date between sent and received. A Date has
 // whole seconds, so Coze's clock is ahead by something between least and most.
 //
-// The first answer is believed: without it, a machine whose clock is wrong would get no token. Later
-// on, two answers in a row must agree: a single server of Coze's may be wrong.
+// The first answer is believed: without it, a machine whose clock is wrong would get no token.
+// Later on, two answers in a row must agree: a single server of Coze's may be wrong.
 func (c *Clock) observe(sent, received, date time.Time) {
 	least := date.Sub(received.Round(0))
 	most := date.Add(time.Second).Sub(sent.Round(0))

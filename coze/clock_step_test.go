@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// NTP may set the clock while the service runs. A correction on top of that would hand out dead tokens.
+// NTP may set the clock while the service runs. A correction on top of that would hand out dead
+// tokens.
 func TestClockStep(t *testing.T) {
 	for _, test := range []struct{ step, corrected time.Duration }{
 		{0, -time.Hour},

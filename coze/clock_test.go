@@ -104,11 +104,12 @@ func TestClock(t *testing.T) {
 // A Date that is missing or odd proves nothing, and neither does a proxy's clock.
 func TestClockIgnores(t *testing.T) {
 	for name, transport := range map[string]http.RoundTripper{
-		"none":       &dated{date: " "},
-		"words":      &dated{date: "yesterday"},
-		"zero":       &dated{date: "0"},
-		"no network": &script{answers: []func(*http.Request) (*http.Response, error){breaks(io.EOF), breaks(io.EOF), breaks(io.EOF)}},
-		"a proxy":    &dated{off: -2 * time.Hour, proxy: true},
+		"none":  &dated{date: " "},
+		"words": &dated{date: "yesterday"},
+		"zero":  &dated{date: "0"},
+		"no network": &script{answers: []func(*http.Request) (*http.Response, error){breaks(io.EOF), breaks(io.EOF),
+			breaks(io.EOF)}},
+		"a proxy": &dated{off: -2 * time.Hour, proxy: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -157,8 +158,8 @@ func TestClockBelievesNoSingleAnswer(t *testing.T) {
 	}
 }
 
-// Coze refuses assertions from the future and from long ago. The refusal says what time it is, so the
-// first caller has a token already.
+// Coze refuses assertions from the future and from long ago. The refusal says what time it is, so
+// the first caller has a token already.
 func TestFirstExchangeOfAWrongClock(t *testing.T) {
 	for _, off := range []time.Duration{-2 * time.Hour, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -173,7 +174,8 @@ func TestFirstExchangeOfAWrongClock(t *testing.T) {
 			// A refusal for another reason is not tried again.
 			transport.refuses = func(time.Time) bool { return true }
 			_, err := ask(t, clock, transport)
-			if e, ok := errors.AsType[*coze.Error](err); !ok || e.Kind != coze.Rejected || e.Attempts != 1 || transport.sent != 3 {
+			if e, ok := errors.AsType[*coze.Error](err); !ok || e.Kind != coze.Rejected || e.Attempts != 1 ||
+				transport.sent != 3 {
 				t.Errorf("%d assertions were sent: %v", transport.sent, err)
 			}
 			// The assertions of both tries are counted.

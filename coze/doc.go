@@ -13,12 +13,13 @@
 //
 // # The types
 //
-// An [App] is a registration at Coze with its keys; [ParseKey] reads one. A [TokenRequest] says what
-// a token is asked for: an app, a session, a duration. A [Source] answers it with a [Token].
+// An [App] is a registration at Coze with its keys; [ParseKey] reads one. A [TokenRequest] says
+// what a token is asked for: an app, a session, a duration. A [Source] answers it with a [Token].
 //
 // [Client] is the source that asks Coze, each time anew. It tries again when that can help, and no
-// longer than the context lasts. It calls an [http.RoundTripper] and signs with a [crypto.Signer], so
-// it runs wherever these two do. Package broker has a source that remembers tokens, over any other.
+// longer than the context lasts. It calls an [http.RoundTripper] and signs with a [crypto.Signer],
+// so it runs wherever these two do. Package broker has a source that remembers tokens, over any
+// other.
 //
 // [Auth] is one request and its source. Coze's official Go SDK takes it as it is and asks it before
 // each call:

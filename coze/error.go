@@ -77,9 +77,9 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Temporary reports whether the same request may succeed soon, with a new assertion: after network
-// errors, 429, 5xx and internal_error. A refusal is never temporary, not even the invalid_client for
-// a key that was created seconds ago: Coze takes half a minute to know it, and a key that is simply
-// wrong would burden Coze.
+// errors, 429, 5xx and internal_error. A refusal is never temporary, not even the invalid_client
+// for a key that was created seconds ago: Coze takes half a minute to know it, and a key that is
+// simply wrong would burden Coze.
 func (e *Error) Temporary() bool {
 	switch e.Kind {
 	case Busy:
@@ -90,7 +90,8 @@ func (e *Error) Temporary() bool {
 	return false
 }
 
-// unknownKey reports whether Coze does not know the key that signed. Then the app's next key may do.
+// unknownKey reports whether Coze does not know the key that signed. Then the app's next key may
+// do.
 func (e *Error) unknownKey() bool {
 	return e.Kind == Rejected && strings.Contains(e.Message, "kid not been")
 }

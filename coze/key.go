@@ -9,12 +9,17 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"coze-token/internal/fault"
 )
 
-// A Key is one of an app's key pairs. It prints as its id and fingerprint, never as its private half.
+// A Key is one of an app's key pairs. It prints as its id and fingerprint, never as its private
+// half.
 type Key struct {
 	// ID is the public key's fingerprint as Coze's console shows it, the assertion's kid.
 	ID string
@@ -41,8 +46,8 @@ func (k Key) String() string {
 func (k Key) Format(s fmt.State, verb rune) { fmt.Fprint(s, k.String()) }
 func (k Key) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
 
-// Fingerprint is the SHA-256 of the public key's DER form, which tells keys apart in logs. It is not
-// Coze's kid, whose algorithm is not published.
+// Fingerprint is the SHA-256 of the public key's DER form, which tells keys apart in logs. It is
+// not Coze's kid, whose algorithm is not published.
 func Fingerprint(public crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -68,9 +73,10 @@ const (
 )
 
 // ParseKey reads an RSA private key from what people paste into a setting: PEM in PKCS#8 (what
-// Coze's console makes) or PKCS#1 (what older openssl makes), with real line ends, CRLF, literal \n,
-// on a single line, in quotes, or as the base64 of all that. It may stand among other PEM blocks,
-// such as certificates. The error is a [fault.Fault] without a setting and never quotes the text.
+// Coze's console makes) or PKCS#1 (what older openssl makes), with real line ends, CRLF, literal
+// \n, on a single line, in quotes, or as the base64 of all that. It may stand among other PEM
+// blocks, such as certificates. The error is a [fault.Fault] without a setting and never quotes the
+// text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
 	if len(text) > maxKeyBytes {
 		return nil, fault.New(fmt.Sprintf("the value is %d bytes long, far more than an RSA key", len(text)), pasteWhole)
@@ -98,18 +104,63 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// unquote removes what a shell, a dotenv file or a YAML file left around and inside the text.
+// unquote removes what a shell, a file format, a form or a URL left around and inside the text. No
+// key in PEM or base64 has a backslash or a percent sign, so what they escape is certain.
 func unquote(text string) string {
-	text = strings.TrimPrefix(text, "\uFEFF")
-	// Not a strings.Replacer: making one was a fifth of a Worker's start.
-	text = strings.ReplaceAll(text, `\r`, "")
-	text = strings.ReplaceAll(text, `\n`, "\n")
-	text = strings.ReplaceAll(text, "\r", "")
+	text = strings.Map(func(r rune) rune {
+		switch r {
+		case '\uFEFF', '\u200B', '\u200C', '\u200D', '\u2060', '\r': // marks and spaces without width
+			return -1
+		}
+		return r
+	}, text)
+	if strings.Contains(text, `\`) {
+		text = unescape(text)
+	}
+	if strings.Contains(text, "%") {
+		form := strings.Contains(text, "BEGIN+") // where + is a space
+		if plain, err := url.PathUnescape(text); err == nil && !form {
+			text = strings.ReplaceAll(plain, "\r", "")
+		} else if plain, err := url.QueryUnescape(text); err == nil && form {
+			text = strings.ReplaceAll(plain, "\r", "")
+		}
+	}
 	text = strings.TrimSpace(text)
 	if n := len(text); n > 1 && strings.Contains("\"'`", text[:1]) && text[0] == text[n-1] {
 		text = strings.TrimSpace(text[1 : n-1])
 	}
 	return text
+}
+
+// unescape undoes escapes of JSON, YAML and shells, however often they were applied. A backslash at
+// the end of a line continues it there.
+func unescape(text string) string {
+	for strings.Contains(text, `\\`) {
+		text = strings.ReplaceAll(text, `\\`, `\`)
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, `\`)
+		b.WriteString(before)
+		if !found || rest == "" {
+			return b.String()
+		}
+		code, err := uint64(0), error(nil)
+		switch {
+		case rest[0] == 'n':
+			b.WriteByte('\n')
+		case rest[0] == 'r':
+		case rest[0] == 'u' && len(rest) >= 5:
+			if code, err = strconv.ParseUint(rest[1:5], 16, 16); err != nil || code > unicode.MaxASCII {
+				return text
+			}
+			b.WriteByte(byte(code))
+			rest = rest[4:]
+		default: // the character itself: \/ \" \' and a line end
+			b.WriteByte(rest[0])
+		}
+		text = rest[1:]
+	}
 }
 
 const pemBegin, pemEnd, pemDashes = "-----BEGIN", "-----END", "-----"
@@ -139,15 +190,63 @@ func decode(text string) (kind string, der []byte, err error) {
 	}
 	der, err = decodeBase64(b.body)
 	if err != nil {
-		return "", nil, fault.New("the text between the BEGIN and END lines is not base64", pasteWhole)
+		problem := "the text between the BEGIN and END lines is not base64"
+		return "", nil, fault.New(problem+oddCharacter(b.body), pasteWhole)
 	}
 	return b.kind, der, nil
 }
 
 func decodeBase64(text string) ([]byte, error) {
 	text = strings.Join(strings.Fields(text), "")
+	for _, lost := range []string{"n", "rn"} { // of \n and \r\n, whose backslashes a shell took
+		if strings.HasPrefix(text, lost+"MI") {
+			text = withoutLost(text, lost)
+		}
+	}
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "-", "+"), "_", "/") // the alphabet for URLs
 	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 }
+
+// withoutLost removes what is left of the line ends of PEM, which has 64 characters on a line. The
+// text stays as it is unless each line begins with it.
+func withoutLost(text, lost string) string {
+	body, ok := strings.CutSuffix(text, lost)
+	if !ok {
+		return text
+	}
+	var b strings.Builder
+	for body != "" {
+		line, ok := strings.CutPrefix(body[:min(len(body), 64+len(lost))], lost)
+		if !ok {
+			return text
+		}
+		b.WriteString(line)
+		body = body[len(lost)+len(line):]
+	}
+	return b.String()
+}
+
+// oddCharacter names the first character that no base64 has, and what probably put it there. It
+// says nothing else of the text.
+func oddCharacter(text string) string {
+	at := strings.IndexFunc(text, func(r rune) bool {
+		return !(unicode.IsSpace(r) || r < unicode.MaxASCII && strings.ContainsRune(base64Letters, r))
+	})
+	if at < 0 {
+		return ": a character is missing, or there is one too many"
+	}
+	odd, _ := utf8.DecodeRuneInString(text[at:])
+	problem := fmt.Sprintf(": it has the character %q (%U)", odd, odd)
+	switch odd {
+	case '\\', '%', '&':
+		problem += ", from an escape that could not be undone"
+	case '*', '•', '…', '.':
+		problem += ", as where a program hides or shortens a secret"
+	}
+	return problem
+}
+
+const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 
 // A block is a PEM block, which may be incomplete.
 type block struct {
@@ -156,9 +255,9 @@ type block struct {
 	ended bool
 }
 
-// findBlock finds the first block of a private key: certificates, the public half and the parameters
-// of a curve often stand before it. Without one it returns the first block. Blocks are read by their
-// markers, not by their lines, because the lines are what gets lost.
+// findBlock finds the first block of a private key: certificates, the public half and the
+// parameters of a curve often stand before it. Without one it returns the first block. Blocks are
+// read by their markers, not by their lines, because the lines are what gets lost.
 func findBlock(text string) (first block) {
 	for number := 0; ; number++ {
 		_, rest, found := strings.Cut(text, pemBegin)
@@ -219,7 +318,8 @@ func parseDER(kind string, der []byte) (*rsa.PrivateKey, error) {
 	return nil, fault.New("the key is damaged: it is base64, but not an RSA private key", pasteWhole)
 }
 
-// algorithm names the algorithm of a key in PKCS#8 if it is not RSA. x509 can read only some of them.
+// algorithm names the algorithm of a key in PKCS#8 if it is not RSA. x509 can read only some of
+// them.
 func algorithm(der []byte) string {
 	var info struct { // RFC 5208, section 5
 		Version   int

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os/exec"
 	"strings"
 	"sync"
@@ -26,7 +27,8 @@ import (
 	"coze-token/internal/fault"
 )
 
-// rsaKey is one key for the whole package: making one takes a while, most of all under the race detector.
+// rsaKey is one key for the whole package: making one takes a while, most of all under the race
+// detector.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -58,33 +60,46 @@ func TestParseKeyReadsWhatPeoplePaste(t *testing.T) {
 		t.Fatal(err)
 	}
 	forms := map[string]string{
-		"PKCS#8":                    plain,
-		"PKCS#1":                    pkcs1,
-		"literal \\n":               strings.ReplaceAll(plain, "\n", `\n`),
-		"literal \\r\\n":            strings.ReplaceAll(plain, "\n", `\r\n`),
-		"CRLF":                      strings.ReplaceAll(plain, "\n", "\r\n"),
-		"CR":                        strings.ReplaceAll(plain, "\n", "\r\n\r"),
-		"one line, spaces":          strings.ReplaceAll(plain, "\n", " "),
-		"one line, nothing":         strings.ReplaceAll(plain, "\n", ""),
-		"double quotes":             `"` + plain + `"`,
-		"single quotes":             `'` + strings.TrimSpace(plain) + `'`,
-		"quotes and \\n":            `"` + strings.ReplaceAll(plain, "\n", `\n`) + `"`,
-		"indented":                  "  " + strings.ReplaceAll(plain, "\n", "\n    "),
-		"byte order mark":           "\uFEFF" + plain,
-		"text before":               "Bag Attributes\n    friendlyName: x\n" + plain,
-		"base64 of PEM":             base64.StdEncoding.EncodeToString([]byte(plain)),
-		"base64 of PEM, wrapped":    wrap(base64.StdEncoding.EncodeToString([]byte(plain)), 76),
-		"base64 of PEM, unpadded":   base64.RawStdEncoding.EncodeToString([]byte(plain)),
-		"base64 of PKCS#1 PEM":      base64.StdEncoding.EncodeToString([]byte(pkcs1)),
-		"base64 of DER":             base64.StdEncoding.EncodeToString(der.Bytes),
-		"after its public half":     pemOf("PUBLIC KEY", public) + plain,
-		"before its public half":    plain + pemOf("PUBLIC KEY", public),
-		"after a certificate":       pemOf("CERTIFICATE", public) + pemOf("CERTIFICATE", public) + pkcs1,
-		"with all on one line":      strings.ReplaceAll(pemOf("PUBLIC KEY", public)+plain, "\n", ""),
-		"base64 of both halves":     base64.StdEncoding.EncodeToString([]byte(pemOf("PUBLIC KEY", public) + plain)),
-		"after half of another":     pemOf("PUBLIC KEY", public)[:100] + plain,
-		"PKCS#1 labelled as PKCS#8": pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
-		"PKCS#8 labelled as PKCS#1": pemOf("RSA PRIVATE KEY", der.Bytes),
+		"PKCS#8":                     plain,
+		"PKCS#1":                     pkcs1,
+		"literal \\n":                strings.ReplaceAll(plain, "\n", `\n`),
+		"literal \\r\\n":             strings.ReplaceAll(plain, "\n", `\r\n`),
+		"CRLF":                       strings.ReplaceAll(plain, "\n", "\r\n"),
+		"CR":                         strings.ReplaceAll(plain, "\n", "\r\n\r"),
+		"one line, spaces":           strings.ReplaceAll(plain, "\n", " "),
+		"one line, nothing":          strings.ReplaceAll(plain, "\n", ""),
+		"literal \\n, escaped twice": strings.ReplaceAll(plain, "\n", `\\n`),
+		"escaped three times":        strings.ReplaceAll(plain, "\n", `\\\\n`),
+		"a backslash on each line":   strings.ReplaceAll(plain, "\n", "\\\n"),
+		"escaped slashes":            strings.ReplaceAll(strings.ReplaceAll(plain, "\n", `\n`), "/", `\/`),
+		"JSON of a careful writer":   strings.NewReplacer("\n", `\n`, "=", `\u003d`, "+", `\u002B`).Replace(plain),
+		"percent encoding":           url.PathEscape(plain),
+		"a form's encoding":          url.QueryEscape(plain),
+		"%0A":                        strings.ReplaceAll(plain, "\n", "%0A"),
+		"backslashes lost":           strings.ReplaceAll(plain, "\n", "n"),
+		"backslashes lost, CRLF":     strings.ReplaceAll(plain, "\n", "rn"),
+		"spaces without width":       strings.ReplaceAll(plain, "\n", "\u200B\n"),
+		"spaces that do not break":   strings.ReplaceAll(plain, "\n", "\u00A0"),
+		"base64 of DER, for URLs":    base64.RawURLEncoding.EncodeToString(der.Bytes),
+		"double quotes":              `"` + plain + `"`,
+		"single quotes":              `'` + strings.TrimSpace(plain) + `'`,
+		"quotes and \\n":             `"` + strings.ReplaceAll(plain, "\n", `\n`) + `"`,
+		"indented":                   "  " + strings.ReplaceAll(plain, "\n", "\n    "),
+		"byte order mark":            "\uFEFF" + plain,
+		"text before":                "Bag Attributes\n    friendlyName: x\n" + plain,
+		"base64 of PEM":              base64.StdEncoding.EncodeToString([]byte(plain)),
+		"base64 of PEM, wrapped":     wrap(base64.StdEncoding.EncodeToString([]byte(plain)), 76),
+		"base64 of PEM, unpadded":    base64.RawStdEncoding.EncodeToString([]byte(plain)),
+		"base64 of PKCS#1 PEM":       base64.StdEncoding.EncodeToString([]byte(pkcs1)),
+		"base64 of DER":              base64.StdEncoding.EncodeToString(der.Bytes),
+		"after its public half":      pemOf("PUBLIC KEY", public) + plain,
+		"before its public half":     plain + pemOf("PUBLIC KEY", public),
+		"after a certificate":        pemOf("CERTIFICATE", public) + pemOf("CERTIFICATE", public) + pkcs1,
+		"with all on one line":       strings.ReplaceAll(pemOf("PUBLIC KEY", public)+plain, "\n", ""),
+		"base64 of both halves":      base64.StdEncoding.EncodeToString([]byte(pemOf("PUBLIC KEY", public) + plain)),
+		"after half of another":      pemOf("PUBLIC KEY", public)[:100] + plain,
+		"PKCS#1 labelled as PKCS#8":  pemOf("PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
+		"PKCS#8 labelled as PKCS#1":  pemOf("RSA PRIVATE KEY", der.Bytes),
 	}
 	for name, text := range forms {
 		t.Run(name, func(t *testing.T) {
@@ -130,13 +145,19 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 	damaged := []byte(plain)
 	damaged[200], damaged[201], damaged[202], damaged[203] = 'A', 'A', 'A', 'A'
 	cases := []struct{ name, text, want string }{
+		{"hidden", strings.Replace(plain, "MII", "***", 1), `has the character '*' (U+002A), as where a program hides`},
+		{"shortened", plain[:300] + "…" + plain[400:],
+			"has the character '…' (U+2026), as where a program hides or shortens"},
+		{"a letter too many", plain[:300] + "A" + plain[300:], "is missing, or there is one too many"},
+		{"an escape of another kind", strings.Replace(plain, "\n", "&#10;", 3), "has the character '&'"},
 		{"empty", "", "is empty"},
 		{"only spaces", "  \n", "is empty"},
 		{"empty quotes", `""`, "is empty"},
 		{"no key at all", "my-secret-key!", "no -----BEGIN line"},
 		{"a word", "nonsense", "no -----BEGIN line"},
 		{"a kid", "q7Zk3vJ0fV5m2LrXwT9bYcN1eHsD8uPaGiKoR6tEyMQ", "no -----BEGIN line"},
-		{"base64 of something else", base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("not a key "), 100)), "no -----BEGIN line"},
+		{"base64 of something else", base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("not a key "), 100)),
+			"no -----BEGIN line"},
 		{"base64 of damaged DER", base64.StdEncoding.EncodeToString(private.Bytes[:500]), "damaged"},
 		{"a public key", pemOf("PUBLIC KEY", public), "public half"},
 		{"a PKCS#1 public key", pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&key.PublicKey)), "public half"},
@@ -145,21 +166,28 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 		{"an EC key", pkcs8(t, p256), "an EC key"},
 		{"an EC key in SEC 1", pemOf("EC PRIVATE KEY", sec1), "an EC key"},
 		{"an EC key, as openssl ecparam makes it", openssl(t, "", "ecparam", "-name", "prime256v1", "-genkey"), "an EC key"},
-		{"an EC key of another curve", openssl(t, "", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"), "an EC key"},
-		{"an EC key of another curve in SEC 1", openssl(t, "", "ecparam", "-name", "secp256k1", "-genkey", "-noout"), "an EC key"},
+		{"an EC key of another curve", openssl(t, "", "genpkey", "-algorithm", "EC", "-pkeyopt",
+			"ec_paramgen_curve:secp256k1"), "an EC key"},
+		{"an EC key of another curve in SEC 1", openssl(t, "", "ecparam", "-name", "secp256k1", "-genkey", "-noout"),
+			"an EC key"},
 		{"the parameters of an EC key", openssl(t, "", "ecparam", "-name", "prime256v1"), "another kind"},
 		{"base64 of an EC key's DER", base64.StdEncoding.EncodeToString(sec1), "an EC key"},
 		{"an SM2 key", openssl(t, "", "genpkey", "-algorithm", "SM2"), "an EC key"},
 		{"an Ed25519 key", pkcs8(t, ed), "an Ed25519 key"},
-		{"an Ed25519 key after its public half", openssl(t, pkcs8(t, ed), "pkey", "-pubout") + pkcs8(t, ed), "an Ed25519 key"},
+		{"an Ed25519 key after its public half", openssl(t, pkcs8(t, ed), "pkey", "-pubout") + pkcs8(t, ed),
+			"an Ed25519 key"},
 		{"an Ed448 key", openssl(t, "", "genpkey", "-algorithm", "ED448"), "an Ed448 key"},
 		{"an X25519 key", openssl(t, "", "genpkey", "-algorithm", "X25519"), "an X25519 key"},
 		{"an X448 key", openssl(t, "", "genpkey", "-algorithm", "X448"), "an X448 key"},
-		{"an RSA-PSS key", openssl(t, "", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"), "an RSA-PSS key"},
+		{"an RSA-PSS key", openssl(t, "", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"),
+			"an RSA-PSS key"},
 		{"a DSA key", pemOf("DSA PRIVATE KEY", []byte("p, q, g, y, x")), "a DSA key"},
-		{"a key of an algorithm to come", pemOf("PRIVATE KEY", mustDER(t, pkcs8Info{Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}}, Key: []byte("x")})), "a key of another algorithm"},
+		{"a key of an algorithm to come", pemOf("PRIVATE KEY",
+			mustDER(t, pkcs8Info{Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4,
+				3, 17}}, Key: []byte("x")})), "a key of another algorithm"},
 		{"an OpenSSH key", pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},
-		{"an encrypted PKCS#8 key", openssl(t, plain, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"), "encrypted"},
+		{"an encrypted PKCS#8 key", openssl(t, plain, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"),
+			"encrypted"},
 		{"an encrypted PKCS#1 key", openssl(t, plain, "rsa", "-traditional", "-aes128", "-passout", "pass:x"), "encrypted"},
 		{"1024 bits", openssl(t, "", "genrsa", "1024"), "1024 bits"},
 		{"512 bits", openssl(t, "", "genrsa", "512"), "512 bits"},
@@ -225,7 +253,8 @@ func TestAKeyNeverPrintsItself(t *testing.T) {
 	}
 	var logged bytes.Buffer
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "key", key, "app", app)
-	secrets := []string{private.D.String(), private.D.Text(16), private.Primes[0].String(), base64.StdEncoding.EncodeToString(private.D.Bytes())}
+	secrets := []string{private.D.String(), private.D.Text(16), private.Primes[0].String(),
+		base64.StdEncoding.EncodeToString(private.D.Bytes())}
 	for _, printed := range []string{
 		fmt.Sprint(key), fmt.Sprintf("%+v %#v %s %q %x", key, key, key, key, key), string(inJSON), logged.String(),
 		fmt.Sprintf("%v %+v %#v", app, app, app),

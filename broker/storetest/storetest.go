@@ -93,7 +93,8 @@ func (m *Memory) Calls(operation string) int {
 	return m.calls[operation]
 }
 
-// Each calls f with each value and stores what f returns. Nil removes the value. Claims are left out.
+// Each calls f with each value and stores what f returns. Nil removes the value. Claims are left
+// out.
 func (m *Memory) Each(f func(key string, value []byte, expires time.Time) []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,8 +110,8 @@ func (m *Memory) Each(f func(key string, value []byte, expires time.Time) []byte
 	}
 }
 
-// A Reporter is what the checks need of a [testing.T]. Inside a Worker there is none. Fatalf does not
-// return. Errorf may be called from several goroutines at once.
+// A Reporter is what the checks need of a [testing.T]. Inside a Worker there is none. Fatalf does
+// not return. Errorf may be called from several goroutines at once.
 type Reporter interface {
 	Context() context.Context
 	Helper()
@@ -118,8 +119,8 @@ type Reporter interface {
 	Fatalf(format string, args ...any)
 }
 
-// Run checks that a store does what its interface says. There must be nothing under the prefix. least
-// is the shortest ttl that the store keeps, and Run takes a little longer than that. For a
+// Run checks that a store does what its interface says. There must be nothing under the prefix.
+// least is the shortest ttl that the store keeps, and Run takes a little longer than that. For a
 // [broker.Claimer], which must keep a claim of one second, it takes another three seconds.
 func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 	ctx := t.Context()
