@@ -114,6 +114,11 @@ func TestParseKeyReadsWhatPeoplePaste(t *testing.T) {
 	}
 }
 
+// pemOfLetters is a block of as many letters of base64, which five can be of no bytes.
+func pemOfLetters(n int) string {
+	return "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("A", n) + "\n-----END PRIVATE KEY-----\n"
+}
+
 func wrap(s string, n int) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i += n {
@@ -148,7 +153,7 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 		{"hidden", strings.Replace(plain, "MII", "***", 1), `has the character '*' (U+002A), as where a program hides`},
 		{"shortened", plain[:300] + "…" + plain[400:],
 			"has the character '…' (U+2026), as where a program hides or shortens"},
-		{"a letter too many", plain[:300] + "A" + plain[300:], "is missing, or there is one too many"},
+		{"a letter too many", pemOfLetters(5), "is missing, or there is one too many"},
 		{"an escape of another kind", strings.Replace(plain, "\n", "&#10;", 3), "has the character '&'"},
 		{"empty", "", "is empty"},
 		{"only spaces", "  \n", "is empty"},
