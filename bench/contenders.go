@@ -43,8 +43,8 @@ var does = map[string]string{
 	exchanging: "this service, CACHE=off: signs and exchanges for each request; default settings, one log record each",
 	remembered: "this service, remembering: 1,000 sessions whose tokens are known; default settings, one log record each",
 	quiet:      "the same with LOG_LEVEL=warn",
-	plain:      "a plain Go handler with golang-jwt and http.Client: key parsed once, signs and exchanges for each request",
-	dressed:    "a fixed body too, but with the service's headers and its server's timeouts: what HTTP alone costs in that form",
+	plain:      "a plain Go handler with golang-jwt and http.Client: key parsed once, signs and exchanges each time",
+	dressed:    "a fixed body with the service's headers and its server's timeouts: what HTTP alone costs so",
 	bare:       "net/http and a handler that writes a fixed body of the same length, nothing else",
 	signing:    "RSA-2048 signatures in Go, no HTTP at all",
 }
@@ -114,7 +114,8 @@ func plainHandler(s *cozetoken.Settings) http.Handler {
 }
 
 // fixed is a body as long as the service's own.
-var fixed = []byte(fmt.Sprintf(`{"access_token":"czs_%060d","expires_in":1795429307,"token_type":"Bearer","token":"czs_%060d","ttl":899}`+"\n", 0, 0))
+var fixed = []byte(fmt.Sprintf(`{"access_token":"czs_%060d","expires_in":1795429307,"token_type":"Bearer",`+
+	`"token":"czs_%060d","ttl":899}`+"\n", 0, 0))
 
 func bareHandler(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -31,7 +31,8 @@ func grants(ctx context.Context, out io.Writer, p plan) error {
 		}
 		t = append(t, row)
 	}
-	fmt.Fprintln(out, "Growth with grants: bytes beyond the token and the session themselves, and the handler without sockets, asked for sessions at random:")
+	fmt.Fprintln(out, "Growth with grants: bytes beyond the token and the session themselves, "+
+		"and the handler without sockets, asked for sessions at random:")
 	t.print(out)
 
 	t = table{{"handler, without sockets", "ns/request", "allocations", "bytes"}}

@@ -3,7 +3,7 @@
 //
 //	go run ./bench            the native server; make bench
 //	go run ./bench upstream   a token endpoint that costs next to nothing
-//	go run ./bench load       a load generator: a job in JSON on each line of standard input, its result on standard output
+//	go run ./bench load       a load generator: a job in JSON on each line of its input, its result on its output
 //
 // The last two are for bench/worker.mjs, which does the same on Workers' runtime. Each contender is
 // a process of its own, so that what it costs is its own; "serve" is how this program starts them.

@@ -93,7 +93,8 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 
 	fmt.Fprintf(out, "%s/%s, %s, %d CPUs; each contender has %d of them, generator and upstream the others.\n",
 		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU(), cores)
-	fmt.Fprintf(out, "%d rounds, in each of which the contenders take turns: %g s with %d connections, %g s with one.\n\n", p.rounds, p.seconds, p.connections, p.seconds/2)
+	fmt.Fprintf(out, "%d rounds, in each of which the contenders take turns: %g s with %d connections, %g s with one.\n\n",
+		p.rounds, p.seconds, p.connections, p.seconds/2)
 	measured := map[string][]measurement{}
 	for range p.rounds {
 		for _, name := range append([]string{signing}, httpContenders...) {
@@ -112,7 +113,8 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 	disturbed := got < 0.9*float64(cores)
 	printRatios(out, measured, disturbed)
 	if disturbed {
-		fmt.Fprintf(out, "The machine was busy with something else: signing, which never waits, got %.2f of its %d cores. So no goal is judged; go by the\nratios per CPU time, or measure again.\n\n", got, cores)
+		fmt.Fprintf(out, "The machine was busy with something else: signing, which never waits, got %.2f of its %d cores. "+
+			"So no goal is judged; go by the\nratios per CPU time, or measure again.\n\n", got, cores)
 	}
 	if err := callers(out, p, contenders[remembered], contenders[bare]); err != nil {
 		return err

@@ -93,6 +93,15 @@ func claimsOf(t *testing.T, r *http.Request) (header, claims map[string]any, ass
 	return header, claims, assertion
 }
 
+// kidUnknown is what Coze answers to a key that it does not know.
+const kidUnknown = `{"error_code":"invalid_client","error_message":"invalid jwt: kid not been registred",` +
+	`"error":"invalid_client"}`
+
+// at is a client whose clock stands.
+func at(now time.Time, transport http.RoundTripper) *coze.Client {
+	return &coze.Client{Transport: transport, Clock: &coze.Clock{Base: func() time.Time { return now }}}
+}
+
 func TestTheExchange(t *testing.T) {
 	s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
 	a := app()
@@ -117,7 +126,8 @@ func TestTheExchange(t *testing.T) {
 	if got := r.Header.Get("User-Agent"); !strings.HasPrefix(got, "coze-token/") {
 		t.Errorf("User-Agent %q", got)
 	}
-	const body = `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","duration_seconds":600,"scope":{"account_permission":{"permission_list":["Connector.botChat"]}}}`
+	const body = `{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","duration_seconds":600,` +
+		`"scope":{"account_permission":{"permission_list":["Connector.botChat"]}}}`
 	if s.bodies[0] != body {
 		t.Errorf("body %s", s.bodies[0])
 	}
@@ -136,7 +146,8 @@ func TestTheExchange(t *testing.T) {
 	delete(claims, "jti")
 	delete(claims, "iat")
 	delete(claims, "exp")
-	want := "map[aud:api.coze.cn iss:1133483935040 session_context:map[connector_info:map[connector_id:2001] device_info:map[device_id:device-1]] session_name:用户🙂]"
+	want := "map[aud:api.coze.cn iss:1133483935040 session_context:map[connector_info:map[connector_id:2001] " +
+		"device_info:map[device_id:device-1]] session_name:用户🙂]"
 	if got := fmt.Sprint(claims); got != want {
 		t.Errorf("claims %s", got)
 	}
@@ -198,7 +209,8 @@ func TestTokenURL(t *testing.T) {
 		{coze.China.Endpoint, "1234", "", "https://api.coze.cn/api/permission/oauth2/account/1234/token"},
 		{coze.China.Endpoint, "", "volcano_210195",
 			"https://api.coze.cn/api/permission/oauth2/enterprise_id/volcano_210195/token"},
-		{coze.China.Endpoint, "../a b?c#d/e", "", "https://api.coze.cn/api/permission/oauth2/account/..%2Fa%20b%3Fc%23d%2Fe/token"},
+		{coze.China.Endpoint, "../a b?c#d/e", "",
+			"https://api.coze.cn/api/permission/oauth2/account/..%2Fa%20b%3Fc%23d%2Fe/token"},
 		{"https://proxy.example/coze", "", "", "https://proxy.example/coze"},
 		{"https://proxy.example/coze", "1", "", ""},
 		{coze.China.Endpoint, "..", "", ""},
@@ -222,11 +234,12 @@ func TestRefusalsAndNonsense(t *testing.T) {
 		code, logid string
 		attempts    int
 	}{
-		{"kid unknown", says(401, `{"error_code":"invalid_client","error_message":"invalid jwt: kid not been registred","error":"invalid_client"}`, "X-Tt-Logid", "L1"),
+		{"kid unknown", says(401, kidUnknown, "X-Tt-Logid", "L1"),
 			coze.Rejected, "kid not been registred", "invalid_client", "L1", 1},
 		{"unverifiable", says(401, `{"error_code":"invalid_client","error_message":"verify jwt empty error"}`),
 			coze.Rejected, "verify jwt empty", "invalid_client", "", 1},
-		{"deactivated", says(403, `{"error_code":"access_deny","error_message":"app: x is currently deactivated by the owner"}`), coze.Rejected, "deactivated", "access_deny", "", 1},
+		{"deactivated", says(403,
+			`{"error_code":"access_deny","error_message":"app: x is currently deactivated by the owner"}`), coze.Rejected, "deactivated", "access_deny", "", 1},
 		{"app type", says(403, `{"error_code":"access_deny","error_message":"invalid app type"}`), coze.Rejected, "",
 			"access_deny", "", 1},
 		{"parameter", says(400, `{"error_code":"invalid_request","error_message":"invalid request: scope"}`), coze.Rejected,
@@ -287,7 +300,7 @@ func TestRefusalsAndNonsense(t *testing.T) {
 				// The bubble's clock starts in the year 2000: the answers above are of today.
 				now := time.Unix(soon-3600, 0)
 				s := &script{answers: []func(*http.Request) (*http.Response, error){c.answer, c.answer, c.answer}}
-				_, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(t.Context(), coze.TokenRequest{App: app()})
+				_, err := at(now, s).Token(t.Context(), coze.TokenRequest{App: app()})
 				var e *coze.Error
 				if !errors.As(err, &e) {
 					t.Fatalf("got %v", err)
@@ -328,7 +341,7 @@ func TestHowFarAheadAnExpiryIsBelieved(t *testing.T) {
 		s := &script{answers: []func(*http.Request) (*http.Response, error){
 			says(200, fmt.Sprintf(`{"access_token":"x","expires_in":%d}`, now.Add(ahead).Unix())),
 		}}
-		token, err := (&coze.Client{Transport: s, Clock: &coze.Clock{Base: func() time.Time { return now }}}).Token(t.Context(), coze.TokenRequest{App: app()})
+		token, err := at(now, s).Token(t.Context(), coze.TokenRequest{App: app()})
 		if (err == nil) != believed || believed && !token.Expiry.Equal(now.Add(ahead)) {
 			t.Errorf("%v ahead: %v, %v", ahead, token.Expiry, err)
 		}
@@ -584,7 +597,7 @@ func TestAnEchoedAssertionIsNotPassedOn(t *testing.T) {
 
 func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"access_token":"czs_x","expires_in":4102444800,"token_type":"Bearer"}`))
-	f.Add(401, []byte(`{"error_code":"invalid_client","error_message":"invalid jwt: kid not been registred","error":"invalid_client"}`))
+	f.Add(401, []byte(kidUnknown))
 	f.Add(200, []byte(`{"code":4100,"msg":"no","detail":{"logid":"L"}}`))
 	f.Add(200, []byte(`{"code":"4100","msg":[],"detail":[]}`))
 	f.Add(200, []byte(`<html>`))

@@ -178,7 +178,8 @@ func FaultUsage() string {
 	for _, e := range effects {
 		fmt.Fprintf(&b, "%-24s %s\n", e.form, e.usage)
 	}
-	b.WriteString("each may be followed by  ,retry-after=SECONDS  ,every=N (each n-th exchange)  ,times=N (only n times)\n")
+	b.WriteString("each may be followed by  ,retry-after=SECONDS  ,every=N (each n-th exchange)  " +
+		",times=N (only n times)\n")
 	return b.String()
 }
 

@@ -185,9 +185,11 @@ func (c *checkup) clock(ahead *time.Duration) {
 	case ahead.Abs() <= tolerance:
 		c.ok("clock", "agrees with the answer's Date header")
 	case *ahead > 0:
-		c.warn("clock", "this machine's clock is %v ahead of Coze's: assertions may be refused as not yet valid; set the clock (NTP)", ahead.Round(time.Second))
+		c.warn("clock", "this machine's clock is %v ahead of Coze's: assertions may be refused as not yet valid; "+
+			"set the clock (NTP)", ahead.Round(time.Second))
 	default:
-		c.warn("clock", "this machine's clock is %v behind Coze's: assertions may be refused as expired; set the clock (NTP)", ahead.Abs().Round(time.Second))
+		c.warn("clock", "this machine's clock is %v behind Coze's: assertions may be refused as expired; "+
+			"set the clock (NTP)", ahead.Abs().Round(time.Second))
 	}
 }
 

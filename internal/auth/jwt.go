@@ -219,7 +219,8 @@ func tokenError(claims jwt.MapClaims, err error) *Error {
 			"have the provider write the audience of this service into aud, or set JWT_AUDIENCE to what it writes there")
 	case hasNoAudience(claims):
 		return forbidden(WrongAudience, "the token does not say for which service it is: it has no aud",
-			"have the provider write the audience that JWT_AUDIENCE names into aud, or send another of its tokens: an ID token has one")
+			"have the provider write the audience that JWT_AUDIENCE names into aud, "+
+				"or send another of its tokens: an ID token has one")
 	case claims["exp"] == nil:
 		return badClaims("the token has no exp")
 	default:

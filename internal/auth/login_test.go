@@ -31,6 +31,8 @@ func signRaw(t *testing.T, header, payload string) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
 }
 
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+
 func TestLogin(t *testing.T) {
 	p := newProvider(public("r", rsaKey), public("e", ecKey), public("d", edKey), public("r2", rsaKey2))
 	p.keys[3].Algorithm = "RS256"
@@ -92,7 +94,7 @@ func TestLogin(t *testing.T) {
 		{"issuer with a slash", with(map[string]any{"iss": issuer + "/"}), 401, auth.UnknownIssuer, ""},
 		{"no issuer", with(map[string]any{"iss": nil}), 401, auth.UnknownIssuer, ""},
 		{"issuers", with(map[string]any{"iss": []string{issuer}}), 401, auth.UnknownIssuer, ""},
-		{"a logout token", with(map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}), 403, auth.BadToken, ""},
+		{"a logout token", with(map[string]any{"events": map[string]any{logoutEvent: map[string]any{}}}), 403, auth.BadToken, ""},
 
 		{"no sub", with(map[string]any{"sub": nil}), 403, auth.NoSessionClaim, ""},
 		{"an empty sub", with(map[string]any{"sub": ""}), 403, auth.NoSessionClaim, ""},
@@ -372,7 +374,8 @@ func TestLoginFaults(t *testing.T) {
 		}
 	}
 	var o auth.LoginOptions
-	d := json.NewDecoder(bytes.NewReader([]byte(`{"issuer":"https://a","audiences":["b"],"jwks_url":"https://c","session_claim":"d","algorithms":["RS256"],"header":"X","name":"n"}`)))
+	d := json.NewDecoder(bytes.NewReader([]byte(`{"issuer":"https://a","audiences":["b"],"jwks_url":"https://c","session_claim":"d",` +
+		`"algorithms":["RS256"],"header":"X","name":"n"}`)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&o); err != nil || o.JWKSURL != "https://c" || o.Name != "n" {
 		t.Errorf("%+v, %v", o, err)

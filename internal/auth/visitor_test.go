@@ -63,7 +63,8 @@ func TestVisitorCookie(t *testing.T) {
 	if one.Session == two.Session {
 		t.Error("two visitors are one")
 	}
-	if got, want := one.Cookie.String(), "__Host-coze-visitor="+one.Cookie.Value+"; Path=/; Max-Age=15552000; HttpOnly; Secure; SameSite=Strict"; got != want {
+	want := "__Host-coze-visitor=" + one.Cookie.Value + "; Path=/; Max-Age=15552000; HttpOnly; Secure; SameSite=Strict"
+	if got := one.Cookie.String(); got != want {
 		t.Errorf("Set-Cookie: %s", got)
 	}
 	for range 3 {

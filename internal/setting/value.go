@@ -270,7 +270,8 @@ func (r *Reader) withoutName(variable, name, text string) string {
 		if !ok || after == "" || after[0] != '=' && after[0] != ':' || blank(after[1:]) {
 			continue
 		}
-		r.warn(variable, "its value begins with "+own+after[:1]+", which was left out", "remove that: the value alone belongs there")
+		r.warn(variable, "its value begins with "+own+after[:1]+", which was left out",
+			"remove that: the value alone belongs there")
 		return strings.TrimSpace(after[1:])
 	}
 	return text
