@@ -75,7 +75,10 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 	}
 	app.Audience, app.Endpoint, region = readRegion(r)
 	exclude(r, accountID, enterpriseID, "and a token is for one or the other")
-	exclude(r, deviceID, customConsumer, "and Coze takes one of them")
+	if r.IsSet(deviceID) && r.IsSet(customConsumer) {
+		r.Warn(deviceID, r.Variable(customConsumer)+" is set too, and Coze advises to choose one of the two",
+			"remove one of the two, unless your quotas need both")
+	}
 	checkEndpoint(r, app.Endpoint)
 	exclude(r, bots, scope, "and the bots would be written into it")
 	if only := bots.Get(r); only != nil {

@@ -318,9 +318,6 @@ func TestStrictRules(t *testing.T) {
 		{"jti that is no string", claim("jti", 1), 401, "invalid_client", "jti must be"},
 		{"session_name that is no string", claim("session_name", 1), 401, "invalid_client", "session_name"},
 		{"session_context that is no object", claim("session_context", "x"), 401, "invalid_client", "session_context"},
-		{"session_context with both devices", claim("session_context", map[string]any{
-			"device_info": map[string]string{"device_id": "d", "custom_consumer": "c"}}), 401, "invalid_client",
-			"custom_consumer"},
 
 		{"form-encoded", func(a *attempt) {
 			a.contentType, a.body = "application/x-www-form-urlencoded", "grant_type=urn"

@@ -216,9 +216,9 @@ func integer(claim any) (n int64, ok bool) {
 	return n, err == nil && n >= 0 && n <= maxUnix
 }
 
-// judgeSessionContext checks the members that are known: strings, and of device_id and
-// custom_consumer one at most [doc]. Others are let pass, since Coze has added members before.
-// Refusing both device members is our guess.
+// judgeSessionContext checks that the known members are strings. Others are let pass, since Coze has
+// added members before. To send one of device_id and custom_consumer is advice, and coze-go sends
+// both.
 func judgeSessionContext(claim any) (json.RawMessage, *refusal) {
 	if claim == nil {
 		return nil, nil
@@ -236,11 +236,8 @@ func judgeSessionContext(claim any) (json.RawMessage, *refusal) {
 			ConnectorID string `json:"connector_id"`
 		} `json:"connector_info"`
 	}
-	switch err := json.Unmarshal(raw, &known); {
-	case err != nil:
+	if err := json.Unmarshal(raw, &known); err != nil {
 		return nil, invalidJWT("session_context is not of the documented form")
-	case known.DeviceInfo.DeviceID != "" && known.DeviceInfo.CustomConsumer != "":
-		return nil, invalidJWT("session_context has both device_id and custom_consumer")
 	}
 	return raw, nil
 }
