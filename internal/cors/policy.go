@@ -103,16 +103,28 @@ func (p *Policy) IsPreflight(r *http.Request) bool {
 		len(r.Header["Origin"]) > 0 && len(r.Header[requestMethod]) > 0
 }
 
+// Refused returns the headers that a preflight asks for and that pages may not send: the browser then
+// sends no request.
+func (p *Policy) Refused(r *http.Request) []string {
+	allowed := p.allowed(r.Header[requestHeaders])
+	return slices.DeleteFunc(requested(r.Header[requestHeaders]), func(name string) bool {
+		return slices.ContainsFunc(allowed, func(header string) bool { return strings.EqualFold(name, header) })
+	})
+}
+
+func requested(lines []string) []string {
+	return strings.FieldsFunc(strings.Join(lines, ","), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
+
 // allowed returns the requested headers that pages may send. A browser sends one line without
 // spaces, but proxies may change that.
 func (p *Policy) allowed(lines []string) (allowed []string) {
-	list := strings.Join(lines, ",")
-	if len(list) > maxRequestHeaders {
+	if len(strings.Join(lines, ",")) > maxRequestHeaders {
 		return nil
 	}
-	requested := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	asked := requested(lines)
 	for _, header := range p.Headers {
-		if slices.ContainsFunc(requested, func(name string) bool { return strings.EqualFold(name, header) }) {
+		if slices.ContainsFunc(asked, func(name string) bool { return strings.EqualFold(name, header) }) {
 			allowed = append(allowed, header)
 		}
 	}

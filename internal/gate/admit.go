@@ -3,11 +3,13 @@ package gate
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"coze-token/internal/auth"
 	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
+	"coze-token/internal/guard"
 	"coze-token/internal/ratelimit"
 )
 
@@ -29,9 +31,14 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	verdict := app.Origins.Apply(h, r)
 	switch {
 	case verdict == cors.Unlisted:
+		g.logPage(&g.origins, r, "a page of an origin that ALLOWED_ORIGINS does not list was refused", nil)
 		return otherOrigin()
 	case app.Origins.IsPreflight(r):
 		rec.token = false
+		if refused := app.Origins.Refused(r); len(refused) > 0 {
+			g.logPage(&g.preflights, r, "a page may not send all its headers, so its browser sends no request; "+
+				"ALLOWED_HEADERS can list them", refused)
+		}
 		return answer{status: http.StatusNoContent}
 	case r.Method != http.MethodPost:
 		return methodNotAllowed("POST")
@@ -105,6 +112,18 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		Token:       token.AccessToken,
 		TTL:         max(0, int64(token.Expiry.Sub(g.Now())/time.Second)),
 	}}
+}
+
+// logPage logs why a page gets nothing, once a minute: its author sees no more than that CORS failed.
+func (g *gate) logPage(lines *guard.Throttle, r *http.Request, message string, headers []string) {
+	if _, ok := lines.Allow(g.Now()); !ok {
+		return
+	}
+	attrs := []any{"origin", clip(strings.Join(r.Header["Origin"], ", "), 100)}
+	if headers != nil {
+		attrs = append(attrs, "headers", clip(strings.Join(headers, ", "), 200))
+	}
+	g.Log.Warn(message, attrs...)
 }
 
 // count applies all limits but that of the address. The limit that the fewest callers share comes

@@ -24,6 +24,7 @@ import (
 	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/fault"
+	"coze-token/internal/guard"
 	"coze-token/internal/ratelimit"
 )
 
@@ -87,6 +88,8 @@ type gate struct {
 	ready answer // of /readyz
 	// token answers a request for a path that is not a health check's.
 	token func(w http.ResponseWriter, r *http.Request, rec *record) answer
+
+	origins, preflights guard.Throttle // lines about pages that were refused
 }
 
 // New makes a gate.
@@ -118,7 +121,7 @@ func Misconfigured(faults fault.List, remedy string, log *slog.Logger) http.Hand
 		}
 		return notFound
 	}
-	return &gate{Options{Log: log, Audit: log, Now: time.Now}, a, token}
+	return &gate{Options: Options{Log: log, Audit: log, Now: time.Now}, ready: a, token: token}
 }
 
 // ServeHTTP writes nothing before the whole answer is known, so a panic also ends in a good answer.

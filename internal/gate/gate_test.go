@@ -342,3 +342,39 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
+
+// The author of a page sees only that CORS failed. The log says why, once a minute.
+func TestRefusedPagesAreLogged(t *testing.T) {
+	origins, _, err := cors.Parse("https://a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	h := gate.New(gate.Options{
+		Source: granted, Log: slog.New(slog.NewTextHandler(&log, nil)), Audit: slog.New(slog.DiscardHandler),
+		Apps: map[string]gate.App{"": {
+			Callers: auth.New(auth.Config{}, auth.Options{}),
+			Origins: &cors.Policy{Origins: origins, Methods: []string{"POST"}, Headers: []string{"X-User-Id"}},
+		}},
+	})
+	for range 3 {
+		r := httptest.NewRequest("OPTIONS", "/", nil)
+		r.Header.Set("Origin", "https://a.example")
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", "traceparent,x-user-id,baggage")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		r = httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Origin", "https://b.example")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	said := log.String()
+	for _, want := range []string{"ALLOWED_HEADERS", `headers="traceparent, baggage"`, "origin=https://a.example",
+		"ALLOWED_ORIGINS", "origin=https://b.example"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the log lacks %s: %s", want, said)
+		}
+	}
+	if n := strings.Count(said, "\n"); n != 2 {
+		t.Errorf("%d lines: %s", n, said)
+	}
+}
