@@ -24,12 +24,12 @@ func heap() uint64 {
 type still struct{ tokens map[string]string }
 
 func (s still) Token(_ context.Context, request coze.TokenRequest) (coze.Token, error) {
-	return coze.Token{AccessToken: s.tokens[request.Session], Expiry: time.Now().Add(request.Duration), Type: "Bearer"},
-		nil
+	expiry := time.Now().Add(request.Duration)
+	return coze.Token{AccessToken: s.tokens[request.Session], Expiry: expiry, Type: "Bearer"}, nil
 }
 
-// filled is a broker with n requests, whose sessions and tokens are already in memory, so that what
-// is measured is its own.
+// filled is a broker with n entries, whose sessions and tokens are in memory already, so that only
+// its own memory is measured.
 func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []string, grown uint64) {
 	tb.Helper()
 	tokens := make(map[string]string, n)
@@ -42,8 +42,8 @@ func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []s
 	b = broker.New(still{tokens}, broker.Options{Size: n + n/10, Budget: -1})
 	before := heap()
 	for _, session := range sessions {
-		if _, err := b.Get(context.Background(), coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour},
-			broker.GetOptions{}); err != nil {
+		request := coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}
+		if _, err := b.Get(context.Background(), request, broker.GetOptions{}); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -55,8 +55,8 @@ func filled(tb testing.TB, n int) (b *broker.Broker, app *coze.App, sessions []s
 	return b, app, sessions, grown
 }
 
-// BenchmarkMemory prints what one of a million requests takes beyond its token (held by the
-// source's map) and its session, whose copy of 33 bytes (a 48-byte block) the broker makes.
+// BenchmarkMemory prints what one of a million entries takes beyond its token (held by the source's
+// map) and its session, whose copy of 33 bytes (a 48-byte block) the broker makes.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		const n = 1_000_000
@@ -96,8 +96,8 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkMiss is what the broker adds to an exchange that takes no time: a flight, and room made
-// in a full table.
+// BenchmarkMiss is what the broker adds to an exchange that takes no time: a call, and room made in a
+// full table.
 func BenchmarkMiss(b *testing.B) {
 	source := &still{map[string]string{}}
 	app := testApp()

@@ -109,11 +109,12 @@ func (b *Broker) Get(ctx context.Context, request coze.TokenRequest, o GetOption
 			defer cancel()
 			waits = true
 		}
+		j := &job{app: app, key: k, request: request, terms: t}
 		if good {
-			b.refresh(ctx, s, &job{app: app, key: k, request: request, terms: t}, now)
+			b.refresh(ctx, s, j, now)
 			return Result{h.token(), Hit}, nil
 		}
-		c, joined, e := b.join(ctx, s, &job{app: app, key: k, request: request, terms: t}, now)
+		c, joined, e := b.join(ctx, s, j, now)
 		switch {
 		case e != nil && e.Kind == coze.Timeout && ctx.Err() != nil:
 			return Result{}, e
@@ -148,8 +149,9 @@ func (b *Broker) now() int64 { return b.o.Now().UnixNano() }
 
 // join returns the call that a caller shall wait for. It starts j if there is none to join. Without
 // a call there is a failure, or a token that was not there a moment ago.
-func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (c *exchangeCall, joined bool,
-	failure *coze.Error) {
+func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (
+	c *exchangeCall, joined bool, failure *coze.Error,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[j.key]

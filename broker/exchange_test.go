@@ -14,7 +14,7 @@ import (
 	"coze-token/coze"
 )
 
-func TestOneFlight(t *testing.T) {
+func TestOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 300 * time.Millisecond}
 		b := broker.New(source, broker.Options{})
@@ -39,9 +39,9 @@ func TestOneFlight(t *testing.T) {
 	})
 }
 
-// The same without synctest, on real threads, with an exchange that takes no time: the gap between
-// landing and the table must not be seen.
-func TestOneFlightOnThreads(t *testing.T) {
+// The same without synctest, on real threads, with an exchange that takes no time: no caller may come
+// between the end of a call and the table.
+func TestOneCallOnThreads(t *testing.T) {
 	for range 1000 {
 		source := &fake{}
 		b := broker.New(source, broker.Options{})
@@ -106,7 +106,7 @@ func TestGoneCallersStartNothing(t *testing.T) {
 	source.expect(t, 0)
 }
 
-func TestFlightEndsByItself(t *testing.T) {
+func TestCallEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: time.Hour}
 		b := broker.New(source, broker.Options{Timeout: 4 * time.Second})
@@ -122,9 +122,9 @@ func TestFlightEndsByItself(t *testing.T) {
 	})
 }
 
-// On Workers the goroutine of a flight stops with the last request that keeps the isolate awake.
-// Later callers must not wait for it.
-func TestLostFlight(t *testing.T) {
+// On Workers the goroutine of a call stops with the last request that keeps the isolate awake. Later
+// callers must not wait for it.
+func TestLostCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
 		var lost []func()
@@ -145,7 +145,7 @@ func TestLostFlight(t *testing.T) {
 		got := must(t, b, request, broker.GetOptions{})
 		lost[0]() // awake again
 		if again := must(t, b, request, broker.GetOptions{}); again.Token != got.Token {
-			t.Error("the flight that was lost pushed out the token of its successor")
+			t.Error("the call that was lost pushed out the token of its successor")
 		}
 	})
 }
@@ -154,14 +154,14 @@ func TestLostFlight(t *testing.T) {
 func TestLostRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
-		flights := 0
+		calls := 0
 		b := broker.New(source, broker.Options{Go: func(f func()) {
-			if flights++; flights != 2 {
+			if calls++; calls != 2 {
 				go f()
 			}
 		}})
 		request := coze.TokenRequest{App: testApp(), Duration: time.Hour}
-		for flights < 2 {
+		for calls < 2 {
 			must(t, b, request, broker.GetOptions{})
 			time.Sleep(time.Second)
 		}
@@ -198,9 +198,9 @@ type sourceFunc func() (coze.Token, error)
 
 func (f sourceFunc) Token(context.Context, coze.TokenRequest) (coze.Token, error) { return f() }
 
-// A flight that was lost may land while its successor is still under way. That one's callers must
-// not be forgotten.
-func TestLostFlightLandsLate(t *testing.T) {
+// A call that was lost may end while its successor goes on. The successor's callers must not be
+// forgotten.
+func TestLostCallEndsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		source := sourceFunc(func() (coze.Token, error) {

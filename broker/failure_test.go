@@ -23,8 +23,8 @@ func TestRefusalIsRemembered(t *testing.T) {
 		}}
 		b := broker.New(source, broker.Options{})
 		request := coze.TokenRequest{App: testApp()}
-		if e := fails(t, b, request, coze.Rejected); e.Attempts != 1 || e.RetryAfter < 4*time.Second ||
-			e.RetryAfter > 6*time.Second {
+		e := fails(t, b, request, coze.Rejected)
+		if e.Attempts != 1 || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second {
 			t.Fatalf("attempts %d, RetryAfter %v", e.Attempts, e.RetryAfter)
 		}
 		for range 30 {
@@ -111,8 +111,9 @@ func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{fail: func(_ int64, request coze.TokenRequest) error {
 			if request.Session[0] == 'x' {
-				return &coze.Error{Kind: coze.Rejected, Status: 400, Code: "invalid_request",
-					Message: "invalid request: session_name"}
+				return &coze.Error{
+					Kind: coze.Rejected, Status: 400, Code: "invalid_request", Message: "invalid request: session_name",
+				}
 			}
 			return nil
 		}}
@@ -222,8 +223,8 @@ func TestBudget(t *testing.T) {
 		for i := range 1000 {
 			_, err := b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint("flood", i)}, broker.GetOptions{})
 			var e *coze.Error
-			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) || e.Kind != coze.Busy || e.RetryAfter <= 0 ||
-				e.RetryAfter > 2*time.Second {
+			if !errors.Is(err, broker.ErrBudget) || !errors.As(err, &e) ||
+				e.Kind != coze.Busy || e.RetryAfter <= 0 || e.RetryAfter > 2*time.Second {
 				t.Fatalf("%+v", err)
 			}
 		}
@@ -232,8 +233,8 @@ func TestBudget(t *testing.T) {
 			t.Errorf("a flood must leave no trace: %+v", st)
 		}
 		for i := range 30 {
-			if got := must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)},
-				broker.GetOptions{}); got.CacheStatus != broker.Hit {
+			got := must(t, b, coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
+			if got.CacheStatus != broker.Hit {
 				t.Error(got.CacheStatus)
 			}
 		}
@@ -266,7 +267,7 @@ func TestBudgetDoesNotHarmTokensInUse(t *testing.T) {
 			}
 		}
 		if n := b.Stats().Refreshes; n > 25 {
-			t.Errorf("%d flights begun for a budget that is spent", n)
+			t.Errorf("%d calls begun for a budget that is spent", n)
 		}
 	})
 }
@@ -325,8 +326,8 @@ func TestSimultaneousFailures(t *testing.T) {
 			go b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(i)}, broker.GetOptions{})
 		}
 		time.Sleep(1001 * time.Millisecond)
-		if e := fails(t, b, coze.TokenRequest{App: app, Session: "late"},
-			coze.Unavailable); e.RetryAfter > 1200*time.Millisecond {
+		e := fails(t, b, coze.TokenRequest{App: app, Session: "late"}, coze.Unavailable)
+		if e.RetryAfter > 1200*time.Millisecond {
 			t.Errorf("a rest of %v", e.RetryAfter)
 		}
 	})

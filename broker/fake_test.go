@@ -72,8 +72,9 @@ func (f *fake) expect(t *testing.T, n int64) {
 }
 
 func refused() error {
-	return &coze.Error{Kind: coze.Rejected, Status: 401, Code: "invalid_client",
-		Message: "invalid jwt: kid not been registred", Attempts: 1}
+	return &coze.Error{
+		Kind: coze.Rejected, Status: 401, Code: "invalid_client", Message: "invalid jwt: kid not been registred", Attempts: 1,
+	}
 }
 
 func testApp() *coze.App {

@@ -40,28 +40,30 @@ func drawCalls(t *rapid.T) []call {
 		c := call{
 			replica: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "replica"),
 			session: rapid.SampledFrom([]string{"", "a", "a", "ab"}).Draw(t, "session"),
-			duration: rapid.SampledFrom([]time.Duration{900 * time.Second, 900 * time.Second, 10 * time.Second,
-				4 * time.Hour}).Draw(t, "duration"),
+			duration: rapid.SampledFrom([]time.Duration{
+				900 * time.Second, 900 * time.Second, 10 * time.Second, 4 * time.Hour,
+			}).Draw(t, "duration"),
 			stale: rapid.SampledFrom([]bool{false, false, false, false, true}).Draw(t, "stale"),
 		}
-		// Sampled, because rapid's ranges prefer small numbers, and what goes wrong goes wrong late in a
-		// token's life.
-		c.at = rapid.SampledFrom([]time.Duration{0, 0, 0, time.Millisecond, 300 * time.Millisecond, time.Second,
-			4 * time.Second,
-			11 * time.Second, 50 * time.Second, 200 * time.Second, 420 * time.Second, 590 * time.Second, time.Hour}).Draw(t,
-			"at")
+		// Sampled, because rapid's ranges prefer small numbers, and what goes wrong goes wrong late in a token's life.
+		c.at = rapid.SampledFrom([]time.Duration{
+			0, 0, 0, time.Millisecond, 300 * time.Millisecond, time.Second, 4 * time.Second, 11 * time.Second,
+			50 * time.Second, 200 * time.Second, 420 * time.Second, 590 * time.Second, time.Hour,
+		}).Draw(t, "at")
 		percent := rapid.SampledFrom([]time.Duration{0, 0, 0, 10, 50, 89, 95, 100}).Draw(t, "min_ttl")
 		c.minTTL = c.duration / 100 * percent
-		c.patience = rapid.SampledFrom([]time.Duration{0, 0, 0, 1, 200 * time.Millisecond, 3 * time.Second}).Draw(t,
-			"patience")
+		c.patience = rapid.SampledFrom([]time.Duration{
+			0, 0, 0, 1, 200 * time.Millisecond, 3 * time.Second,
+		}).Draw(t, "patience")
 		return c
 	}), 100, 200).Draw(t, "calls")
 }
 
 func drawWeather(t *rapid.T) weather {
 	return weather{
-		latency: rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, 10 * time.Millisecond, 300 * time.Millisecond,
-			3 * time.Second, 20 * time.Second}), 1, 10).Draw(t, "latency"),
+		latency: rapid.SliceOfN(rapid.SampledFrom([]time.Duration{
+			0, 10 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 20 * time.Second,
+		}), 1, 10).Draw(t, "latency"),
 		faults: rapid.SliceOfN(rapid.SampledFrom([]error{nil, nil, nil,
 			&coze.Error{Kind: coze.Rejected, Code: "invalid_client"},
 			&coze.Error{Kind: coze.Rejected, Code: "invalid_request"},
@@ -74,10 +76,10 @@ func drawWeather(t *rapid.T) weather {
 	}
 }
 
-// TestAnyOrder lets any calls meet any weather. Whatever happens: no caller receives another
-// request's token, or one with less life than promised; none waits longer than it wants to;
-// failures are *coze.Error; one request is not exchanged by one broker more often than every tenth
-// of its duration; nothing is under way in the end.
+// TestAnyOrder lets any calls meet any weather. Whatever happens: no caller gets a token of another
+// request, or one with less life than promised; none waits longer than it wants to; failures are
+// *coze.Error; a broker does not exchange a token more often than every tenth of its duration; no call
+// goes on in the end.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		calls, w := drawCalls(rt), drawWeather(rt)

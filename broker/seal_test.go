@@ -63,8 +63,10 @@ func TestSeal(t *testing.T) {
 func TestNames(t *testing.T) {
 	b := testSealer("a secret of some length", "app")
 	seen := map[string]key{}
-	for _, k := range []key{{}, {session: "a"}, {session: "a", seconds: 1}, {session: "a\x00", seconds: 1},
-		{session: "a", seconds: 256}, {session: "\x01a"}} {
+	for _, k := range []key{
+		{}, {session: "a"}, {session: "a", seconds: 1}, {session: "a\x00", seconds: 1}, {session: "a", seconds: 256},
+		{session: "\x01a"},
+	} {
 		name := b.key(k)
 		if other, ok := seen[name]; ok || len(name) != 43 {
 			t.Errorf("%q for %+v and %+v", name, k, other)

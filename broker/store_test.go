@@ -101,11 +101,11 @@ func TestOldTokensDoNotComeBack(t *testing.T) {
 
 func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, store := &fake{latency: 400 * time.Millisecond},
-			&storetest.Memory{Fault: func(context.Context, string) error {
-				time.Sleep(2 * time.Millisecond)
-				return nil
-			}}
+		source := &fake{latency: 400 * time.Millisecond}
+		store := &storetest.Memory{Fault: func(context.Context, string) error {
+			time.Sleep(2 * time.Millisecond)
+			return nil
+		}}
 		var log logs
 		all := replicas(50, source, store, &log)
 		app := testApp()
@@ -135,8 +135,8 @@ func TestManyReplicasMakeFewExchanges(t *testing.T) {
 	})
 }
 
-// A store that fails some flights, and is left alone for it, while another has the claim, does not
-// make the other replicas wait for that claim's end.
+// While a broker has a claim, the store fails others of its calls, and its breaker opens. Other
+// replicas do not wait for the claim's end because of that.
 func TestClaimIsKeptThroughAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{latency: 300 * time.Millisecond}
@@ -155,8 +155,8 @@ func TestClaimIsKeptThroughAFault(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		wg.Go(func() {
-			if got := must(t, all[1], coze.TokenRequest{App: app, Session: "a"},
-				broker.GetOptions{}); got.CacheStatus != broker.Shared {
+			got := must(t, all[1], coze.TokenRequest{App: app, Session: "a"}, broker.GetOptions{})
+			if got.CacheStatus != broker.Shared {
 				t.Error(got.CacheStatus)
 			}
 			if d := time.Since(began); d > 600*time.Millisecond {
@@ -189,8 +189,7 @@ func TestClaimIsReleased(t *testing.T) {
 		}},
 		"claimed unawares": {source: &fake{latency: latency, fail: func(int64, coze.TokenRequest) error { return refused() }},
 			fault: func(ctx context.Context, operation string) error {
-				return only("claimed", operation, ctx, func(context.Context,
-					string) error {
+				return only("claimed", operation, ctx, func(context.Context, string) error {
 					return errors.New("connection reset")
 				})
 			}},
@@ -270,8 +269,9 @@ func TestOverBudgetDoesNotBlockItself(t *testing.T) {
 
 // However long Coze takes, the others wait for the one that came first, and not longer.
 func TestSlowExchangesAreSharedToo(t *testing.T) {
-	for _, latency := range []time.Duration{1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second,
-		7 * time.Second} {
+	for _, latency := range []time.Duration{
+		1500 * time.Millisecond, 2200 * time.Millisecond, 3 * time.Second, 7 * time.Second,
+	} {
 		t.Run(latency.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := &fake{latency: latency}
@@ -311,8 +311,8 @@ func TestRenewalDoesNotOvertakeTheRelease(t *testing.T) {
 		}}
 		var log logs
 		// The exchange fails while the first renewal is under way.
-		unlucky := replicas(1, &fake{latency: 650 * time.Millisecond,
-			fail: func(int64, coze.TokenRequest) error { return refused() }}, store, &log)[0]
+		refuses := &fake{latency: 650 * time.Millisecond, fail: func(int64, coze.TokenRequest) error { return refused() }}
+		unlucky := replicas(1, refuses, store, &log)[0]
 		fails(t, unlucky, coze.TokenRequest{App: testApp()}, coze.Rejected)
 		time.Sleep(time.Second)
 		began := time.Now()
@@ -482,9 +482,9 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 	})
 }
 
-// When the rest of a store is over, one flight tries it, not all of them. A clock that was set back
-// does not make the rest one of hours.
-func TestOneFlightTriesTheStoreAgain(t *testing.T) {
+// When the store's breaker is half-open, one call tries it, not all of them. A clock that was set back
+// does not keep it open for hours.
+func TestOneCallTriesTheStoreAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &storetest.Memory{Fault: func(ctx context.Context, operation string) error {
 			return only("get", operation, ctx, func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
@@ -545,8 +545,8 @@ func TestStoreRecovers(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		must(t, all[0], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{})
 		synctest.Wait()
-		if got := must(t, all[1], coze.TokenRequest{App: testApp(), Session: "b"},
-			broker.GetOptions{}); got.CacheStatus != broker.Shared {
+		got := must(t, all[1], coze.TokenRequest{App: testApp(), Session: "b"}, broker.GetOptions{})
+		if got.CacheStatus != broker.Shared {
 			t.Error(got.CacheStatus)
 		}
 	})
@@ -618,8 +618,7 @@ func TestStoreWithoutSecret(t *testing.T) {
 func TestJoinedCallersWantMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &fake{}
-		store := &storetest.Memory{Fault: func(context.Context,
-			string) error {
+		store := &storetest.Memory{Fault: func(context.Context, string) error {
 			time.Sleep(50 * time.Millisecond)
 			return nil
 		}}
@@ -630,8 +629,8 @@ func TestJoinedCallersWantMore(t *testing.T) {
 		time.Sleep(200 * time.Second)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if got := must(t, all[1], request, broker.GetOptions{}); got.Token != first.Token ||
-				got.CacheStatus != broker.Shared {
+			got := must(t, all[1], request, broker.GetOptions{})
+			if got.Token != first.Token || got.CacheStatus != broker.Shared {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -650,8 +649,9 @@ func TestJoinedCallersWantMore(t *testing.T) {
 
 // A token that is to be refreshed is not replaced by itself.
 func TestRefreshThroughTheStore(t *testing.T) {
-	for name, store := range map[string]broker.Store{"claims": &storetest.Memory{},
-		"no claims": withoutClaims{&storetest.Memory{}}} {
+	for name, store := range map[string]broker.Store{
+		"claims": &storetest.Memory{}, "no claims": withoutClaims{&storetest.Memory{}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := &fake{latency: time.Second}

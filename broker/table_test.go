@@ -43,8 +43,8 @@ func TestUseIsSeenAfterTheClockWasSetBack(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3, Now: func() time.Time { return time.Now().Add(off) }})
 		get := func(session string) broker.CacheStatus {
 			time.Sleep(2 * time.Second)
-			return must(t, b, coze.TokenRequest{App: testApp(), Session: session, Duration: 10 * time.Hour},
-				broker.GetOptions{}).CacheStatus
+			request := coze.TokenRequest{App: testApp(), Session: session, Duration: 10 * time.Hour}
+			return must(t, b, request, broker.GetOptions{}).CacheStatus
 		}
 		for _, session := range strings.Fields("a b c") {
 			get(session)
@@ -63,8 +63,8 @@ func TestExpiredGoFirst(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Size: 3})
 		app := testApp()
 		long := func(session string) broker.CacheStatus {
-			return must(t, b, coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour},
-				broker.GetOptions{}).CacheStatus
+			request := coze.TokenRequest{App: app, Session: session, Duration: 10 * time.Hour}
+			return must(t, b, request, broker.GetOptions{}).CacheStatus
 		}
 		long("a")
 		long("b")

@@ -62,25 +62,21 @@ func (c *Client) Token(ctx context.Context, request TokenRequest) (Token, error)
 // tryKeys tries the app's keys until Coze knows one, and counts the assertions that it sends.
 func (c *Client) tryKeys(ctx context.Context, request TokenRequest, sent *int) (token Token, failure *Error) {
 	for _, key := range request.App.Keys {
-		token, failure = c.tryKey(ctx, request, key, sent)
+		pause := firstPause
+		for attempt := 1; ; attempt++ {
+			token, failure = c.exchange(ctx, request, key, sent)
+			if failure == nil || attempt == maxAttempts || !failure.Temporary() ||
+				failure.RetryAfter > cmp.Or(c.MaxRetryAfter, DefaultMaxRetryAfter) ||
+				!sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
+				break
+			}
+			pause *= 2
+		}
 		if failure == nil || !failure.unknownKey() {
 			break
 		}
 	}
 	return token, failure
-}
-
-func (c *Client) tryKey(ctx context.Context, request TokenRequest, key Key, sent *int) (Token, *Error) {
-	pause := firstPause
-	for attempt := 1; ; attempt++ {
-		token, failure := c.exchange(ctx, request, key, sent)
-		if failure == nil || attempt == maxAttempts || !failure.Temporary() ||
-			failure.RetryAfter > cmp.Or(c.MaxRetryAfter, DefaultMaxRetryAfter) ||
-			!sleep(ctx, max(failure.RetryAfter, jitter(pause))) {
-			return token, failure
-		}
-		pause *= 2
-	}
 }
 
 // exchange makes one attempt.

@@ -99,14 +99,13 @@ func (m *Memory) Each(f func(key string, value []byte, expires time.Time) []byte
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, v := range m.values {
-		if v.bytes == nil {
+		if v.owner != "" {
 			continue
 		}
-		if v.bytes = f(key, v.bytes, v.expires); v.bytes == nil {
-			delete(m.values, key)
-			continue
+		delete(m.values, key)
+		if v.bytes = f(key, v.bytes, v.expires); v.bytes != nil {
+			m.values[key] = v
 		}
-		m.values[key] = v
 	}
 }
 
@@ -174,26 +173,21 @@ func Run(t Reporter, store broker.Store, prefix string, least time.Duration) {
 func runClaimer(t Reporter, store broker.Claimer, prefix string) {
 	key := prefix + "claim"
 	won := make(chan string, 20)
+	var wg sync.WaitGroup
 	for i := range cap(won) {
-		go func() {
+		wg.Go(func() {
 			owner := string(rune('a' + i))
-			ok, err := store.Claim(t.Context(), key, owner, time.Second)
-			if err != nil {
+			if ok, err := store.Claim(t.Context(), key, owner, time.Second); err != nil {
 				t.Errorf("%v", err)
+			} else if ok {
+				won <- owner
 			}
-			if !ok {
-				owner = ""
-			}
-			won <- owner
-		}()
+		})
 	}
-	var winners string
-	for range cap(won) {
-		winners += <-won
+	if wg.Wait(); len(won) != 1 {
+		t.Fatalf("%d winner of one claim", len(won))
 	}
-	if len(winners) != 1 {
-		t.Fatalf("%d winners of one claim", len(winners))
-	}
+	winner := <-won
 	claim := func(owner string, want bool, what string) {
 		t.Helper()
 		if ok, err := store.Claim(t.Context(), key, owner, time.Second); err != nil || ok != want {
@@ -207,15 +201,15 @@ func runClaimer(t Reporter, store broker.Claimer, prefix string) {
 		}
 	}
 	time.Sleep(600 * time.Millisecond)
-	claim(winners, true, "the owner's own claim, again")
+	claim(winner, true, "the owner's own claim, again")
 	time.Sleep(600 * time.Millisecond)
 	claim("another", false, "a claim that was made to last longer")
 	release("another")
 	claim("another", false, "a claim that another released")
-	release(winners)
+	release(winner)
 	claim("another", true, "a claim that was released")
-	release(winners)
-	claim(winners, false, "a claim that was released by who had it before")
+	release(winner)
+	claim(winner, false, "a claim that was released by who had it before")
 	time.Sleep(1200 * time.Millisecond)
-	claim(winners, true, "a claim past its time")
+	claim(winner, true, "a claim past its time")
 }
