@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/fault"
 	"coze-token/internal/gate"
 	"coze-token/internal/ratelimit"
@@ -100,6 +102,7 @@ type Service struct {
 type state struct {
 	handler http.Handler
 	apps    map[string]gate.App
+	proxies *clientip.Proxies
 }
 
 // OpenAccess is the warning for an operator whose service lets anybody in, at every start (security
@@ -171,6 +174,12 @@ func (v *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.current.Load().handler.ServeHTTP(w, r)
 }
 
+// TrustsProxy reports whether the address is one of TRUSTED_PROXIES now. Many users share the
+// connections of such an address, so a host does not bound them as it does one user's.
+func (v *Service) TrustsProxy(address netip.Addr) bool {
+	return v.current.Load().proxies.Trusts(address)
+}
+
 // Reload puts the settings in env into force, as New reads them. After an error the old ones stay.
 // Requests under way end by the old ones. What the service was built with stays: the size of its
 // cache, its budget, its store.
@@ -185,7 +194,7 @@ func (v *Service) Reload(env map[string]string) error {
 
 // Use is Reload for settings that [Read] has checked. It is not for concurrent use.
 func (v *Service) Use(s *Settings) {
-	next := &state{apps: map[string]gate.App{}}
+	next := &state{apps: map[string]gate.App{}, proxies: s.proxies}
 	var oauth []*coze.App
 	v.keySets.Reload(func() {
 		for name, a := range s.Apps() {

@@ -63,7 +63,13 @@ func (p *process) serve(file string) int {
 		return exitUsage
 	}
 	host := settings.Native
-	log := native.Logger(p.stderr, settings.LogLevel, host.LogFormat)
+	var log *slog.Logger
+	queue := native.NewQueue(p.stderr, func(records int, _ error) {
+		log.Error("log records were lost: standard error was not read fast enough", "lost", records)
+	})
+	defer queue.Close()
+	log = native.Logger(queue, settings.LogLevel, host.LogFormat)
+	p.stderr = queue // a message to a person too must not wait for a stuck reader
 	o := options(log)
 	reopen := func() error { return nil }
 	if host.AuditFile != "" {
@@ -72,6 +78,7 @@ func (p *process) serve(file string) int {
 			p.settingsError(auditFault(err))
 			return exitUsage
 		}
+		defer audit.Close()
 		o.Audit, reopen = audit.Logger(), audit.Reopen
 	}
 	if url := host.RedisURL.Reveal(); url != "" {
@@ -112,7 +119,7 @@ func (p *process) serve(file string) int {
 		r.run(ctx)
 	}()
 	err = native.Serve(p.ctx, listener, service, native.Options{
-		MaxConnections: host.MaxConnections, Certificate: certificate, Log: log,
+		MaxConnections: host.MaxConnections, Exempt: service.TrustsProxy, Certificate: certificate, Log: log,
 	})
 	cancel()
 	<-reloaded

@@ -35,7 +35,7 @@ const (
 // client sent.
 func (p *Proxies) Client(r *http.Request) netip.Addr {
 	client := peer(r.RemoteAddr)
-	if !client.IsValid() || !p.trusts(client) {
+	if !client.IsValid() || !p.Trusts(client) {
 		return client
 	}
 	name, read := xForwardedFor, readXForwardedFor
@@ -54,7 +54,7 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 		if !ok {
 			return client
 		}
-		if client = a; i < 0 || !p.trusts(client) {
+		if client = a; i < 0 || !p.Trusts(client) {
 			return client
 		}
 		list = list[:i]
@@ -66,7 +66,7 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 // counts.
 func (p *Proxies) Sent(r *http.Request) bool {
 	a := peer(r.RemoteAddr)
-	return a.IsValid() && p.trusts(a)
+	return a.IsValid() && p.Trusts(a)
 }
 
 // peer reads Request.RemoteAddr: an address with a port, as net/http sets it, or without, as

@@ -114,8 +114,8 @@ func parsePrefix(text string) (prefix netip.Prefix, problem, remedy string) {
 	return prefix, "", ""
 }
 
-// trusts reports whether a canonical address is one of the proxies'.
-func (p *Proxies) trusts(a netip.Addr) bool {
+// Trusts reports whether a canonical address is one of the proxies'.
+func (p *Proxies) Trusts(a netip.Addr) bool {
 	if p == nil {
 		return false
 	}

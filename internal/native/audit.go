@@ -4,35 +4,32 @@ package native
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
-	"time"
-
-	"coze-token/internal/guard"
 )
 
-// An AuditFile is a file to which records are appended, one JSON object on each line. It is safe
-// for concurrent use.
+// An AuditFile is a file to which records are appended, one JSON object on each line. A record never
+// waits for the file: see [Queue]. It is safe for concurrent use.
 type AuditFile struct {
 	name  string
 	log   *slog.Logger
-	lines guard.Throttle
-
-	mu   sync.Mutex
-	file *os.File
-	lost int   // records since the last line in the log
-	err  error // the last of them
+	queue *Queue
 }
 
 // OpenAudit opens the file or creates it, readable by its owner only. The log gets a line when
 // records are lost, at most one a minute.
 func OpenAudit(name string, log *slog.Logger) (*AuditFile, error) {
 	a := &AuditFile{name: name, log: log}
-	return a, a.Reopen()
+	file, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	a.queue = NewQueue(file, a.lost)
+	return a, nil
 }
 
 // CheckAudit returns the error that [OpenAudit] would. It leaves no file behind, because the user
@@ -56,40 +53,35 @@ func CheckAudit(name string) error {
 // Reopen opens the name again, after the file was moved away. After an error, records still go to
 // the old file.
 func (a *AuditFile) Reopen() error {
-	// O_NONBLOCK makes a pipe without a reader an error. Otherwise, opening it would wait for one.
-	file, err := os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
+	file, err := a.open()
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.file != nil {
-		a.file.Close()
-	}
-	a.file = file
-	return nil
+	return a.queue.Swap(file).(io.Closer).Close() // which ends a write that waits for a pipe's reader
+}
+
+func (a *AuditFile) open() (*os.File, error) {
+	// O_NONBLOCK makes a pipe without a reader an error. Otherwise, opening it would wait for one.
+	return os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 }
 
 // Write appends one record. If it fails, the log says how many records were lost. The service goes
-// on, because a full disk must not become an outage.
+// on, because a full disk or a stuck reader must not become an outage.
 func (a *AuditFile) Write(record []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n, err := a.file.Write(record)
+	n, err := a.queue.Write(record)
 	if err != nil {
-		a.lost++
-		a.err = err
-	}
-	if a.lost == 0 {
-		return n, err
-	}
-	if _, ok := a.lines.Allow(time.Now()); ok {
-		a.log.Error("audit records were lost: AUDIT_FILE could not be written; make room, or name another file",
-			"file", a.name, "lost", a.lost, "error", a.err)
-		a.lost = 0
+		a.queue.reportLost() // at once: the writer may be stuck for ever
 	}
 	return n, err
 }
+
+func (a *AuditFile) lost(records int, err error) {
+	a.log.Error("audit records were lost: AUDIT_FILE could not be written; "+
+		"make room, mend what reads it, or name another file", "file", a.name, "lost", records, "error", err)
+}
+
+// Close waits until all records are written, for at most 2 s.
+func (a *AuditFile) Close() { a.queue.Close() }
 
 // Logger writes records to the file, whatever level the log has.
 func (a *AuditFile) Logger() *slog.Logger {

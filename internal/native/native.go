@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -28,9 +29,13 @@ const grace = 25 * time.Second
 
 // Options are a server's.
 type Options struct {
-	// MaxConnections is how many connections may be open at once. A further one waits, and the
-	// connection that has been idle for longest is closed for it. Optional: no limit.
+	// MaxConnections is how many connections may be open at once, half of them by one address (an
+	// IPv6 address is its /64). For a further one, the server closes one whose client it waits for,
+	// or waits until there is one. Optional: no limit.
 	MaxConnections int
+	// Exempt reports whether connections from an address are not bounded by address, because it is
+	// a proxy's. Optional: none are.
+	Exempt func(netip.Addr) bool
 	// Certificate is called at each handshake, so that a new certificate needs no restart.
 	// Optional: plain HTTP, for a proxy in front.
 	Certificate func() *tls.Certificate
@@ -82,7 +87,7 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 // for up to 25 s. It returns nil if all of them finished.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error {
 	server := &http.Server{
-		Handler: h,
+		Handler: working(h),
 		// A request is a line, a few headers and a small body. A client that takes longer to send
 		// one only occupies a connection.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -95,8 +100,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" goes to h too
 	}
 	if o.MaxConnections > 0 {
-		limit := newLimitListener(l, o.MaxConnections)
-		l, server.ConnState = limit, limit.connState
+		l = newLimitListener(l, o.MaxConnections, o.Exempt)
+		server.ConnContext, server.ConnState = connContext, connState
 	}
 	serve := server.Serve
 	if o.Certificate != nil {
@@ -147,7 +152,11 @@ func Transport() *http.Transport {
 // for a terminal, JSON for anything else.
 func Logger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	if format == "auto" {
-		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		terminal := w
+		if q, ok := w.(*Queue); ok {
+			terminal = q.to
+		}
+		if f, ok := terminal.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			format = "text"
 		}
 	}
