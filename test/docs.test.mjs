@@ -36,16 +36,17 @@ async function listen(handler) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-const html = (response) => {
+const html = (response, text = "<!doctype html><title>page</title>") => {
   response.setHeader("Content-Type", "text/html; charset=utf-8");
-  response.end("<!doctype html><title>page</title>");
+  response.end(text);
 };
+const pages = {}; // what the listed origin serves, by path
 
 before(async () => {
   build();
   sandbox = await startSandbox();
   login = await startLogin();
-  page = await listen((_, response) => html(response));
+  page = await listen((request, response) => html(response, pages[request.url]));
   const { CLIENT_ID: client_id, KID: kid, PRIVATE_KEY: private_key } = sandbox.settings;
   const app = { client_id, kid, private_key, allowed_origins: page };
   service = await startService({
@@ -170,10 +171,9 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
   });
 }
 
-for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "README.zh-CN.md"]) {
+for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
   const functions = () => snippet(document, "function freshToken", "async function cozeToken");
-  // In the READMEs, all of the page is one example.
-  const script = () => (functions().includes("function ask") ? functions() : snippet(document, "fetch('/api/coze-token'") + functions());
+  const script = () => snippet(document, "fetch('/api/coze-token'") + functions();
 
   test(`${document}: a page and its backend`, async () => {
     const backend = await startBackend(at(snippet(document, "app.post("), `${service.url}backend`));
@@ -202,7 +202,7 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "
       asked.push(stale);
       return { access_token: `after ${stale || "nothing"}`, ttl: 900 };
     };
-    const { freshToken, cozeToken } = new Function("ask", `${functions().replace(/async function ask[^]*?\n}\n/, "")}; return { freshToken, cozeToken };`)(ask);
+    const { freshToken, cozeToken } = new Function("ask", `${functions()}; return { freshToken, cozeToken };`)(ask);
     assert.equal(await cozeToken(), "after nothing");
     assert.equal(await cozeToken(), "after nothing");
     await Promise.all([freshToken("dead"), freshToken("dead"), freshToken()]);
@@ -211,3 +211,70 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "
     assert.deepEqual(asked, ["", "dead", "", "dead"]);
   });
 }
+
+// The page that a README has people copy.
+function pageOf(document) {
+  const [, code] = readFileSync(new URL(`../${document}`, import.meta.url), "utf8").match(/```html\n([^]*?)```/);
+  return code;
+}
+
+// Where the Chat SDK's script would be. Like the SDK, it asks for a token at the start and, when Coze refuses one, again with
+// the refused one. Here it does so as often as the test says.
+const standIn = `
+  window.CozeWebSDK = {
+    WebChatClient: class {
+      constructor({ config, auth }) {
+        if (!config.bot_id || auth.type !== "token") throw new Error("the SDK is started wrongly");
+        window.refresh = async (old) => auth.onRefreshToken(old);
+        window.started = Promise.all([refresh(""), refresh("")]);
+      }
+    },
+  };`;
+
+for (const document of ["README.md", "README.zh-CN.md"]) {
+  test(`${document}: its page gives the Chat SDK tokens of one visitor`, async () => {
+    const text = at(pageOf(document), `${service.url}guests`);
+    const [, sdk] = text.match(/<script src="(https:[^"]+)">/);
+    const context = await browser.newContext();
+    pages["/index.html"] = text;
+    await context.route(sdk, (route) => route.fulfill({ contentType: "text/javascript", body: standIn }));
+    const load = async () => {
+      const opened = await context.newPage();
+      const errors = [];
+      opened.on("pageerror", (error) => errors.push(error));
+      await opened.goto(`${page}/index.html`);
+      assert.deepEqual(errors, []);
+      return opened;
+    };
+    const first = await load();
+    const [token, same] = await first.evaluate(() => started);
+    assert.equal(token, same, "two calls at the start are one request");
+    const user = await userOf(token);
+    assert.match(user, /^visitor:/);
+    const asked = first.waitForRequest((request) => request.method() === "POST");
+    assert.equal(await userOf(await first.evaluate((old) => refresh(old), token)), user);
+    assert.deepEqual((await asked).postDataJSON(), { stale_token: token }, "the service is told which token was refused");
+
+    const again = await load();
+    assert.equal(await userOf((await again.evaluate(() => started))[0]), user, "after a reload");
+    await again.evaluate(() => localStorage.setItem("coze-visitor-ticket", "1.made.up"));
+    assert.match(await userOf(await again.evaluate(() => refresh("czs_dead"))), /^visitor:/, "a bad ticket is thrown away");
+  });
+
+  test(`${document}: its page says what the service's proxy says, if that is no JSON`, async () => {
+    const proxy = await listen((_, response) => {
+      response.setHeader("Access-Control-Allow-Origin", "*").setHeader("Access-Control-Allow-Headers", "X-Visitor-Ticket");
+      response.statusCode = _.method === "OPTIONS" ? 204 : 502;
+      response.end("<html>502 Bad Gateway</html>");
+    });
+    const [, script] = at(pageOf(document), proxy).match(/<script>\n([^]*?)<\/script>/);
+    const opened = await open(page, `${standIn}\n${script}`);
+    const said = await opened.evaluate(() => started.then(String, String));
+    assert.match(said, /502 .*Bad Gateway/);
+  });
+}
+
+test("the page of the READMEs is the same one", () => {
+  const [english, chinese] = ["README.md", "README.zh-CN.md"].map((document) => pageOf(document).replaceAll(/ +\/\/ .*$/gm, ""));
+  assert.equal(english, chinese);
+});
