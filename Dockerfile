@@ -15,5 +15,6 @@ COPY --from=build /coze-token /coze-token
 USER 65532:65532
 ENV PORT=8787
 EXPOSE 8787
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/coze-token", "health"]
 ENTRYPOINT ["/coze-token"]
 CMD ["serve"]

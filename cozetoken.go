@@ -93,6 +93,7 @@ type Service struct {
 	tokens  *broker.Broker
 	limits  gate.Limits
 	keySets *auth.KeySets
+	drains  atomic.Bool
 	current atomic.Pointer[state]
 }
 
@@ -197,17 +198,22 @@ func (v *Service) Use(s *Settings) {
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
 	next.handler = gate.New(gate.Options{
-		Source:  v.tokens,
-		Apps:    next.apps,
-		Limits:  limits,
-		Timeout: s.Timeout,
-		Now:     v.clock.Now,
-		Log:     v.options.Log,
-		Audit:   v.options.Audit,
+		Source:   v.tokens,
+		Apps:     next.apps,
+		Limits:   limits,
+		Timeout:  s.Timeout,
+		Draining: v.drains.Load,
+		Now:      v.clock.Now,
+		Log:      v.options.Log,
+		Audit:    v.options.Audit,
 	})
 	v.tokens.Use(oauth...)
 	v.current.Store(next)
 }
+
+// Drain makes /readyz answer 503 from now on, so that a load balancer sends no more requests here.
+// Those that come are served as before. A host calls it some time before it stops to listen.
+func (v *Service) Drain() { v.drains.Store(true) }
 
 // app builds one app of the gate.
 func (v *Service) app(name string, a App) gate.App {

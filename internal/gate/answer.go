@@ -105,6 +105,8 @@ var (
 	healthy  = answer{status: http.StatusOK, body: map[string]string{"status": "ok"}}
 	notFound = fail(http.StatusNotFound, "not_found", "there is nothing at this path",
 		"ask for a token with POST / or, for one of several apps, POST /NAME")
+	draining = fail(http.StatusServiceUnavailable, "draining", "this replica is about to stop",
+		"send new requests to another replica")
 	bodyTooLarge = fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB",
 		`send no body, or {"stale_token": "…"} alone`)
 	internalError = fail(http.StatusInternalServerError, "internal_error", "something went wrong in the token service",

@@ -50,6 +50,9 @@ type Options struct {
 	Limits Limits
 	// Timeout bounds the wait for the source. Zero: a caller waits as long as its connection lasts.
 	Timeout time.Duration
+	// Draining reports whether the host is about to stop. /readyz says so then, and everything else
+	// is answered as before. Optional: it never is.
+	Draining func() bool
 	// Now is the clock. Optional: time.Now.
 	Now func() time.Time
 	// Log takes what an operator should see. Required.
@@ -150,8 +153,12 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, rec *record) (a an
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodNotAllowed("GET, HEAD")
 	}
-	if name == "readyz" {
+	switch {
+	case name == "healthz":
+		return healthy
+	case g.Draining != nil && g.Draining():
+		return draining
+	default:
 		return g.ready
 	}
-	return healthy
 }
