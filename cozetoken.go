@@ -224,7 +224,7 @@ func (v *Service) app(name string, a App) gate.App {
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
-	pages.Headers = slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
+	pages.Headers = slices.Concat([]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
 	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader},
 		ratelimit.ResponseHeaders)
 	pages.Credentials = a.Callers.ReadsCookies()
@@ -237,6 +237,7 @@ func (a App) gate() gate.App {
 	return gate.App{
 		Request:  coze.TokenRequest{App: a.OAuth, Session: a.Session, Duration: a.Duration},
 		Sessions: a.Sessions,
+		DeviceID: a.DeviceID, CustomConsumer: a.CustomConsumer,
 	}
 }
 

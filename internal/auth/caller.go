@@ -68,6 +68,16 @@ func (c *Caller) MayUse(app, origin string) error {
 	return nil
 }
 
+// MayNameQuota says why the caller may not name a device or a consumer in the header. The error, if
+// there is one, is an [*Error].
+func (c *Caller) MayNameQuota(header string) error {
+	if c.Mode == ModeKey {
+		return nil
+	}
+	return forbidden(NotEntitled, header+" is taken from callers with an API key only",
+		"leave it out; whoever runs the service can set DEVICE_ID or CUSTOM_CONSUMER")
+}
+
 // SessionFor is the session of the caller's token. user is the header X-User-ID, whose form has
 // been checked, and named reports whether it was sent. The session is empty if nobody is named. The
 // error, if there is one, is an [*Error].

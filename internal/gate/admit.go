@@ -90,6 +90,9 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return invalidSession(err)
 	}
 	rec.session = request.Session
+	if refusal, ok := readQuota(r.Header, &caller, &request); !ok {
+		return refusal
+	}
 
 	if d := g.count(ctx, rec, &app); d.Tighter(limit) {
 		limit = d
