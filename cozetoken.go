@@ -220,7 +220,9 @@ func (v *Service) app(name string, a App) gate.App {
 	}
 	a.OAuth = &oauth
 	app := a.gate()
-	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
+	app.Callers = auth.New(a.Callers, auth.Options{
+		App: name, Transport: v.options.Transport, KeySets: v.keySets, Log: v.options.Log,
+	})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
 	pages.Methods = []string{"POST"}

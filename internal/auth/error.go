@@ -12,6 +12,7 @@ type Code string
 const (
 	InvalidRequest  Code = "invalid_request"  // 400: which credential is meant cannot be told
 	Unauthenticated Code = "unauthenticated"  // 401: there is no credential, or it is wrong
+	APIKeyEnded     Code = "api_key_ended"    // 401: the API key was good until a day that is over
 	Forbidden       Code = "forbidden"        // 403: the credential is good, and not for this
 	Unavailable     Code = "auth_unavailable" // 503: whether it is good could not be found out
 )
@@ -26,6 +27,7 @@ const (
 	Malformed          Reason = "malformed_credential"
 	TooLarge           Reason = "credential_too_large"
 	UnknownKey         Reason = "unknown_api_key"
+	KeyEnded           Reason = "api_key_ended"
 	BadToken           Reason = "bad_token"        // not a JWT that any provider would make
 	UnknownIssuer      Reason = "unknown_issuer"   // of no login that is configured here
 	BadAlgorithm       Reason = "bad_algorithm"    // none, HS256, or another that the login does not allow

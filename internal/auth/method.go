@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,11 +32,13 @@ type Options struct {
 	KeySets *KeySets
 	// Now is the clock. Without it, time.Now is.
 	Now func() time.Time
+	// Log is told of an API key in use that is about to end. Without it nothing is logged.
+	Log *slog.Logger
 }
 
 // An Authenticator knows who sends a request. It is safe for concurrent use.
 type Authenticator struct {
-	keys     *Keys // nil: none
+	keys     *apiKeys // nil: none
 	methods  []Method
 	reads    bool   // whether any method reads a credential
 	reserved string // how sessions of visitors begin, if there are any
@@ -46,7 +49,13 @@ func New(c Config, o Options) *Authenticator {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &Authenticator{keys: c.Keys, methods: methods(c, o), reads: c.KnowsCallers()}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Authenticator{methods: methods(c, o), reads: c.KnowsCallers()}
+	if c.Keys != nil {
+		a.keys = &apiKeys{c.Keys, o.Now, o.Log}
+	}
 	if len(c.VisitorSecrets) > 0 {
 		a.reserved = VisitorPrefix
 	}
@@ -63,7 +72,7 @@ func (a *Authenticator) Credentials(h http.Header, trust Trust) *Credentials {
 	return c
 }
 
-// Key reports who sends the request, if it carries a known API key. It costs next to nothing and
+// Key reports who sends the request, if it carries a known API key that has not ended. It costs next to nothing and
 // waits for nothing, so it may come before limits per address: a key cannot be guessed.
 func (a *Authenticator) Key(c *Credentials) (who Caller, known bool) {
 	if a.keys == nil || c.err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -25,6 +26,7 @@ type fixture struct {
 	audit
 	idp, stranger                          *provider // the login's provider, and one that nobody takes
 	backend, hashed, page, shopper, apart  string    // API keys
+	ending, ended                          string    // one that ends tomorrow, and one that has ended
 	visitorSecret, oldSecret, secondSecret string
 }
 
@@ -41,12 +43,16 @@ func testAccess(t *testing.T, b Build) {
 
 func newKey() string { return keepSecret("an API key", auth.NewKey()) }
 
+// day is a day from today in UTC, as API_KEYS has it.
+func day(from int) string { return time.Now().UTC().AddDate(0, 0, from).Format(time.DateOnly) }
+
 func newSecret() string { return keepSecret("a secret", auth.NewKey()) }
 
 func build(t *testing.T, b Build) *fixture {
 	h := &fixture{
 		server: newServer(t), idp: newProvider(t), stranger: newProvider(t),
 		backend: newKey(), hashed: newKey(), page: newKey(), shopper: newKey(), apart: newKey(),
+		ending: newKey(), ended: newKey(),
 		visitorSecret: newSecret(), oldSecret: newSecret(), secondSecret: newSecret(),
 	}
 	shop := h.registerShop(t)
@@ -60,7 +66,7 @@ func build(t *testing.T, b Build) *fixture {
 	}
 	origins := []string{exact, wildcard}
 	keys := "backend=" + h.backend + ", hashed=" + auth.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
-		", shopper=" + h.shopper + " apps=shop"
+		", shopper=" + h.shopper + " apps=shop, ending=" + h.ending + " until " + day(1) + ", ended=" + h.ended + " until " + day(-1)
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
 	apps := map[string]any{
 		"keys": app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
@@ -109,6 +115,8 @@ func refused(name, reason string, headers ...string) credential {
 		status, code = 400, "invalid_request"
 	case "other_app", "no_session_claim", "forbidden_header", "wrong_audience", "bad_algorithm", "bad_claims":
 		status, code = 403, "forbidden"
+	case "api_key_ended":
+		code = "api_key_ended"
 	case "credential_too_large":
 		if headers[0] == "Authorization" { // to log in again would bring another like it
 			status, code = 403, "forbidden"
@@ -133,6 +141,8 @@ func (h *fixture) keyCredentials() []credential {
 		good("a key in both", "backend", append(bearer(h.backend), "X-API-Key", h.backend)...),
 		good("a key of which the hash is known", "hashed", bearer(h.hashed)...),
 		page,
+		good("a key that will end", "ending", bearer(h.ending)...),
+		refused("a key that has ended", "api_key_ended", bearer(h.ended)...),
 		refused("nothing", "no_credential"),
 		refused("another scheme", "no_credential", "Authorization", "Basic "+h.backend),
 		refused("a wrong key", "unknown_api_key", bearer(wrong)...),
