@@ -50,10 +50,12 @@ before(async () => {
   const app = { client_id, kid, private_key, allowed_origins: page };
   service = await startService({
     ...sandbox.settings,
+    TRUSTED_PROXIES: "127.0.0.1",
     APPS: JSON.stringify({
       guests: { ...app, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
       users: { ...app, jwt_issuer: login.url, jwt_audience: "page" },
       anybody: app,
+      proxied: { client_id, kid, private_key, user_header: "X-Forwarded-User" },
       backend: { client_id, kid, private_key, api_keys: `backend=${KEY}` },
       slow: { client_id, kid, private_key, api_keys: `backend=${KEY}`, rate_limit_app: 1 },
     }),
@@ -143,6 +145,22 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
     assert.equal(await userOf(await again.evaluate(() => cozeToken())), user, "after a reload");
     await again.evaluate(() => localStorage.setItem("coze-visitor-ticket", "1.made.up"));
     assert.match(await userOf(await again.evaluate(async () => (await freshToken("czs_dead")).access_token)), /^visitor:/, "a bad ticket is thrown away");
+  });
+
+  test(`${document}: a user whom a proxy has logged in`, async () => {
+    const script = snippet(document, "fetch('/coze-token'", "async function ask") + functions();
+    let loggedIn = true;
+    const site = await listen(async (request, response) => { // what nginx does
+      if (request.url !== "/coze-token") return html(response);
+      if (!loggedIn) return response.writeHead(401).end("<html>");
+      const answer = await fetch(`${service.url}proxied`, { method: "POST", headers: { "X-Forwarded-User": "alice" } });
+      response.writeHead(answer.status, { "Content-Type": "application/json" }).end(await answer.text());
+    });
+    const opened = await open(site, `let login = 0; const redirectToLogin = () => { login++; };\n${script}`);
+    assert.equal(await userOf(await opened.evaluate(() => cozeToken())), "alice");
+    loggedIn = false;
+    await opened.evaluate(() => freshToken().catch(() => {}));
+    assert.equal(await opened.evaluate(() => login), 1);
   });
 
   test(`${document}: a user who has logged in`, async () => {

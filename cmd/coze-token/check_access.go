@@ -25,6 +25,9 @@ func (c *checkup) access(a cozetoken.App, offline bool) {
 	for _, login := range callers.Logins {
 		c.login(login, offline)
 	}
+	if callers.UserHeader != "" {
+		c.ok("access", "users whom a trusted proxy names in %s", callers.UserHeader)
+	}
 	if a.Pages.Origins.Empty() {
 		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
 	} else {

@@ -52,7 +52,9 @@ func (c Config) IsOpen() bool {
 
 // ReadsCookies reports whether pages have cookies to send: those of visitors, and those of a proxy
 // in front that logs users in.
-func (c Config) ReadsCookies() bool { return len(c.VisitorSecrets) > 0 || len(c.Logins) > 0 }
+func (c Config) ReadsCookies() bool {
+	return len(c.VisitorSecrets) > 0 || len(c.Logins) > 0 || c.UserHeader != ""
+}
 
 // Headers are the further request headers that are read: those of logins.
 func (c Config) Headers() (headers []string) {
