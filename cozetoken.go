@@ -227,8 +227,7 @@ func (v *Service) app(name string, a App) gate.App {
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
 	pages.Headers = slices.Concat([]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
-	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader},
-		ratelimit.ResponseHeaders)
+	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders)
 	pages.Credentials = a.Callers.ReadsCookies()
 	app.Origins = &pages
 	return app

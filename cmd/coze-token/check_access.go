@@ -28,6 +28,9 @@ func (c *checkup) access(a cozetoken.App, offline bool) {
 	if callers.UserHeader != "" {
 		c.ok("access", "users whom a trusted proxy names in %s", callers.UserHeader)
 	}
+	if callers.WeChat != nil {
+		c.ok("access", "users of the WeChat mini program %s", callers.WeChat.AppID)
+	}
 	if a.Pages.Origins.Empty() {
 		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
 	} else {

@@ -6,6 +6,7 @@
 //   - login.go: a JWT of the users' own login, from any OIDC provider or Cloudflare Access. The
 //     session is what the token says.
 //   - proxyuser.go: the user whom a trusted proxy in front has logged in.
+//   - wechat.go: a user of a WeChat mini program.
 //   - visitor.go: somebody who is not logged in, with a random identity that is nobody else's.
 //   - open.go: anybody, as with the original Worker.
 //

@@ -26,13 +26,14 @@ type Method interface {
 type Options struct {
 	// App is the name of the app whose callers these are. A visitor's identity is good for one app.
 	App string
-	// Transport asks Turnstile. Required if Turnstile is set.
+	// Transport asks Turnstile and WeChat. Required if one of them is set.
 	Transport http.RoundTripper
 	// KeySets are where the keys of the logins' providers are kept. Required if there are logins.
 	KeySets *KeySets
 	// Now is the clock. Without it, time.Now is.
 	Now func() time.Time
-	// Log is told of an API key in use that is about to end. Without it nothing is logged.
+	// Log is told of an API key in use that is about to end, and of a WeChat that does not answer.
+	// Without it nothing is logged.
 	Log *slog.Logger
 }
 
@@ -40,8 +41,8 @@ type Options struct {
 type Authenticator struct {
 	keys     *apiKeys // nil: none
 	methods  []Method
-	reads    bool   // whether any method reads a credential
-	reserved string // how sessions of visitors begin, if there are any
+	reads    bool // whether any method reads a credential
+	reserved reserved
 }
 
 // New makes an Authenticator from settings that [Read] or the Check functions found good.
@@ -57,7 +58,10 @@ func New(c Config, o Options) *Authenticator {
 		a.keys = &apiKeys{c.Keys, o.Now, o.Log}
 	}
 	if len(c.VisitorSecrets) > 0 {
-		a.reserved = VisitorPrefix
+		a.reserved = append(a.reserved, reserved{{VisitorPrefix, "anonymous visitors"}}...)
+	}
+	if c.WeChat != nil {
+		a.reserved = append(a.reserved, reserved{{WeChatPrefix, "WeChat users"}}...)
 	}
 	return a
 }
@@ -108,10 +112,9 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Calle
 		if e != nil {
 			return Caller{}, m.Scheme(), e
 		}
-		named := who.Session != "" && who.Mode != ModeVisitor
-		if ok && named && a.reserved != "" && strings.HasPrefix(who.Session, a.reserved) {
-			return Caller{}, m.Scheme(), forbidden(ReservedSession,
-				"the user's name begins as those of anonymous visitors do",
+		named := who.Mode != ModeVisitor && who.Mode != ModeWeChat
+		if prefix, whose := a.reserved.find(who.Session); ok && named && prefix != "" {
+			return Caller{}, m.Scheme(), forbidden(ReservedSession, "the user's name begins as those of "+whose+" do",
 				"whoever runs the service can give the login a name, which then stands before it")
 		}
 		if ok {

@@ -28,6 +28,7 @@ type fixture struct {
 	backend, hashed, page, shopper, apart  string    // API keys
 	ending, ended                          string    // one that ends tomorrow, and one that has ended
 	visitorSecret, oldSecret, secondSecret string
+	weChat                                 *weChat
 }
 
 func testAccess(t *testing.T, b Build) {
@@ -35,6 +36,7 @@ func testAccess(t *testing.T, b Build) {
 	t.Run("Matrix", h.testMatrix)
 	t.Run("Combined", h.testCombined)
 	t.Run("Visitors", h.testVisitors)
+	t.Run("WeChat", h.testWeChat)
 	t.Run("Pages", h.testPages)
 	t.Run("Apps", h.testApps)
 	t.Run("Names", h.testNames)
@@ -54,6 +56,7 @@ func build(t *testing.T, b Build) *fixture {
 		backend: newKey(), hashed: newKey(), page: newKey(), shopper: newKey(), apart: newKey(),
 		ending: newKey(), ended: newKey(),
 		visitorSecret: newSecret(), oldSecret: newSecret(), secondSecret: newSecret(),
+		weChat: newWeChat(t),
 	}
 	shop := h.registerShop(t)
 	app := func(members map[string]any) map[string]any {
@@ -68,8 +71,18 @@ func build(t *testing.T, b Build) *fixture {
 	keys := "backend=" + h.backend + ", hashed=" + auth.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
 		", shopper=" + h.shopper + " apps=shop, ending=" + h.ending + " until " + day(1) + ", ended=" + h.ended + " until " + day(-1)
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
+	weChat := func(secret string, members map[string]any) map[string]any {
+		members["wechat_app_id"], members["wechat_app_secret"] = h.weChat.appID, secret
+		members["wechat_api_base"], members["allowed_origins"] = h.weChat.url, origins
+		return app(members)
+	}
 	apps := map[string]any{
-		"keys": app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
+		"wechat": weChat(h.weChat.secret, map[string]any{}),
+		// Another app, one that names users as they are, and one whose secret WeChat refuses.
+		"wechat-2":     weChat(h.weChat.secret, map[string]any{}),
+		"wechat-plain": weChat(h.weChat.secret, map[string]any{"wechat_hash": false}),
+		"wechat-3":     weChat(weChatSecret(), map[string]any{}),
+		"keys":         app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
 		"login": app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": []string{"web", "mobile"},
 			"allowed_origins": origins}),
 		"visitors": app(map[string]any{"visitor_secret": visitorSecrets, "allowed_origins": origins}),
@@ -115,6 +128,8 @@ func refused(name, reason string, headers ...string) credential {
 		status, code = 400, "invalid_request"
 	case "other_app", "no_session_claim", "forbidden_header", "wrong_audience", "bad_algorithm", "bad_claims":
 		status, code = 403, "forbidden"
+	case "wechat_code_used", "wechat_code_wrong", "wechat_ticket_wrong":
+		code = "wechat_code_required"
 	case "api_key_ended":
 		code = "api_key_ended"
 	case "credential_too_large":

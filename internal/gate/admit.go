@@ -67,7 +67,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		h.Add("Set-Cookie", caller.Cookie.String())
 	}
 	if caller.Ticket != "" {
-		h.Set(auth.TicketHeader, caller.Ticket)
+		h.Set(caller.TicketHeader(), caller.Ticket)
 	}
 	if err := caller.MayUse(rec.app, r.Header.Get("Origin")); err != nil {
 		return failed(h, err)
