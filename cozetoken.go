@@ -226,8 +226,13 @@ func (v *Service) app(name string, a App) gate.App {
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
-	pages.Headers = slices.Concat([]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
-	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders)
+	pages.Headers = slices.Concat(
+		[]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"},
+		auth.PageHeaders, pages.Headers,
+	)
+	pages.Expose = slices.Concat(
+		[]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders,
+	)
 	pages.Credentials = a.Callers.ReadsCookies()
 	app.Origins = &pages
 	return app

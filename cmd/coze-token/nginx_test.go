@@ -146,8 +146,8 @@ func startNginx(t *testing.T, nginx string, addresses *strings.Replacer) (socket
 		user = "user root;\n"
 	}
 	config := filepath.Join(dir, "nginx.conf")
-	text := user + "daemon off; pid " + filepath.Join(dir, "pid") + "; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n" +
-		temporary + server + "}\n"
+	text := user + "daemon off; pid " + filepath.Join(dir, "pid") + "; error_log stderr;\nevents {}\n" +
+		"http {\naccess_log off;\n" + temporary + server + "}\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

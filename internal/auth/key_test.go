@@ -205,7 +205,8 @@ func TestKeysEnd(t *testing.T) {
 	var log strings.Builder
 	for at, want := range map[string]string{
 		"2026-12-01T00:00:00Z": "", "2027-01-31T23:59:59Z": "", "2027-02-01T07:59:59+08:00": "",
-		"2027-02-01T00:00:00Z": "the API key shop ended on 2027-01-31", "2028-01-01T00:00:00Z": "the API key shop ended on 2027-01-31",
+		"2027-02-01T00:00:00Z": "the API key shop ended on 2027-01-31",
+		"2028-01-01T00:00:00Z": "the API key shop ended on 2027-01-31",
 	} {
 		now, err := time.Parse(time.RFC3339, at)
 		if err != nil {

@@ -98,6 +98,7 @@ func TestWeChat(t *testing.T) {
 	if again, e = authenticate(a, both); e != nil || again.Session == who.Session || again.Ticket == "" {
 		t.Errorf("a wrong ticket and a code: %v, session %q", e, again.Session)
 	}
+	visitor := newcomer(t, visitors(t, visitorOptions{}), wantsTicket)
 	for name, c := range map[string]struct {
 		h      http.Header
 		status int
@@ -113,7 +114,7 @@ func TestWeChat(t *testing.T) {
 		"two tickets":            {http.Header{"X-Wechat-Ticket": {"a", "b"}}, 400, auth.Ambiguous},
 		"an empty ticket":        {withWeChatTicket(""), 401, auth.WeChatTicketWrong},
 		"a ticket changed":       {withWeChatTicket(tamper(who.Ticket)), 401, auth.WeChatTicketWrong},
-		"a ticket of a visitor":  {withWeChatTicket(newcomer(t, visitors(t, visitorOptions{}), wantsTicket).Ticket), 401, auth.WeChatTicketWrong},
+		"a ticket of a visitor":  {withWeChatTicket(visitor.Ticket), 401, auth.WeChatTicketWrong},
 		"a code as a credential": {bearer("code-oABC"), 401, auth.UnknownKey},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +241,8 @@ func TestWeChatRefuses(t *testing.T) {
 			continue
 		}
 		for _, text := range []string{e.Error(), log.String()} {
-			if strings.Contains(text, wechatSecret) || strings.Contains(text, "a/secret") || strings.Contains(text, "code-oABC") {
+			if strings.Contains(text, wechatSecret) ||
+				strings.Contains(text, "a/secret") || strings.Contains(text, "code-oABC") {
 				t.Errorf("%.60s: something secret is said: %s", says, text)
 			}
 		}
@@ -311,7 +313,8 @@ func TestWeChatFaults(t *testing.T) {
 		case c.want == "" && (err != nil || config.WeChat == nil || !config.WeChat.Hashed || config.IsOpen() ||
 			strings.HasSuffix(config.WeChat.APIBase, "/") || config.WeChat.Duration != 720*time.Hour):
 			t.Errorf("%s: %+v, %v", name, config.WeChat, err)
-		case c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want+":") || strings.Contains(err.Error(), wechatSecret)):
+		case c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want+":") ||
+			strings.Contains(err.Error(), wechatSecret)):
 			t.Errorf("%s: %v", name, err)
 		}
 	}

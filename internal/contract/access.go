@@ -69,7 +69,8 @@ func build(t *testing.T, b Build) *fixture {
 	}
 	origins := []string{exact, wildcard}
 	keys := "backend=" + h.backend + ", hashed=" + auth.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
-		", shopper=" + h.shopper + " apps=shop, ending=" + h.ending + " until " + day(1) + ", ended=" + h.ended + " until " + day(-1)
+		", shopper=" + h.shopper + " apps=shop, ending=" + h.ending + " until " + day(1) +
+		", ended=" + h.ended + " until " + day(-1)
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
 	weChat := func(secret string, members map[string]any) map[string]any {
 		members["wechat_app_id"], members["wechat_app_secret"] = h.weChat.appID, secret

@@ -138,13 +138,15 @@ func (h *fixture) testWeChat(t *testing.T) {
 	checkCORS(t, "a code", a, exact, false)
 	ticket := keepSecret("a WeChat ticket", a.Header.Get(auth.WeChatTicketHeader))
 	asked := h.weChat.asked.Load()
-	again := h.do(t, "POST", "/wechat", nil, auth.WeChatTicketHeader, ticket, auth.WeChatCodeHeader, h.weChat.login(openid))
+	again := h.do(t, "POST", "/wechat", nil,
+		auth.WeChatTicketHeader, ticket, auth.WeChatCodeHeader, h.weChat.login(openid))
 	h.holds(t, "a ticket and a code", "wechat", again,
 		outcome{status: 200, mode: "wechat", caller: "wechat", session: weChatSession(openid)})
 	if again.Header.Get(auth.WeChatTicketHeader) != "" || h.weChat.asked.Load() != asked {
 		t.Error("WeChat is asked about a user with a ticket, or there is another ticket")
 	}
-	a = h.do(t, "POST", "/wechat", nil, auth.WeChatTicketHeader, tampered(ticket, 5), auth.WeChatCodeHeader, h.weChat.login(openid))
+	a = h.do(t, "POST", "/wechat", nil,
+		auth.WeChatTicketHeader, tampered(ticket, 5), auth.WeChatCodeHeader, h.weChat.login(openid))
 	h.holds(t, "a wrong ticket and a code", "wechat", a,
 		outcome{status: 200, mode: "wechat", caller: "wechat", session: weChatSession(openid)})
 	keepSecret("a WeChat ticket", a.Header.Get(auth.WeChatTicketHeader))

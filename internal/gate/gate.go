@@ -32,7 +32,9 @@ import (
 const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
-var RequestHeaders = slices.Concat([]string{SessionHeader, DeviceHeader, ConsumerHeader}, auth.RequestHeaders, cors.RequestHeaders)
+var RequestHeaders = slices.Concat(
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader}, auth.RequestHeaders, cors.RequestHeaders,
+)
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
 // a [*coze.Error].
