@@ -258,6 +258,16 @@ func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 		"whoever runs the service: look the errcode up in WeChat's documentation of code2Session", a.ErrCode)
 }
 
+// CheckWeChat asks WeChat about a code that there is not, and returns what is wrong with the mini
+// program. It is nil if WeChat minds nothing but the code.
+func CheckWeChat(ctx context.Context, w WeChatOptions, transport http.RoundTripper) *Error {
+	_, e := newWeChat(w, Options{Transport: transport, Now: time.Now}).userOf(ctx, "coze-token-check")
+	if e != nil && e.Code == WeChatCodeRequired {
+		return nil
+	}
+	return e
+}
+
 // misconfigured is what neither the user nor a new code can mend.
 func misconfigured(problem, hint string, code int) *Error {
 	e := refuse(http.StatusInternalServerError, Misconfigured, WeChatRefused, problem, hint)

@@ -90,7 +90,11 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return invalidSession(err)
 	}
 	rec.session = request.Session
-	if refusal, ok := readQuota(r.Header, &caller, &request); !ok {
+	if request.DeviceID, refusal, ok = readQuota(r.Header, DeviceHeader, &caller, request.DeviceID); !ok {
+		return refusal
+	}
+	request.CustomConsumer, refusal, ok = readQuota(r.Header, ConsumerHeader, &caller, request.CustomConsumer)
+	if !ok {
 		return refusal
 	}
 

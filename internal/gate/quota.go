@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"coze-token/coze"
 	"coze-token/internal/auth"
 	"coze-token/internal/setting"
 )
@@ -52,29 +51,25 @@ func (q QuotaID) of(session string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// readQuota reads the headers that name a device and a consumer into the request. Whoever could
-// choose them could use up what belongs to others, so a caller without an API key is refused.
-func readQuota(h http.Header, caller *auth.Caller, request *coze.TokenRequest) (refusal answer, ok bool) {
-	for _, header := range []struct {
-		name string
-		to   *string
-	}{{DeviceHeader, &request.DeviceID}, {ConsumerHeader, &request.CustomConsumer}} {
-		values := h[header.name]
-		if len(values) == 0 {
-			continue
-		}
-		if err := caller.MayNameQuota(header.name); err != nil {
-			return failed(nil, err), false
-		}
-		err := errors.New("it was sent more than once")
-		if len(values) == 1 {
-			err = checkName(values[0])
-		}
-		if err != nil {
-			return fail(http.StatusBadRequest, "invalid_quota_id", fmt.Sprintf("%s is not a name: %v", header.name, err),
-				"send it once, as 1 to 256 bytes of UTF-8 without control characters or \", \""), false
-		}
-		*header.to = values[0]
+// readQuota is the id that a header names, or the one that there is without it. Whoever could
+// choose it could use up what belongs to others, so a caller without an API key is refused.
+func readQuota(
+	h http.Header, header string, caller *auth.Caller, otherwise string,
+) (id string, refusal answer, ok bool) {
+	values := h[header]
+	if len(values) == 0 {
+		return otherwise, answer{}, true
 	}
-	return answer{}, true
+	if err := caller.MayNameQuota(header); err != nil {
+		return "", failed(nil, err), false
+	}
+	err := errors.New("it was sent more than once")
+	if len(values) == 1 {
+		err = checkName(values[0])
+	}
+	if err != nil {
+		return "", fail(http.StatusBadRequest, "invalid_quota_id", fmt.Sprintf("%s is not a name: %v", header, err),
+			"send it once, as 1 to 256 bytes of UTF-8 without control characters or \", \""), false
+	}
+	return values[0], answer{}, true
 }
