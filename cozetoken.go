@@ -226,13 +226,19 @@ func (v *Service) app(name string, a App) gate.App {
 	}
 	a.OAuth = &oauth
 	app := a.gate()
-	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
+	app.Callers = auth.New(a.Callers, auth.Options{
+		App: name, Transport: v.options.Transport, KeySets: v.keySets, Log: v.options.Log,
+	})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
-	pages.Headers = slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
-	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader},
-		ratelimit.ResponseHeaders)
+	pages.Headers = slices.Concat(
+		[]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"},
+		auth.PageHeaders, pages.Headers,
+	)
+	pages.Expose = slices.Concat(
+		[]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders,
+	)
 	pages.Credentials = a.Callers.ReadsCookies()
 	app.Origins = &pages
 	return app
@@ -243,6 +249,7 @@ func (a App) gate() gate.App {
 	return gate.App{
 		Request:  coze.TokenRequest{App: a.OAuth, Session: a.Session, Duration: a.Duration},
 		Sessions: a.Sessions,
+		DeviceID: a.DeviceID, CustomConsumer: a.CustomConsumer,
 	}
 }
 

@@ -34,7 +34,7 @@ Flags:
 The settings that matter most, all environment variables:
   CLIENT_ID, KID, PRIVATE_KEY   the Coze OAuth app; PRIVATE_KEY_FILE names a file instead
   COZE_REGION                   cn (the default) or com
-  API_KEYS, JWT_ISSUER, VISITOR_SECRET   who may ask; without any of them, anybody
+  API_KEYS, JWT_ISSUER, WECHAT_APP_ID, VISITOR_SECRET   who may ask (docs/access.md has all); without any, anybody
   ALLOWED_ORIGINS               the pages that may ask from a browser
   LISTEN                        host:port, 127.0.0.1:8787 unless set, or unix:/path; PORT alone means every interface
   LOG_FORMAT, LOG_LEVEL         auto, text or json; debug, info, warn or error

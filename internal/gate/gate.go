@@ -32,7 +32,9 @@ import (
 const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
-var RequestHeaders = slices.Concat([]string{SessionHeader}, auth.RequestHeaders, cors.RequestHeaders)
+var RequestHeaders = slices.Concat(
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader}, auth.RequestHeaders, cors.RequestHeaders,
+)
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
 // a [*coze.Error].
@@ -67,6 +69,9 @@ type App struct {
 	Request coze.TokenRequest
 	// Sessions are the rules for session names.
 	Sessions Sessions
+	// DeviceID and CustomConsumer are whom quota and billing are put down to, where the session says
+	// it. A Fixed one stands in Request's app.
+	DeviceID, CustomConsumer QuotaID
 	// Callers knows who sends a request. Required.
 	Callers *auth.Authenticator
 	// Origins are the pages that may ask. Nil: Origin is not read, and no CORS header is sent.
