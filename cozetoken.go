@@ -63,6 +63,9 @@ type Options struct {
 	// Audit takes the records of tokens and refusals. Without it Log does.
 	Audit *slog.Logger
 
+	// Observe is told what happens, for metrics.
+	Observe Observer
+
 	// ReadFile reads a file that a setting names. Without it such a setting is a fault.
 	ReadFile func(name string) ([]byte, error)
 	// Exposed reports whether every user of this machine can read a file. With it, [Read] warns of
@@ -141,14 +144,14 @@ func Build(s *Settings, o Options) *Service {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	v := &Service{options: o, clock: &coze.Clock{Log: o.Log}}
-	v.keySets = &auth.KeySets{Transport: o.Transport, Go: o.Go, Log: o.Log}
+	v.keySets = &auth.KeySets{Transport: o.Observe.keyFetches(o.Transport), Go: o.Go, Log: o.Log}
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
 	b.Hint = gate.Hint
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
 	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
-	v.tokens = broker.New(client, b)
+	v.tokens = broker.New(v.observed(client), b)
 	v.limits = gate.Limits{
 		Addresses: v.limiter("address"),
 		Callers:   v.limiter("caller"),
@@ -206,6 +209,7 @@ func (v *Service) Use(s *Settings) {
 		Now:      v.clock.Now,
 		Log:      v.options.Log,
 		Audit:    v.options.Audit,
+		Observe:  v.options.Observe.Request,
 	})
 	v.tokens.Use(oauth...)
 	v.current.Store(next)

@@ -221,6 +221,8 @@ func TestFaults(t *testing.T) {
 		"socket owner":     {with("LISTEN", "unix:/x", "SOCKET_OWNER", "a:"), []string{"SOCKET_OWNER: neither"}},
 		"mode, no socket":  {with("SOCKET_MODE", "0600"), []string{"SOCKET_MODE: LISTEN names no socket"}},
 		"owner, no socket": {with("SOCKET_OWNER", "root"), []string{"SOCKET_OWNER: LISTEN names no socket"}},
+		"metrics socket":   {with("METRICS_LISTEN", "unix:/x"), []string{"METRICS_LISTEN: is a socket"}},
+		"metrics port":     {with("METRICS_LISTEN", "9464"), []string{"METRICS_LISTEN: use 127.0.0.1:9464"}},
 		"drain too long":   {with("DRAIN_DELAY", "601"), []string{"DRAIN_DELAY: above the maximum of 600"}},
 		"listen star":      {with("LISTEN", "*:80"), []string{"LISTEN: neither an address nor a name"}},
 		"port":             {with("PORT", "http"), []string{"PORT: not a port"}},

@@ -36,6 +36,7 @@ type reloader struct {
 	certificate *atomic.Pointer[tls.Certificate]
 	reopen      func() error       // of the audit file
 	notify      func(state string) // the service manager
+	reloaded    func(ok bool)      // the metrics
 	log         *slog.Logger
 }
 
@@ -59,6 +60,7 @@ func (r *reloader) run(ctx context.Context) {
 		r.notify(native.Reloading)
 		err := r.reload()
 		r.notify(native.Ready) // by the new settings or the old ones
+		r.reloaded(err == nil)
 		if err != nil {
 			r.log.Error("the settings were changed and are wrong; the old ones stay in force", "error", err.Error())
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	cozetoken "coze-token"
+	"coze-token/internal/metrics"
 	"coze-token/internal/native"
 	"coze-token/internal/ratelimit"
 	"coze-token/internal/redis"
@@ -95,11 +96,35 @@ func (p *process) serve(file string) int {
 		current.Store(pair)
 		certificate = current.Load
 	}
+	var m *metrics.Metrics // nil: there are none
+	if host.MetricsListen != "" {
+		m = metrics.New()
+		m.Observe(&o)
+	}
 	service := cozetoken.Build(settings, o)
 	listener, err := host.Listener()
 	if err != nil {
 		p.errorf("set LISTEN to another host:port of this machine, or to another socket", "%v", err)
 		return exitFailed
+	}
+	if m != nil {
+		m.Serve(service, certificate)
+		measured, err := native.Listen(host.MetricsListen)
+		if err != nil {
+			listener.Close()
+			p.errorf("set METRICS_LISTEN to another host:port of this machine", "%v", err)
+			return exitFailed
+		}
+		log.Info("metrics", "url", baseURL("http", measured.Addr())+"/metrics")
+		listener = m.Listener(listener)
+		// They end with the process, after the last request: what drains is measured too.
+		ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			native.Serve(ctx, measured, m.Handler(), native.Options{Log: log})
+		}()
+		defer func() { stop(); <-ended }()
 	}
 	announce(log, settings, listener.Addr())
 	notify := func(state string) {
@@ -110,6 +135,11 @@ func (p *process) serve(file string) int {
 
 	r := &reloader{
 		process: p, hangup: hangup, from: from, service: service, certificate: &current, reopen: reopen,
+		reloaded: func(ok bool) {
+			if m != nil {
+				m.Reloaded(ok)
+			}
+		},
 		notify: notify, log: log,
 	}
 	ctx, cancel := context.WithCancel(p.ctx)

@@ -22,6 +22,7 @@ type answer struct {
 	body       any           // a tokenBody, a failure or healthy's; nil after a preflight
 	allow      string        // the header Allow of a 405
 	retryAfter time.Duration // zero: no Retry-After
+	limit      string        // the kind of limit that refused the request, for metrics
 	reason     string        // of a refusal, for the record. Empty: the failure's code
 	err        error         // the cause, for the log. It may say more than the caller should know
 }
@@ -144,7 +145,7 @@ func invalidSession(err error) answer {
 func rateLimited(d ratelimit.Decision) answer {
 	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this "+d.Name,
 		"wait as long as Retry-After says, and keep a token until it runs out")
-	a.retryAfter, a.reason = d.RetryAfter, d.Name+"_rate"
+	a.retryAfter, a.reason, a.limit = d.RetryAfter, d.Name+"_rate", d.Name
 	return a
 }
 

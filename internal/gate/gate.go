@@ -59,6 +59,8 @@ type Options struct {
 	Now func() time.Time
 	// Log takes what an operator should see. Required.
 	Log *slog.Logger
+	// Observe is called after each request for a token, for metrics. Optional.
+	Observe func(Observation)
 	// Audit takes one record for each token and each refusal (security check 28). Optional: Log.
 	Audit *slog.Logger
 }

@@ -26,6 +26,7 @@ var (
 	drainDelay  = setting.New(setting.Row{
 		Name: "DRAIN_DELAY", Default: "0", Min: 0, Max: 600, Host: setting.Native,
 	}, setting.Seconds)
+	metricsListen  = setting.New(setting.Row{Name: "METRICS_LISTEN", Host: setting.Native}, parseMetricsListen)
 	maxConnections = setting.New(setting.Row{
 		Name: "MAX_CONNECTIONS", Default: "1024", Min: 1, Max: 1_000_000, Host: setting.Native,
 	}, setting.Whole)
@@ -49,7 +50,8 @@ const (
 
 // SettingList is this package's settings.
 var SettingList = setting.List{
-	redisURL, listen, socketMode, socketOwner, maxConnections, drainDelay, tlsCert, tlsKey, auditFile, logFormat,
+	redisURL, listen, socketMode, socketOwner, maxConnections, drainDelay, tlsCert, tlsKey, metricsListen,
+	auditFile, logFormat,
 }
 
 // Settings are what is set for the native server.
@@ -61,6 +63,8 @@ type Settings struct {
 	// or ":group"; empty is who runs the process.
 	SocketMode  fs.FileMode
 	SocketOwner string
+	// MetricsListen is the address for /metrics. Empty: there are no metrics.
+	MetricsListen string
 	// DrainDelay is how long requests are still served after the signal to stop, while /readyz
 	// already says that it stops.
 	DrainDelay time.Duration
@@ -92,6 +96,7 @@ func ReadSettings(r *setting.Reader) Settings {
 		SocketMode:     socketMode.Get(r),
 		SocketOwner:    socketOwner.Get(r),
 		DrainDelay:     drainDelay.Get(r),
+		MetricsListen:  metricsListen.Get(r),
 		MaxConnections: maxConnections.Get(r),
 		TLSCertFile:    tlsCert.Get(r),
 		TLSKeyFile:     tlsKey.Get(r),
@@ -138,6 +143,13 @@ func parseListen(v *setting.Value) string {
 	return net.JoinHostPort(host, port)
 }
 
+func parseMetricsListen(v *setting.Value) string {
+	if strings.HasPrefix(v.Text(), unixPrefix) {
+		v.Fault("is a socket, and Prometheus asks over TCP", "use host:port, such as 127.0.0.1:9464")
+	}
+	return parseListen(v)
+}
+
 // parseMode reads permissions as chmod takes them.
 func parseMode(v *setting.Value) fs.FileMode {
 	mode, err := strconv.ParseUint(v.Text(), 8, 32)
@@ -150,7 +162,7 @@ func parseMode(v *setting.Value) fs.FileMode {
 
 func parseOwner(v *setting.Value) string {
 	user, group, both := strings.Cut(v.Text(), ":")
-	if user == "" && group == "" || both && group == "" || strings.ContainsAny(v.Text(), " /") || strings.Contains(group, ":") {
+	if user == "" && group == "" || both && group == "" || strings.ContainsAny(user+group, " /:") {
 		v.Fault("is "+quote.Text(v.Text())+", which names neither a user nor a group",
 			"use user:group, user or :group, such as :www-data")
 	}
