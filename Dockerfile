@@ -1,6 +1,8 @@
 # Builds an image that holds the program and nothing else. docs/deploy.md says how it is run.
 FROM golang:1.26 AS build
 WORKDIR /src
+# A mirror for Go modules: docker build --build-arg GOPROXY=https://goproxy.cn,direct .
+ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
@@ -13,5 +15,6 @@ COPY --from=build /coze-token /coze-token
 USER 65532:65532
 ENV PORT=8787
 EXPOSE 8787
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/coze-token", "health"]
 ENTRYPOINT ["/coze-token"]
 CMD ["serve"]

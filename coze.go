@@ -50,8 +50,8 @@ var (
 	accountID      = setting.New(setting.Row{Name: "ACCOUNT_ID", App: setting.Own}, setting.Word)
 	enterpriseID   = setting.New(setting.Row{Name: "ENTERPRISE_ID", App: setting.Own}, setting.Word)
 	scope          = setting.New(setting.Row{Name: "SCOPE", App: setting.Own}, parseScope)
-	deviceID       = setting.New(setting.Row{Name: "DEVICE_ID", App: setting.Own}, gate.ParseName)
-	customConsumer = setting.New(setting.Row{Name: "CUSTOM_CONSUMER", App: setting.Own}, gate.ParseName)
+	deviceID       = setting.New(setting.Row{Name: "DEVICE_ID", App: setting.Own}, gate.ParseQuotaID)
+	customConsumer = setting.New(setting.Row{Name: "CUSTOM_CONSUMER", App: setting.Own}, gate.ParseQuotaID)
 	connectorID    = setting.New(setting.Row{Name: "CONNECTOR_ID", App: setting.Own}, setting.Word)
 )
 
@@ -68,8 +68,8 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 		EnterpriseID:      enterpriseID.Get(r),
 		Scope:             scope.Get(r),
 		SessionContext: coze.SessionContext{
-			DeviceID:       deviceID.Get(r),
-			CustomConsumer: customConsumer.Get(r),
+			DeviceID:       deviceID.Get(r).Fixed,
+			CustomConsumer: customConsumer.Get(r).Fixed,
 			ConnectorID:    connectorID.Get(r),
 		},
 	}

@@ -65,6 +65,9 @@ type Options struct {
 	// Audit takes the records of tokens and refusals. Without it Log does.
 	Audit *slog.Logger
 
+	// Observe is told what happens, for metrics.
+	Observe Observer
+
 	// ReadFile reads a file that a setting names. Without it such a setting is a fault.
 	ReadFile func(name string) ([]byte, error)
 	// Exposed reports whether every user of this machine can read a file. With it, [Read] warns of
@@ -95,6 +98,7 @@ type Service struct {
 	tokens  *broker.Broker
 	limits  gate.Limits
 	keySets *auth.KeySets
+	drains  atomic.Bool
 	current atomic.Pointer[state]
 }
 
@@ -143,14 +147,14 @@ func Build(s *Settings, o Options) *Service {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	v := &Service{options: o, clock: &coze.Clock{Log: o.Log}}
-	v.keySets = &auth.KeySets{Transport: o.Transport, Go: o.Go, Log: o.Log}
+	v.keySets = &auth.KeySets{Transport: o.Observe.keyFetches(o.Transport), Go: o.Go, Log: o.Log}
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
 	b.Hint = gate.Hint
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
 	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
-	v.tokens = broker.New(client, b)
+	v.tokens = broker.New(v.observed(client), b)
 	v.limits = gate.Limits{
 		Addresses: v.limiter("address"),
 		Callers:   v.limiter("caller"),
@@ -206,17 +210,23 @@ func (v *Service) Use(s *Settings) {
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
 	next.handler = gate.New(gate.Options{
-		Source:  v.tokens,
-		Apps:    next.apps,
-		Limits:  limits,
-		Timeout: s.Timeout,
-		Now:     v.clock.Now,
-		Log:     v.options.Log,
-		Audit:   v.options.Audit,
+		Source:   v.tokens,
+		Apps:     next.apps,
+		Limits:   limits,
+		Timeout:  s.Timeout,
+		Draining: v.drains.Load,
+		Now:      v.clock.Now,
+		Log:      v.options.Log,
+		Audit:    v.options.Audit,
+		Observe:  v.options.Observe.Request,
 	})
 	v.tokens.Use(oauth...)
 	v.current.Store(next)
 }
+
+// Drain makes /readyz answer 503 from now on, so that a load balancer sends no more requests here.
+// Those that come are served as before. A host calls it some time before it stops to listen.
+func (v *Service) Drain() { v.drains.Store(true) }
 
 // app builds one app of the gate.
 func (v *Service) app(name string, a App) gate.App {
@@ -229,13 +239,19 @@ func (v *Service) app(name string, a App) gate.App {
 	}
 	a.OAuth = &oauth
 	app := a.gate()
-	app.Callers = auth.New(a.Callers, auth.Options{App: name, Transport: v.options.Transport, KeySets: v.keySets})
+	app.Callers = auth.New(a.Callers, auth.Options{
+		App: name, Transport: v.options.Transport, KeySets: v.keySets, Log: v.options.Log,
+	})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
 	pages.Methods = []string{"POST"}
-	pages.Headers = slices.Concat([]string{gate.SessionHeader, "Content-Type"}, auth.PageHeaders, pages.Headers)
-	pages.Expose = slices.Concat([]string{"X-Request-Id", "Www-Authenticate", auth.TicketHeader},
-		ratelimit.ResponseHeaders)
+	pages.Headers = slices.Concat(
+		[]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"},
+		auth.PageHeaders, pages.Headers,
+	)
+	pages.Expose = slices.Concat(
+		[]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders,
+	)
 	pages.Credentials = a.Callers.ReadsCookies()
 	app.Origins = &pages
 	return app
@@ -246,6 +262,7 @@ func (a App) gate() gate.App {
 	return gate.App{
 		Request:  coze.TokenRequest{App: a.OAuth, Session: a.Session, Duration: a.Duration},
 		Sessions: a.Sessions,
+		DeviceID: a.DeviceID, CustomConsumer: a.CustomConsumer,
 	}
 }
 

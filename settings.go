@@ -103,6 +103,9 @@ type App struct {
 	Session string
 	// Sessions is how sessions are named at Coze.
 	Sessions gate.Sessions
+	// DeviceID and CustomConsumer say whether the session is whom quota and billing are put down to.
+	// Where they are Fixed, they stand in OAuth.
+	DeviceID, CustomConsumer gate.QuotaID
 	// Callers is who may ask.
 	Callers auth.Config
 	// Pages are the pages that may ask.
@@ -213,6 +216,7 @@ func readApp(r *setting.Reader, name string, serves func(app string) bool, serve
 	}
 	a.Duration = tokenDuration.Get(r)
 	a.Sessions, a.Session = gate.ReadSessions(r)
+	a.DeviceID, a.CustomConsumer = deviceID.Get(r), customConsumer.Get(r)
 	a.Pages = cors.Read(r)
 	a.Rates = ratelimit.ReadRates(r)
 	a.Callers = auth.Read(r, served)

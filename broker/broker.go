@@ -195,14 +195,16 @@ func (b *Broker) refresh(ctx context.Context, s *shard, j *job, now int64) {
 
 // Stats are a broker's counts since it was made, for metrics.
 type Stats struct {
-	Entries     int   // tokens and failures that are remembered now
-	Calls       int   // calls that go on now
-	Evicted     int64 // entries forgotten for want of room before they expired
-	Exchanges   int64 // exchanges asked of the source behind
-	Failures    int64 // of those, the ones that brought no token
-	Refreshes   int64 // calls started in the background
-	OverBudget  int64 // exchanges not made because the budget was spent
-	StoreFaults int64 // operations of the shared store that failed, and values that did not open
+	Entries     int     // tokens and failures that are remembered now
+	Calls       int     // calls that go on now
+	Evicted     int64   // entries forgotten for want of room before they expired
+	Exchanges   int64   // exchanges asked of the source behind
+	Failures    int64   // of those, the ones that brought no token
+	Refreshes   int64   // calls started in the background
+	OverBudget  int64   // exchanges not made because the budget was spent
+	BudgetLimit int     // exchanges a minute that the budget allows. 0: there is no budget
+	BudgetLeft  float64 // exchanges that could be made at once
+	StoreFaults int64   // operations of the shared store that failed, and values that did not open
 }
 
 // Stats counts. It takes each shard's lock in turn. Ask every few seconds, not with every request.
@@ -215,6 +217,9 @@ func (b *Broker) Stats() Stats {
 	}
 	if b.shared != nil {
 		st.StoreFaults = b.shared.guard.Faults()
+	}
+	if b.budget != nil {
+		st.BudgetLimit, st.BudgetLeft = b.o.Budget, max(0, b.budget.TokensAt(b.o.Now()))
 	}
 	for i := range b.table.shards {
 		s := &b.table.shards[i]

@@ -59,6 +59,12 @@ func TestKey(t *testing.T) {
 	ask("no session", coze.TokenRequest{App: testApp()})
 	ask("session", coze.TokenRequest{App: testApp(), Session: "t"})
 	ask("duration", coze.TokenRequest{App: testApp(), Session: "s", Duration: time.Hour})
+	ask("device", coze.TokenRequest{App: testApp(), Session: "s", DeviceID: "d"})
+	ask("consumer", coze.TokenRequest{App: testApp(), Session: "s", CustomConsumer: "d"})
+	ask("device and consumer", coze.TokenRequest{App: testApp(), Session: "s", DeviceID: "d", CustomConsumer: "c"})
+	ask("device, of no session", coze.TokenRequest{App: testApp(), DeviceID: "d"})
+	ask("a longer device", coze.TokenRequest{App: testApp(), Session: "s", DeviceID: "dc"})
+	ask("a longer consumer", coze.TokenRequest{App: testApp(), Session: "s", CustomConsumer: "dc"})
 	kind := reflect.TypeFor[coze.App]()
 	for i := range kind.NumField() {
 		app := testApp()

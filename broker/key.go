@@ -16,6 +16,7 @@ import (
 type key struct {
 	app     identity
 	session string
+	quota   string // the device and the consumer that the request names; empty: neither
 	seconds int32
 }
 
@@ -36,7 +37,11 @@ func (b *Broker) key(request coze.TokenRequest) (key, *app, error) {
 		}
 	}
 	a := b.apps.app(request.App)
-	return key{a.id, request.Session, int32(duration / time.Second)}, a, nil
+	quota := ""
+	if request.DeviceID != "" || request.CustomConsumer != "" {
+		quota = string(appendPart(appendPart(nil, request.DeviceID), request.CustomConsumer))
+	}
+	return key{a.id, request.Session, quota, int32(duration / time.Second)}, a, nil
 }
 
 // An identity stands for everything in an app that shapes its tokens.

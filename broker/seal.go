@@ -63,6 +63,7 @@ func must[T any](value T, err error) T {
 func (s *sealer) key(k key) string {
 	mac := hmac.New(sha256.New, s.hashKey)
 	mac.Write(binary.BigEndian.AppendUint32(appendPart(nil, k.session), uint32(k.seconds)))
+	mac.Write([]byte(k.quota))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 

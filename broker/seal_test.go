@@ -47,6 +47,14 @@ func TestSeal(t *testing.T) {
 	if _, err := a.open(a.key(key{session: "ben", seconds: 900}), value); err == nil {
 		t.Error("opens under another name")
 	}
+	for what, other := range map[string]key{
+		"quota":  {session: "anna", seconds: 900, quota: "d"},
+		"length": {session: "anna", seconds: 901},
+	} {
+		if a.key(other) == name {
+			t.Errorf("the same name with another %s", what)
+		}
+	}
 	for what, other := range map[string]*sealer{
 		"app":    testSealer("a secret of some length", "another"),
 		"secret": testSealer("another secret of length", "app"),

@@ -73,6 +73,9 @@ func newTable(size int) *table {
 // map compares them whole.
 func (t *table) shard(k key, app uint64) *shard {
 	h := maphash.String(t.seed, k.session) ^ app ^ uint64(k.seconds)*0x9e3779b97f4a7c15
+	if k.quota != "" {
+		h ^= maphash.String(t.seed, k.quota) * 0x9e3779b97f4a7c15
+	}
 	h ^= h >> 32
 	return &t.shards[h&uint64(len(t.shards)-1)]
 }

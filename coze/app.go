@@ -119,6 +119,10 @@ type TokenRequest struct {
 	// Session is the end user, the assertion's session_name. It must pass [CheckSession]. If it is
 	// empty, none is named: the token sees the conversations of all such tokens of the app.
 	Session string
+	// DeviceID and CustomConsumer stand in the assertion's session_context in place of the app's own.
+	// They are text as Session is. If one is empty, the app's own is sent.
+	DeviceID       string
+	CustomConsumer string
 	// Duration is how long the token should live, in whole seconds from MinDuration to MaxDuration.
 	// Zero means DefaultDuration.
 	Duration time.Duration

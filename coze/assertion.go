@@ -1,6 +1,7 @@
 package coze
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -35,12 +36,15 @@ type assertionClaims struct {
 // No JWT library is used. Coze fixes the header and the claims, [crypto.SignMessage] lets a host
 // keep the key where Go cannot read it, and a library would bring a choice of algorithms that must
 // not exist (RFC 8725 section 3.1).
-func sign(app *App, key Key, session string, now time.Time) (string, error) {
+func sign(request TokenRequest, key Key, now time.Time) (string, error) {
+	app, c := request.App, request.App.SessionContext
+	c.DeviceID = cmp.Or(request.DeviceID, c.DeviceID)
+	c.CustomConsumer = cmp.Or(request.CustomConsumer, c.CustomConsumer)
 	lifetime := app.lifetime()
 	if lifetime < time.Second {
 		return "", fmt.Errorf("an assertion lives a second at least, not %v", lifetime)
 	}
-	if err := checkClaims(app, key, session); err != nil {
+	if err := checkClaims(request, key, c); err != nil {
 		return "", err
 	}
 	if _, ok := key.public().(*rsa.PublicKey); !ok {
@@ -55,9 +59,8 @@ func sign(app *App, key Key, session string, now time.Time) (string, error) {
 		IssuedAt:    now.Unix(),
 		Expires:     now.Add(lifetime).Unix(),
 		ID:          base64.RawURLEncoding.EncodeToString(id),
-		SessionName: session,
+		SessionName: request.Session,
 	}
-	c := app.SessionContext
 	claims.Context.Device.ID, claims.Context.Device.Consumer = c.DeviceID, c.CustomConsumer
 	claims.Context.Connector.ID = c.ConnectorID
 	message, err := encode(nil, map[string]string{"alg": "RS256", "typ": "JWT", "kid": key.ID})
@@ -82,14 +85,14 @@ func encode(to []byte, part any) ([]byte, error) {
 
 // checkClaims refuses what JSON would change. encoding/json replaces each byte that is not UTF-8 by
 // U+FFFD: two users would become one.
-func checkClaims(app *App, key Key, session string) error {
-	if session != "" {
-		if err := CheckSession(session); err != nil {
+func checkClaims(request TokenRequest, key Key, c SessionContext) error {
+	if request.Session != "" {
+		if err := CheckSession(request.Session); err != nil {
 			return fmt.Errorf("the session cannot be sent: %w; "+
 				"name it with 1 to %d bytes of UTF-8 without control characters", err, MaxSession)
 		}
 	}
-	c := app.SessionContext
+	app := request.App
 	for _, text := range []string{key.ID, app.ClientID, app.Audience, c.DeviceID, c.CustomConsumer, c.ConnectorID} {
 		if !utf8.ValidString(text) {
 			return errors.New("an id of the app is not UTF-8; copy it again from Coze's console")

@@ -90,7 +90,7 @@ func (c *Client) exchange(ctx context.Context, request TokenRequest, key Key, se
 	if ctx.Err() != nil {
 		return failed(nil)
 	}
-	assertion, err := sign(request.App, key, request.Session, c.Clock.Now())
+	assertion, err := sign(request, key, c.Clock.Now())
 	if err != nil {
 		return Token{}, &Error{Kind: InvalidRequest, Err: err}
 	}

@@ -102,6 +102,32 @@ func at(now time.Time, transport http.RoundTripper) *coze.Client {
 	return &coze.Client{Transport: transport, Clock: &coze.Clock{Base: func() time.Time { return now }}}
 }
 
+// What a request names stands in the place of what the app has.
+func TestQuotaOfARequest(t *testing.T) {
+	for _, c := range []struct {
+		app  coze.SessionContext
+		r    coze.TokenRequest
+		want string
+	}{
+		{coze.SessionContext{DeviceID: "a"}, coze.TokenRequest{}, "map[device_info:map[device_id:a]]"},
+		{coze.SessionContext{DeviceID: "a"}, coze.TokenRequest{DeviceID: "用户"}, "map[device_info:map[device_id:用户]]"},
+		{coze.SessionContext{DeviceID: "a"}, coze.TokenRequest{CustomConsumer: "c"},
+			"map[device_info:map[custom_consumer:c device_id:a]]"},
+		{coze.SessionContext{CustomConsumer: "a"}, coze.TokenRequest{CustomConsumer: "c"},
+			"map[device_info:map[custom_consumer:c]]"},
+	} {
+		s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
+		c.r.App = app()
+		c.r.App.SessionContext = c.app
+		if _, err := (&coze.Client{Transport: s}).Token(t.Context(), c.r); err != nil {
+			t.Fatal(err)
+		}
+		if _, claims, _ := claimsOf(t, s.sent[0]); fmt.Sprint(claims["session_context"]) != c.want {
+			t.Errorf("%v, want %s", claims["session_context"], c.want)
+		}
+	}
+}
+
 func TestTheExchange(t *testing.T) {
 	s := &script{answers: []func(*http.Request) (*http.Response, error){good()}}
 	a := app()

@@ -26,7 +26,7 @@ function at(code, url) {
   return moved;
 }
 
-let sandbox, service, login, browser, page;
+let sandbox, service, login, wechat, browser, page;
 const servers = [];
 
 async function listen(handler) {
@@ -36,24 +36,29 @@ async function listen(handler) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-const html = (response) => {
+const html = (response, text = "<!doctype html><title>page</title>") => {
   response.setHeader("Content-Type", "text/html; charset=utf-8");
-  response.end("<!doctype html><title>page</title>");
+  response.end(text);
 };
+const pages = {}; // what the listed origin serves, by path
 
 before(async () => {
   build();
   sandbox = await startSandbox();
   login = await startLogin();
-  page = await listen((_, response) => html(response));
+  wechat = await startWeChat();
+  page = await listen((request, response) => html(response, pages[request.url]));
   const { CLIENT_ID: client_id, KID: kid, PRIVATE_KEY: private_key } = sandbox.settings;
   const app = { client_id, kid, private_key, allowed_origins: page };
   service = await startService({
     ...sandbox.settings,
+    TRUSTED_PROXIES: "127.0.0.1",
     APPS: JSON.stringify({
       guests: { ...app, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
       users: { ...app, jwt_issuer: login.url, jwt_audience: "page" },
       anybody: app,
+      proxied: { client_id, kid, private_key, user_header: "X-Forwarded-User" },
+      wechat: { client_id, kid, private_key, wechat_app_id: wechat.id, wechat_app_secret: wechat.secret, wechat_api_base: wechat.url },
       backend: { client_id, kid, private_key, api_keys: `backend=${KEY}` },
       slow: { client_id, kid, private_key, api_keys: `backend=${KEY}`, rate_limit_app: 1 },
     }),
@@ -84,6 +89,32 @@ async function startLogin() {
   const text = `${part({ alg: "ES256", kid: "1" })}.${part({ iss: url, aud: "page", sub: "user-1", iat: now, exp: now + 3600 })}`;
   const signature = crypto.sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
   return { url, token: `${text}.${signature.toString("base64url")}` };
+}
+
+// WeChat, as its documentation has it: a code is good once. program is a mini program of a user.
+async function startWeChat() {
+  const used = new Set();
+  const wechat = { id: "wx0123456789abcdef", secret: "0123456789abcdef0123456789abcdef", logins: 0 };
+  wechat.url = await listen((request, response) => {
+    const asked = new URL(request.url, "http://wechat").searchParams;
+    const code = asked.get("js_code");
+    let answer = { openid: code.replace(/-.*/, ""), session_key: "c2Vzc2lvbg==" };
+    if (asked.get("appid") !== wechat.id || asked.get("secret") !== wechat.secret) answer = { errcode: 40125, errmsg: "invalid appsecret" };
+    else if (used.has(code)) answer = { errcode: 40163, errmsg: "code been used" };
+    used.add(code);
+    response.end(JSON.stringify(answer));
+  });
+  wechat.program = (openid, storage = new Map()) => ({
+    login: ({ success }) => success({ code: `${openid}-${++wechat.logins}` }),
+    getStorageSync: (key) => storage.get(key) ?? "",
+    setStorageSync: (key, value) => storage.set(key, value),
+    removeStorageSync: (key) => storage.delete(key),
+    request: ({ url, method, header, data, success, fail }) =>
+      fetch(url, { method, headers: header, body: JSON.stringify(data) })
+        .then(async (answer) => success({ statusCode: answer.status, header: Object.fromEntries(answer.headers), data: await answer.json() }))
+        .catch(fail),
+  });
+  return wechat;
 }
 
 // Opens a page with the script in it.
@@ -145,6 +176,38 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
     assert.match(await userOf(await again.evaluate(async () => (await freshToken("czs_dead")).access_token)), /^visitor:/, "a bad ticket is thrown away");
   });
 
+  test(`${document}: a mini program's user stays the same, and logs in again by itself`, async () => {
+    const script = at(snippet(document, "wx.login", "async function ask"), `${service.url}wechat`) + functions();
+    const storage = new Map();
+    const start = (openid, storage) =>
+      new Function("wx", `${script}; return { cozeToken, freshToken };`)(wechat.program(openid, storage));
+    const logins = wechat.logins;
+    const user = await userOf(await start("oAlice", storage).cozeToken());
+    assert.equal(user, `wechat:${crypto.createHash("sha256").update("oAlice").digest("hex")}`);
+    assert.equal(await userOf(await start("oAlice", storage).cozeToken()), user, "started again");
+    assert.equal(wechat.logins - logins, 1, "a ticket needs no login");
+    assert.notEqual(await userOf(await start("oBob").cozeToken()), user);
+    storage.set("coze-wechat-ticket", "1.made.up");
+    assert.equal(await userOf((await start("oAlice", storage).freshToken("czs_dead")).access_token), user, "a bad ticket is thrown away");
+    assert.equal(wechat.logins - logins, 3);
+  });
+
+  test(`${document}: a user whom a proxy has logged in`, async () => {
+    const script = snippet(document, "fetch('/coze-token'", "async function ask") + functions();
+    let loggedIn = true;
+    const site = await listen(async (request, response) => { // what nginx does
+      if (request.url !== "/coze-token") return html(response);
+      if (!loggedIn) return response.writeHead(401).end("<html>");
+      const answer = await fetch(`${service.url}proxied`, { method: "POST", headers: { "X-Forwarded-User": "alice" } });
+      response.writeHead(answer.status, { "Content-Type": "application/json" }).end(await answer.text());
+    });
+    const opened = await open(site, `let login = 0; const redirectToLogin = () => { login++; };\n${script}`);
+    assert.equal(await userOf(await opened.evaluate(() => cozeToken())), "alice");
+    loggedIn = false;
+    await opened.evaluate(() => freshToken().catch(() => {}));
+    assert.equal(await opened.evaluate(() => login), 1);
+  });
+
   test(`${document}: a user who has logged in`, async () => {
     const script = at(snippet(document, "loginToken()", "async function ask"), `${service.url}users`) + functions();
     const opened = await open(page, `const loginToken = async () => ${JSON.stringify(login.token)};\n${script}`);
@@ -170,10 +233,9 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
   });
 }
 
-for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "README.zh-CN.md"]) {
+for (const document of ["docs/access.md", "docs/access.zh-CN.md"]) {
   const functions = () => snippet(document, "function freshToken", "async function cozeToken");
-  // In the READMEs, all of the page is one example.
-  const script = () => (functions().includes("function ask") ? functions() : snippet(document, "fetch('/api/coze-token'") + functions());
+  const script = () => snippet(document, "fetch('/api/coze-token'") + functions();
 
   test(`${document}: a page and its backend`, async () => {
     const backend = await startBackend(at(snippet(document, "app.post("), `${service.url}backend`));
@@ -202,7 +264,7 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "
       asked.push(stale);
       return { access_token: `after ${stale || "nothing"}`, ttl: 900 };
     };
-    const { freshToken, cozeToken } = new Function("ask", `${functions().replace(/async function ask[^]*?\n}\n/, "")}; return { freshToken, cozeToken };`)(ask);
+    const { freshToken, cozeToken } = new Function("ask", `${functions()}; return { freshToken, cozeToken };`)(ask);
     assert.equal(await cozeToken(), "after nothing");
     assert.equal(await cozeToken(), "after nothing");
     await Promise.all([freshToken("dead"), freshToken("dead"), freshToken()]);
@@ -211,3 +273,70 @@ for (const document of ["docs/access.md", "docs/access.zh-CN.md", "README.md", "
     assert.deepEqual(asked, ["", "dead", "", "dead"]);
   });
 }
+
+// The page that a README has people copy.
+function pageOf(document) {
+  const [, code] = readFileSync(new URL(`../${document}`, import.meta.url), "utf8").match(/```html\n([^]*?)```/);
+  return code;
+}
+
+// Where the Chat SDK's script would be. Like the SDK, it asks for a token at the start and, when Coze refuses one, again with
+// the refused one. Here it does so as often as the test says.
+const standIn = `
+  window.CozeWebSDK = {
+    WebChatClient: class {
+      constructor({ config, auth }) {
+        if (!config.bot_id || auth.type !== "token") throw new Error("the SDK is started wrongly");
+        window.refresh = async (old) => auth.onRefreshToken(old);
+        window.started = Promise.all([refresh(""), refresh("")]);
+      }
+    },
+  };`;
+
+for (const document of ["README.md", "README.zh-CN.md"]) {
+  test(`${document}: its page gives the Chat SDK tokens of one visitor`, async () => {
+    const text = at(pageOf(document), `${service.url}guests`);
+    const [, sdk] = text.match(/<script src="(https:[^"]+)">/);
+    const context = await browser.newContext();
+    pages["/index.html"] = text;
+    await context.route(sdk, (route) => route.fulfill({ contentType: "text/javascript", body: standIn }));
+    const load = async () => {
+      const opened = await context.newPage();
+      const errors = [];
+      opened.on("pageerror", (error) => errors.push(error));
+      await opened.goto(`${page}/index.html`);
+      assert.deepEqual(errors, []);
+      return opened;
+    };
+    const first = await load();
+    const [token, same] = await first.evaluate(() => started);
+    assert.equal(token, same, "two calls at the start are one request");
+    const user = await userOf(token);
+    assert.match(user, /^visitor:/);
+    const asked = first.waitForRequest((request) => request.method() === "POST");
+    assert.equal(await userOf(await first.evaluate((old) => refresh(old), token)), user);
+    assert.deepEqual((await asked).postDataJSON(), { stale_token: token }, "the service is told which token was refused");
+
+    const again = await load();
+    assert.equal(await userOf((await again.evaluate(() => started))[0]), user, "after a reload");
+    await again.evaluate(() => localStorage.setItem("coze-visitor-ticket", "1.made.up"));
+    assert.match(await userOf(await again.evaluate(() => refresh("czs_dead"))), /^visitor:/, "a bad ticket is thrown away");
+  });
+
+  test(`${document}: its page says what the service's proxy says, if that is no JSON`, async () => {
+    const proxy = await listen((_, response) => {
+      response.setHeader("Access-Control-Allow-Origin", "*").setHeader("Access-Control-Allow-Headers", "X-Visitor-Ticket");
+      response.statusCode = _.method === "OPTIONS" ? 204 : 502;
+      response.end("<html>502 Bad Gateway</html>");
+    });
+    const [, script] = at(pageOf(document), proxy).match(/<script>\n([^]*?)<\/script>/);
+    const opened = await open(page, `${standIn}\n${script}`);
+    const said = await opened.evaluate(() => started.then(String, String));
+    assert.match(said, /502 .*Bad Gateway/);
+  });
+}
+
+test("the page of the READMEs is the same one", () => {
+  const [english, chinese] = ["README.md", "README.zh-CN.md"].map((document) => pageOf(document).replaceAll(/ +\/\/ .*$/gm, ""));
+  assert.equal(english, chinese);
+});

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	cozetoken "coze-token"
@@ -25,10 +26,32 @@ func (c *checkup) access(a cozetoken.App, offline bool) {
 	for _, login := range callers.Logins {
 		c.login(login, offline)
 	}
+	if callers.UserHeader != "" {
+		c.ok("access", "users whom a trusted proxy names in %s", callers.UserHeader)
+	}
+	if callers.WeChat != nil {
+		c.weChat(*callers.WeChat, offline)
+	}
 	if a.Pages.Origins.Empty() {
 		c.ok("access", "no pages of other origins (ALLOWED_ORIGINS is not set)")
 	} else {
 		c.ok("access", "pages of the origins that ALLOWED_ORIGINS lists, and no others")
+	}
+}
+
+func (c *checkup) weChat(w auth.WeChatOptions, offline bool) {
+	if offline {
+		c.ok("access", "users of the WeChat mini program %s; WeChat was not asked (--offline)", w.AppID)
+		return
+	}
+	switch e := auth.CheckWeChat(c.ctx, w, native.Transport()); {
+	case e == nil:
+		c.ok("access", "users of the WeChat mini program %s, whose AppSecret WeChat takes", w.AppID)
+	case e.Reason == auth.WeChatRefused:
+		c.fail(strings.TrimPrefix(e.Hint, "whoever runs the service: "), "access", "users of the WeChat mini program %s: %s",
+			w.AppID, e.Problem)
+	default:
+		c.warn("access", "users of the WeChat mini program %s: %v", w.AppID, e)
 	}
 }
 

@@ -61,3 +61,30 @@ func TestClock(t *testing.T) {
 func date(ahead time.Duration) string {
 	return time.Now().Add(ahead).UTC().Format(http.TimeFormat)
 }
+
+// check asks WeChat whether it takes the mini program's id and secret, and logs nobody in.
+func TestCheckWeChat(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"errcode":40029,"errmsg":"invalid code"}`: `ok    access      users of .* wx0123456789abcdef, whose`,
+		`{"errcode":40125,"errmsg":"invalid appsecret"}`: `FAIL  access      .*: WeChat refuses the mini program's secret\n` +
+			` +-> set WECHAT_APP_SECRET`,
+		`{"errcode":-1,"errmsg":"system error"}`: `warn  access      users of .*: wechat_unavailable`,
+	} {
+		_, environ := startSandboxServer(t)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte(answer))
+		}))
+		t.Cleanup(server.Close)
+		const secret = "0123456789abcdef0123456789abcdef"
+		environ = append(environ,
+			"WECHAT_APP_ID=wx0123456789abcdef", "WECHAT_APP_SECRET="+secret, "WECHAT_API_BASE="+server.URL)
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{"check"}, environ, &stdout, &stderr)
+		if !regexp.MustCompile(`(?m)^`+want).MatchString(stdout.String()) || (code == exitOK) != (want[:4] != "FAIL") {
+			t.Errorf("%s: exit code %d:\n%s%s", answer, code, stdout.String(), stderr.String())
+		}
+		if bytes.Contains(append(stdout.Bytes(), stderr.Bytes()...), []byte(secret)) {
+			t.Error("the secret is shown")
+		}
+	}
+}

@@ -26,6 +26,7 @@ const (
 // A command is one of coze-token's commands. run reads the variables that flags sets.
 type command struct {
 	name, summary, help string
+	takesWord           bool // one word may follow the flags
 	flags               func(*flag.FlagSet)
 	run                 func(*process) int
 }
@@ -34,6 +35,7 @@ type command struct {
 type process struct {
 	ctx    context.Context
 	env    map[string]string
+	arg    string    // the word after the flags, of a command that takes one
 	stdout io.Writer // the result, and nothing else
 	stderr io.Writer // messages to a person
 }
@@ -41,7 +43,8 @@ type process struct {
 // commands makes the list anew, so that each run has its own flags.
 func commands() []command {
 	return []command{
-		serveCommand(), demoCommand(), mintCommand(), checkCommand(), keyCommand(), sandboxCommand(), versionCommand(),
+		serveCommand(), demoCommand(), mintCommand(), checkCommand(), healthCommand(), keyCommand(), sandboxCommand(),
+		versionCommand(),
 	}
 }
 
@@ -49,7 +52,7 @@ func commands() []command {
 // if its output could not be written.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	out := &output{w: stdout}
-	p := &process{ctx, cozetoken.Environ(environ), out, stderr}
+	p := &process{ctx: ctx, env: cozetoken.Environ(environ), stdout: out, stderr: stderr}
 	code := p.run(args)
 	if out.err != nil {
 		p.errorf("make room where it goes, or send it elsewhere", "standard output cannot be written: %s", cause(out.err))
@@ -139,8 +142,13 @@ func (p *process) start(c command, args []string) int {
 			suggestion = didYouMean(strings.TrimPrefix(wrong, "-"), names, "--")
 		}
 		return p.usageError("%s: %v%s", c.name, err, suggestion)
-	case flags.NArg() > 0:
-		return p.usageError("%s: %q is one word too many", c.name, flags.Arg(0))
+	}
+	words := flags.Args()
+	if c.takesWord && len(words) > 0 {
+		p.arg, words = words[0], words[1:]
+	}
+	if len(words) > 0 {
+		return p.usageError("%s: %q is one word too many", c.name, words[0])
 	}
 	return c.run(p)
 }

@@ -34,7 +34,9 @@ type reloader struct {
 	from        *source
 	service     *cozetoken.Service
 	certificate *atomic.Pointer[tls.Certificate]
-	reopen      func() error // of the audit file
+	reopen      func() error       // of the audit file
+	notify      func(state string) // the service manager
+	reloaded    func(ok bool)      // the metrics
 	log         *slog.Logger
 }
 
@@ -55,7 +57,11 @@ func (r *reloader) run(ctx context.Context) {
 				continue
 			}
 		}
-		if err := r.reload(); err != nil {
+		r.notify(native.Reloading)
+		err := r.reload()
+		r.notify(native.Ready) // by the new settings or the old ones
+		r.reloaded(err == nil)
+		if err != nil {
 			r.log.Error("the settings were changed and are wrong; the old ones stay in force", "error", err.Error())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -228,5 +229,57 @@ func TestHangupAtTheStart(t *testing.T) {
 	go io.Copy(io.Discard, log)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Keys are added and revoked in API_KEYS_FILE without a restart. A bad file keeps the old ones.
+func TestAPIKeysAreReadAgain(t *testing.T) {
+	pollInterval = 50 * time.Millisecond
+	t.Cleanup(func() { pollInterval = 10 * time.Second })
+	_, environ := startSandboxServer(t)
+	file := filepath.Join(t.TempDir(), "api_keys")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, added := auth.NewKey(), auth.NewKey()
+	write("shop=" + old)
+	var log logBuffer
+	url := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "API_KEYS_FILE="+file)...)
+	status := func(key string) int {
+		t.Helper()
+		r, err := http.NewRequest("POST", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-API-Key", key)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	if a, b := status(old), status(added); a != 200 || b != 401 {
+		t.Fatalf("at the start: %d and %d", a, b)
+	}
+	write("shop=" + old + "\ndesk=" + added + " until " + time.Now().UTC().Format(time.DateOnly))
+	eventually(t, "the key that was added is good", func() bool { return status(added) == 200 })
+	eventually(t, "its end is warned of", func() bool { return strings.Contains(log.String(), "the key desk will end") })
+	write("desk=" + added + "x\nshop=short")
+	eventually(t, "the bad file is complained of",
+		func() bool { return strings.Contains(log.String(), "the old ones stay in force") })
+	if a, b := status(old), status(added); a != 200 || b != 200 {
+		t.Errorf("after a bad file: %d and %d", a, b)
+	}
+	write("desk=" + added)
+	eventually(t, "the key that was removed is not", func() bool { return status(old) == 401 })
+	if strings.Contains(log.String(), old) || strings.Contains(log.String(), added) {
+		t.Error("a key was logged")
 	}
 }

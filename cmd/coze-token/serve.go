@@ -11,6 +11,7 @@ import (
 	"time"
 
 	cozetoken "coze-token"
+	"coze-token/internal/metrics"
 	"coze-token/internal/native"
 	"coze-token/internal/ratelimit"
 	"coze-token/internal/redis"
@@ -21,6 +22,7 @@ const serveHelp = `
 Usage: coze-token serve [--config FILE]
 
 Serves access tokens over HTTP until it is told to stop (SIGINT or SIGTERM; open requests may finish).
+With DRAIN_DELAY, it goes on for so many seconds after that, while /readyz already says 503.
 
   POST /         a token: {"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
                  the header X-User-ID, where sent, names the end user that the token is for
@@ -33,9 +35,9 @@ Flags:
 The settings that matter most, all environment variables:
   CLIENT_ID, KID, PRIVATE_KEY   the Coze OAuth app; PRIVATE_KEY_FILE names a file instead
   COZE_REGION                   cn (the default) or com
-  API_KEYS, JWT_ISSUER, VISITOR_SECRET   who may ask; without any of them, anybody
+  API_KEYS, JWT_ISSUER, WECHAT_APP_ID, VISITOR_SECRET   who may ask (docs/access.md has all); without any, anybody
   ALLOWED_ORIGINS               the pages that may ask from a browser
-  LISTEN                        host:port, 127.0.0.1:8787 unless set; PORT alone means every interface
+  LISTEN                        host:port, 127.0.0.1:8787 unless set, or unix:/path; PORT alone means every interface
   LOG_FORMAT, LOG_LEVEL         auto, text or json; debug, info, warn or error
 
 Files that settings are read from are read again when they change, and all of them on SIGHUP: keys, apps, callers and the
@@ -101,16 +103,51 @@ func (p *process) serve(file string) int {
 		current.Store(pair)
 		certificate = current.Load
 	}
+	var m *metrics.Metrics // nil: there are none
+	if host.MetricsListen != "" {
+		m = metrics.New()
+		m.Observe(&o)
+	}
 	service := cozetoken.Build(settings, o)
-	listener, err := native.Listen(host.Listen)
+	listener, err := host.Listener()
 	if err != nil {
-		p.errorf("set LISTEN to another host:port of this machine", "%v", err)
+		p.errorf("set LISTEN to another host:port of this machine, or to another socket", "%v", err)
 		return exitFailed
 	}
+	if m != nil {
+		m.Serve(service, certificate)
+		measured, err := native.Listen(host.MetricsListen)
+		if err != nil {
+			listener.Close()
+			p.errorf("set METRICS_LISTEN to another host:port of this machine", "%v", err)
+			return exitFailed
+		}
+		log.Info("metrics", "url", baseURL("http", measured.Addr())+"/metrics")
+		listener = m.Listener(listener)
+		// They end with the process, after the last request: what drains is measured too.
+		ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			native.Serve(ctx, measured, m.Handler(), native.Options{Log: log})
+		}()
+		defer func() { stop(); <-ended }()
+	}
 	announce(log, settings, listener.Addr())
+	notify := func(state string) {
+		if err := native.Notify(state); err != nil {
+			log.Warn("systemd could not be told the state of the service", "state", state, "error", err.Error())
+		}
+	}
 
 	r := &reloader{
-		process: p, hangup: hangup, from: from, service: service, certificate: &current, reopen: reopen, log: log,
+		process: p, hangup: hangup, from: from, service: service, certificate: &current, reopen: reopen,
+		reloaded: func(ok bool) {
+			if m != nil {
+				m.Reloaded(ok)
+			}
+		},
+		notify: notify, log: log,
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	reloaded := make(chan struct{})
@@ -118,8 +155,14 @@ func (p *process) serve(file string) int {
 		defer close(reloaded)
 		r.run(ctx)
 	}()
+	notify(native.Ready)
 	err = native.Serve(p.ctx, listener, service, native.Options{
 		MaxConnections: host.MaxConnections, Exempt: service.TrustsProxy, Certificate: certificate, Log: log,
+		DrainDelay: host.DrainDelay,
+		Stopping: func() {
+			service.Drain()
+			notify(native.Stopping)
+		},
 	})
 	cancel()
 	<-reloaded
@@ -142,6 +185,9 @@ func checkRedis(ctx context.Context, store *redis.Store, log *slog.Logger) {
 // baseURL is the URL of a listener on this machine. One on all interfaces is found at the loopback
 // address.
 func baseURL(scheme string, address net.Addr) string {
+	if address.Network() == "unix" {
+		return scheme + "://unix:" + address.String() + ":" // as nginx writes it
+	}
 	host := address.String()
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))

@@ -65,6 +65,23 @@ func TestLinksNoTransport(t *testing.T) {
 	}
 }
 
+// Metrics are the native server's. The Worker links neither their library nor Redis's.
+func TestLinksNoMetrics(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "coze-token/cmd/worker")
+	list.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		for _, foreign := range []string{"VictoriaMetrics", "valyala", "go-redis", "internal/metrics"} {
+			if strings.Contains(pkg, foreign) {
+				t.Errorf("it links %s", pkg)
+			}
+		}
+	}
+}
+
 // startSettings writes a file with good settings: without them the measured Worker would only
 // report that they are missing. It is for --secrets-file, because the measured start does not see
 // --env-file.

@@ -7,11 +7,16 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/guard"
 	"coze-token/internal/setting"
 )
 
@@ -32,7 +37,7 @@ func HashKey(key string) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// Keys are the API keys of an app, the [Method] of backends. Only their hashes are kept.
+// Keys are the API keys of an app. Only their hashes are kept.
 type Keys struct {
 	redacted
 	keys []key
@@ -43,6 +48,8 @@ type key struct {
 	sum     [sha256.Size]byte
 	apps    []string // nil: all; "" is the app at /
 	origins []string // nil: all
+	last    string   // the last day on which it is good, as 2027-01-31 in UTC; empty: it does not end
+	warned  *guard.Throttle
 }
 
 // Len is how many keys there are.
@@ -59,9 +66,42 @@ func (k *Keys) Callers() (callers []Caller) {
 	return callers
 }
 
+// notice is how long before its end a key is warned of.
+const notice = 30 * 24 * time.Hour
+
+// Ending says which keys have ended or will within 30 days. k may be nil.
+func (k *Keys) Ending(now time.Time) (warnings fault.List) {
+	if k == nil {
+		return nil
+	}
+	for i := range k.keys {
+		k := &k.keys[i]
+		switch {
+		case k.ended(now):
+			warnings.Add("the key "+k.name+" ended on "+k.last, "remove it, and give its caller a new one (coze-token key)")
+		case k.ended(now.Add(notice)):
+			warnings.Add("the key "+k.name+" will end on "+k.last,
+				"add another under the same name (coze-token key makes one), and give that to its caller")
+		}
+	}
+	return warnings
+}
+
+// ended reports whether the key's last day is over. Days that are written so compare as texts do.
+func (k *key) ended(now time.Time) bool {
+	return k.last != "" && now.UTC().Format(time.DateOnly) > k.last
+}
+
+// apiKeys is the [Method] of backends.
+type apiKeys struct {
+	*Keys
+	now func() time.Time
+	log *slog.Logger
+}
+
 // Identify implements [Method]. An unknown key is not an error here: it may be another method's
 // credential.
-func (k *Keys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Error) {
+func (k apiKeys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Error) {
 	if c.Sent == "" {
 		return Caller{}, false, nil
 	}
@@ -69,14 +109,27 @@ func (k *Keys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Error
 	if found == nil {
 		return Caller{}, false, nil
 	}
+	if found.last == "" {
+		return found.caller(), true, nil
+	}
+	now := k.now()
+	if found.ended(now) {
+		return Caller{}, false, refuse(http.StatusUnauthorized, APIKeyEnded, KeyEnded,
+			"the API key "+found.name+" ended on "+found.last, "ask whoever runs the service for a new one")
+	}
+	if found.ended(now.Add(notice)) { // whoever watches the log need not have seen the start
+		if _, ok := found.warned.Allow(now); ok {
+			k.log.Warn("an API key is in use that will end", "key", found.name, "until", found.last)
+		}
+	}
 	return found.caller(), true, nil
 }
 
 // Scheme implements [Method].
-func (*Keys) Scheme() string { return bearerScheme }
+func (apiKeys) Scheme() string { return bearerScheme }
 
 // Accepts implements [Method].
-func (*Keys) Accepts() string { return "an API key, as Authorization: Bearer or X-API-Key" }
+func (apiKeys) Accepts() string { return "an API key, as Authorization: Bearer or X-API-Key" }
 
 // find looks a credential up. It compares with every key, in constant time and to the end, so that
 // its duration tells neither which key matches nor whether one does (security check 9).
@@ -113,6 +166,11 @@ var APIKeys = setting.New(secretRow("API_KEYS"), parseKeys)
 func parseKeys(v *setting.Value) *Keys {
 	keys, err := ParseKeys(v.Text())
 	v.Report(err)
+	if err == nil {
+		for _, w := range keys.Ending(time.Now()) {
+			v.Warn(w.Problem, w.Remedy)
+		}
+	}
 	return keys
 }
 
@@ -125,6 +183,10 @@ func parseKeys(v *setting.Value) *Keys {
 // After a space may follow what the key is limited to, with "|" between several values:
 //
 //	name=key apps=/|sales origins=https://shop.example|https://www.shop.example
+//
+// and when it ends. This is the last day on which it is good, in UTC:
+//
+//	name=key until 2027-01-31
 //
 // "/" is the app that is served there. Two keys may have one name: so a key is replaced. A line
 // that begins with # is a comment. The error, if there is one, is a [fault.List].
@@ -174,7 +236,7 @@ func parseKey(entry, which string) (k key, _ string, faults fault.List) {
 	case !ok || name == "" || secret == "":
 		faults.Add(which+"is not of the form name=key", "write name=key or name=sha256:hash, without spaces around the =")
 		return k, which, faults
-	case strings.EqualFold(name, "apps") || strings.EqualFold(name, "origins"):
+	case slices.Contains([]string{"apps", "origins", "until"}, strings.ToLower(name)):
 		faults.Add(which+"is named "+strings.ToLower(name)+", which is a limit and not a key",
 			"write the limits of a key after it, with a space between: name=key apps=a|b origins=https://x.example")
 		return k, which, faults
@@ -189,7 +251,16 @@ func parseKey(entry, which string) (k key, _ string, faults fault.List) {
 	if k.sum, f = hashOf(secret); f != nil {
 		faults.Add(which+f.Problem, f.Remedy)
 	}
-	for _, limit := range fields[1:] {
+	for i := 1; i < len(fields); i++ {
+		limit := fields[i]
+		if limit == "until" && k.last == "" && i+1 < len(fields) {
+			i++
+			k.last, k.warned = fields[i], &guard.Throttle{}
+			if _, err := time.Parse(time.DateOnly, k.last); err != nil {
+				faults.Add(which+"ends on a day that there is not", "write the last day on which it is good as until 2027-01-31")
+			}
+			continue
+		}
 		name, list, ok := strings.Cut(limit, "=")
 		values := strings.Split(list, "|")
 		switch {
@@ -198,8 +269,8 @@ func parseKey(entry, which string) (k key, _ string, faults fault.List) {
 		case ok && name == "origins" && k.origins == nil:
 			k.origins = values
 		default:
-			faults.Add(which+"is followed by something that is not a limit", "write apps=… and origins=… at most once "+
-				"each after a key, and a comma or a line end before the next key")
+			faults.Add(which+"is followed by something that is not a limit", "write apps=…, origins=… and until 2027-01-31 "+
+				"at most once each after a key, and a comma or a line end before the next key")
 		}
 	}
 	for i, app := range k.apps {

@@ -39,10 +39,33 @@ type Caller struct {
 	// Cookie is to be set with the answer, whatever the answer is: a Turnstile token, once used,
 	// proves nothing a second time. Nil: none.
 	Cookie *http.Cookie
-	// Ticket is to be sent with the answer, likewise, as the header X-Visitor-Ticket. Empty: none.
+	// Ticket is to be sent with the answer, likewise, in the header [Caller.TicketHeader]. Empty:
+	// none.
 	Ticket string
 
-	reserved string // how sessions begin that nobody may name: those of visitors
+	reserved reserved
+}
+
+// TicketHeader is the header that carries the caller's ticket, both ways.
+func (c *Caller) TicketHeader() string {
+	if c.Mode == ModeWeChat {
+		return WeChatTicketHeader
+	}
+	return TicketHeader
+}
+
+// reserved are the beginnings of sessions that nobody may name, and whose they are.
+type reserved []struct{ prefix, whose string }
+
+// find says how a name begins that nobody may use, and who has such names. Both are empty
+// otherwise.
+func (r reserved) find(name string) (prefix, whose string) {
+	for _, one := range r {
+		if strings.HasPrefix(name, one.prefix) {
+			return one.prefix, one.whose
+		}
+	}
+	return "", ""
 }
 
 // String is the mode and the name. Session, ticket and cookie are not for records (security check
@@ -68,18 +91,29 @@ func (c *Caller) MayUse(app, origin string) error {
 	return nil
 }
 
+// MayNameQuota says why the caller may not name a device or a consumer in the header. The error, if
+// there is one, is an [*Error].
+func (c *Caller) MayNameQuota(header string) error {
+	if c.Mode == ModeKey {
+		return nil
+	}
+	return forbidden(NotEntitled, header+" is taken from callers with an API key only",
+		"leave it out; whoever runs the service can set DEVICE_ID or CUSTOM_CONSUMER")
+}
+
 // SessionFor is the session of the caller's token. user is the header X-User-ID, whose form has
 // been checked, and named reports whether it was sent. The session is empty if nobody is named. The
 // error, if there is one, is an [*Error].
 //
 // A name that the caller may not use is refused and not ignored: its sender relies on it.
 func (c *Caller) SessionFor(user string, named bool) (string, error) {
+	prefix, whose := c.reserved.find(user)
 	switch {
 	case !named:
 		return c.Session, nil
-	case c.MayNameUsers && c.reserved != "" && strings.HasPrefix(user, c.reserved):
-		return "", forbidden(ReservedSession, "X-User-ID begins with "+c.reserved+
-			", as the names of anonymous visitors do", "name your users in another way")
+	case c.MayNameUsers && prefix != "":
+		return "", forbidden(ReservedSession, "X-User-ID begins with "+prefix+", as the names of "+whose+" do",
+			"name your users in another way")
 	case c.MayNameUsers:
 		return user, nil
 	case c.Session == "":

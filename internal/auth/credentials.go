@@ -24,11 +24,17 @@ const (
 // that carry no others need the list.
 var RequestHeaders = []string{
 	authorizationHeader, keyHeader, TicketHeader, TurnstileHeader, AccessHeader, cookieHeader, fetchSiteHeader,
+	WeChatCodeHeader, WeChatTicketHeader,
 }
 
 // PageHeaders are those that a page on another origin has to be allowed to send
 // (Access-Control-Allow-Headers).
-var PageHeaders = []string{authorizationHeader, keyHeader, TicketHeader, TurnstileHeader}
+var PageHeaders = []string{
+	authorizationHeader, keyHeader, TicketHeader, TurnstileHeader, WeChatCodeHeader, WeChatTicketHeader,
+}
+
+// TicketHeaders are those of answers that a page on another origin has to be allowed to read.
+var TicketHeaders = []string{TicketHeader, WeChatTicketHeader}
 
 // maxCredential is the most that is read of a credential, in bytes. An ID token has 1 to 2 KiB, and
 // one with a long list of groups up to 4.

@@ -1,10 +1,12 @@
 // Package auth answers two questions about a request: who sends it, and for whom may they ask?
 //
-// There are four ways to be known. Each is a [Method] in a file of its own:
+// There are these ways to be known. Each is a [Method] in a file of its own:
 //
 //   - apikey.go: an API key, of a backend that names its own users.
 //   - login.go: a JWT of the users' own login, from any OIDC provider or Cloudflare Access. The
 //     session is what the token says.
+//   - proxyuser.go: the user whom a trusted proxy in front has logged in.
+//   - wechat.go: a user of a WeChat mini program.
 //   - visitor.go: somebody who is not logged in, with a random identity that is nobody else's.
 //   - open.go: anybody, as with the original Worker.
 //

@@ -10,10 +10,15 @@ type Code string
 
 // The codes.
 const (
-	InvalidRequest  Code = "invalid_request"  // 400: which credential is meant cannot be told
-	Unauthenticated Code = "unauthenticated"  // 401: there is no credential, or it is wrong
-	Forbidden       Code = "forbidden"        // 403: the credential is good, and not for this
-	Unavailable     Code = "auth_unavailable" // 503: whether it is good could not be found out
+	InvalidRequest  Code = "invalid_request" // 400: which credential is meant cannot be told
+	Unauthenticated Code = "unauthenticated" // 401: there is no credential, or it is wrong
+	APIKeyEnded     Code = "api_key_ended"   // 401: the API key was good until a day that is over
+	// 401: a new code of wx.login() is needed.
+	WeChatCodeRequired Code = "wechat_code_required"
+	RateLimited        Code = "rate_limited"     // 429: somebody else counts this user's requests
+	Misconfigured      Code = "misconfigured"    // 500: settings are wrong
+	Forbidden          Code = "forbidden"        // 403: the credential is good, and not for this
+	Unavailable        Code = "auth_unavailable" // 503: whether it is good could not be found out
 )
 
 // A Reason is the word for a refusal in the audit record. It says more than the client is told.
@@ -26,6 +31,7 @@ const (
 	Malformed          Reason = "malformed_credential"
 	TooLarge           Reason = "credential_too_large"
 	UnknownKey         Reason = "unknown_api_key"
+	KeyEnded           Reason = "api_key_ended"
 	BadToken           Reason = "bad_token"        // not a JWT that any provider would make
 	UnknownIssuer      Reason = "unknown_issuer"   // of no login that is configured here
 	BadAlgorithm       Reason = "bad_algorithm"    // none, HS256, or another that the login does not allow
@@ -48,6 +54,14 @@ const (
 	TurnstileFailed    Reason = "turnstile_failed"
 	TurnstileDown      Reason = "turnstile_unavailable"
 	TurnstileSecretBad Reason = "turnstile_secret_refused" // ours: somebody has to mend TURNSTILE_SECRET
+	WeChatTicketWrong  Reason = "wechat_ticket_wrong"
+	WeChatTicketEnded  Reason = "wechat_ticket_ended"
+	WeChatCodeWrong    Reason = "wechat_code_wrong"
+	WeChatCodeUsed     Reason = "wechat_code_used"
+	WeChatRate         Reason = "wechat_rate"
+	WeChatBlocked      Reason = "wechat_blocked"
+	WeChatRefused      Reason = "wechat_refused" // ours: somebody has to mend the settings
+	WeChatDown         Reason = "wechat_unavailable"
 	ProviderDown       Reason = "login_provider_unavailable"
 )
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -196,4 +197,53 @@ func FuzzParseKeys(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A key is good to the end of its last day in UTC. After that the refusal names it.
+func TestKeysEnd(t *testing.T) {
+	k := keys(t, "shop="+keyA+" until 2027-01-31 apps=x, shop="+keyB)
+	var log strings.Builder
+	for at, want := range map[string]string{
+		"2026-12-01T00:00:00Z": "", "2027-01-31T23:59:59Z": "", "2027-02-01T07:59:59+08:00": "",
+		"2027-02-01T00:00:00Z": "the API key shop ended on 2027-01-31",
+		"2028-01-01T00:00:00Z": "the API key shop ended on 2027-01-31",
+	} {
+		now, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := auth.New(auth.Config{Keys: k}, auth.Options{
+			Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		c := a.Credentials(bearer(keyA), auth.Trust{})
+		if _, known := a.Key(c); known != (want == "") {
+			t.Errorf("%s: known %t", at, known)
+		}
+		who, refusal := a.Authenticate(t.Context(), c)
+		switch e := asError(refusal); {
+		case want == "" && (refusal != nil || who.Name != "shop" || !slices.Equal(who.Apps, []string{"x"})):
+			t.Errorf("%s: %v, %v", at, who, refusal)
+		case want != "" && (e == nil || e.Status != 401 || e.Code != auth.APIKeyEnded || e.Problem != want):
+			t.Errorf("%s: %v", at, e)
+		}
+		if _, err := a.Authenticate(t.Context(), a.Credentials(bearer(keyB), auth.Trust{})); err != nil {
+			t.Errorf("%s: the other key of that name: %v", at, err)
+		}
+	}
+	if !strings.Contains(log.String(), "key=shop until=2027-01-31") || strings.Contains(log.String(), keyA) {
+		t.Errorf("the log says %q", log.String())
+	}
+	day := func(text string) time.Time { d, _ := time.Parse(time.DateOnly, text); return d }
+	for at, want := range map[string]string{"2026-12-01": "", "2027-01-05": "shop will end on 2027-01-31",
+		"2027-02-01": "shop ended on 2027-01-31"} {
+		if got := fmt.Sprint(k.Ending(day(at))); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %s", at, got)
+		}
+	}
+	for _, text := range []string{"until", "until 2027-02-30", "until 31.1.2027", "until 2027-01-31 until 2027-01-31",
+		"until=2027-01-31", "2027-01-31"} {
+		if _, err := auth.ParseKeys("shop=" + keyA + " " + text); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
 }

@@ -57,6 +57,7 @@ func (o LoginOptions) Label() string {
 // otherHeaders have another meaning in the service, or are removed on the way to it.
 var otherHeaders = []string{
 	"X-User-Id", "Origin", "Host", "Content-Type", "Content-Length", "Connection", "Transfer-Encoding",
+	"X-Device-Id", "X-Custom-Consumer",
 }
 
 // CloudflareAccess is a login through Cloudflare Access. team is its domain,

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,20 +26,23 @@ type Method interface {
 type Options struct {
 	// App is the name of the app whose callers these are. A visitor's identity is good for one app.
 	App string
-	// Transport asks Turnstile. Required if Turnstile is set.
+	// Transport asks Turnstile and WeChat. Required if one of them is set.
 	Transport http.RoundTripper
 	// KeySets are where the keys of the logins' providers are kept. Required if there are logins.
 	KeySets *KeySets
 	// Now is the clock. Without it, time.Now is.
 	Now func() time.Time
+	// Log is told of an API key in use that is about to end, and of a WeChat that does not answer.
+	// Without it nothing is logged.
+	Log *slog.Logger
 }
 
 // An Authenticator knows who sends a request. It is safe for concurrent use.
 type Authenticator struct {
-	keys     *Keys // nil: none
+	keys     *apiKeys // nil: none
 	methods  []Method
-	reads    bool   // whether any method reads a credential
-	reserved string // how sessions of visitors begin, if there are any
+	reads    bool // whether any method reads a credential
+	reserved reserved
 }
 
 // New makes an Authenticator from settings that [Read] or the Check functions found good.
@@ -46,9 +50,18 @@ func New(c Config, o Options) *Authenticator {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &Authenticator{keys: c.Keys, methods: methods(c, o), reads: c.KnowsCallers()}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Authenticator{methods: methods(c, o), reads: c.KnowsCallers()}
+	if c.Keys != nil {
+		a.keys = &apiKeys{c.Keys, o.Now, o.Log}
+	}
 	if len(c.VisitorSecrets) > 0 {
-		a.reserved = VisitorPrefix
+		a.reserved = append(a.reserved, reserved{{VisitorPrefix, "anonymous visitors"}}...)
+	}
+	if c.WeChat != nil {
+		a.reserved = append(a.reserved, reserved{{WeChatPrefix, "WeChat users"}}...)
 	}
 	return a
 }
@@ -63,7 +76,7 @@ func (a *Authenticator) Credentials(h http.Header, trust Trust) *Credentials {
 	return c
 }
 
-// Key reports who sends the request, if it carries a known API key. It costs next to nothing and
+// Key reports who sends the request, if it carries a known API key that has not ended. It costs next to nothing and
 // waits for nothing, so it may come before limits per address: a key cannot be guessed.
 func (a *Authenticator) Key(c *Credentials) (who Caller, known bool) {
 	if a.keys == nil || c.err != nil {
@@ -99,10 +112,9 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Calle
 		if e != nil {
 			return Caller{}, m.Scheme(), e
 		}
-		named := who.Session != "" && who.Mode != ModeVisitor
-		if ok && named && a.reserved != "" && strings.HasPrefix(who.Session, a.reserved) {
-			return Caller{}, m.Scheme(), forbidden(ReservedSession,
-				"the user's name begins as those of anonymous visitors do",
+		named := who.Mode != ModeVisitor && who.Mode != ModeWeChat
+		if prefix, whose := a.reserved.find(who.Session); ok && named && prefix != "" {
+			return Caller{}, m.Scheme(), forbidden(ReservedSession, "the user's name begins as those of "+whose+" do",
 				"whoever runs the service can give the login a name, which then stands before it")
 		}
 		if ok {

@@ -31,7 +31,7 @@ func readOpen(r *setting.Reader, c Config, served bool) bool {
 	switch {
 	case served && r.IsSet(openAccess) && valid && !open && !c.KnowsCallers() && !isAnySet(r):
 		r.Fault(openAccess, "is off, and nobody else is let in",
-			"set API_KEYS, JWT_ISSUER, LOGINS, CF_ACCESS_TEAM or VISITOR_SECRET, or set it to on")
+			"set API_KEYS, JWT_ISSUER, LOGINS, CF_ACCESS_TEAM, USER_HEADER, WECHAT_APP_ID or VISITOR_SECRET, or set it to on")
 	case open && r.IsSet(visitorSecret):
 		r.Warn(openAccess, "has no effect beside VISITOR_SECRET, because whoever has no credential is a visitor",
 			"remove it")

@@ -318,8 +318,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 		t.Errorf("%s: the problem is %q and the hint %q", e.Reason, e.Problem, e.Hint)
 	}
 	code := map[int]auth.Code{400: auth.InvalidRequest, 401: auth.Unauthenticated, 403: auth.Forbidden,
-		503: auth.Unavailable}[e.Status]
-	if e.Code != code {
+		429: auth.RateLimited, 500: auth.Misconfigured, 503: auth.Unavailable}[e.Status]
+	if e.Code != code && !(e.Status == 401 && e.Code == auth.WeChatCodeRequired) {
 		t.Errorf("%d has the code %s", e.Status, e.Code)
 	}
 	if (e.Status == 401) && len(e.Challenges) == 0 || (e.Status == 403 || e.Status == 503) && len(e.Challenges) != 0 {
@@ -330,7 +330,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 	}
 	for _, field := range e.Challenges {
 		rest := field
-		for _, word := range []string{`Bearer realm="coze-token"`, `Visitor realm="coze-token"`, `, error="invalid_token"`,
+		for _, word := range []string{`Bearer realm="coze-token"`, `Visitor realm="coze-token"`,
+			`WeChat realm="coze-token"`, `, error="invalid_token"`,
 			`, error="invalid_request"`} {
 			rest = strings.TrimPrefix(rest, word)
 		}

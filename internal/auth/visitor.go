@@ -2,15 +2,10 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,8 +40,7 @@ const (
 // next time. The two forms are signed differently: one is never taken for the other.
 type visitors struct {
 	redacted
-	keys      [][]byte // the newest first
-	app       string
+	tickets   tickets
 	cookie    string     // its name
 	turnstile *turnstile // nil: nobody has to pass it
 	now       func() time.Time
@@ -106,16 +100,15 @@ func CheckVisitorSecrets(secrets []string) error {
 }
 
 func newVisitors(c Config, o Options) *visitors {
-	v := &visitors{app: o.App, cookie: "__Host-coze-visitor", now: o.Now}
+	v := &visitors{cookie: "__Host-coze-visitor", now: o.Now}
 	if o.App != "" {
 		v.cookie += "-" + o.App // the apps of one service must not take each other's away
 	}
+	var secrets []string
 	for _, secret := range c.VisitorSecrets {
-		// A key for this use only, so that the secret can have other uses one day.
-		mac := hmac.New(sha256.New, []byte(secret.Reveal()))
-		mac.Write([]byte("coze-token visitor identity v1"))
-		v.keys = append(v.keys, mac.Sum(nil))
+		secrets = append(secrets, secret.Reveal())
 	}
+	v.tickets = newTickets(o.App, "coze-token visitor identity v1", secrets...)
 	if secret := c.TurnstileSecret.Reveal(); secret != "" {
 		v.turnstile = &turnstile{secret: secret, transport: o.Transport}
 	}
@@ -142,8 +135,8 @@ func (v *visitors) Identify(ctx context.Context, c *Credentials) (Caller, bool, 
 	}
 	now := v.now()
 	if value != "" {
-		id, issued, ok := v.verify(f, value)
-		if !ok {
+		id, issued, ok := v.tickets.verify(string(f), value)
+		if !ok || len(id) != idLength {
 			return Caller{}, false, v.wrong(f)
 		}
 		// A clock that ran ahead must not cost anybody their conversations.
@@ -164,9 +157,9 @@ func (v *visitors) caller(f form, id string, now time.Time, isNew, give bool) Ca
 	who := Caller{Mode: ModeVisitor, Name: "visitor", Session: VisitorPrefix + id, New: isNew}
 	switch {
 	case give && f == ticketForm:
-		who.Ticket = v.sign(f, id, now)
+		who.Ticket = v.tickets.sign(string(f), id, now)
 	case give:
-		who.Cookie = v.newCookie(v.sign(f, id, now), int(visitorLife/time.Second))
+		who.Cookie = v.newCookie(v.tickets.sign(string(f), id, now), int(visitorLife/time.Second))
 	}
 	return who
 }
@@ -213,51 +206,8 @@ func (v *visitors) carried(c *Credentials) (f form, value string, e *Error) {
 	return cookieForm, value, nil
 }
 
-// An identity is written as "1.id.issued.mac": the format's version, 26 random characters of base32
-// (130 bits), seconds since 1970, and HMAC-SHA-256 in base64url.
-const (
-	idLength  = 26
-	macLength = 43  // bytes of base64url
-	maxValue  = 128 // bytes
-)
-
-func (v *visitors) sign(f form, id string, issued time.Time) string {
-	text := "1." + id + "." + strconv.FormatInt(issued.Unix(), 10)
-	return text + "." + v.mac(v.keys[0], f, text)
-}
-
-// mac signs a text for one app in one form. Each part has its length before it, so that no two
-// parts can be read as others.
-func (v *visitors) mac(key []byte, f form, text string) string {
-	mac := hmac.New(sha256.New, key)
-	for _, part := range []string{string(f), v.app, text} {
-		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-		mac.Write([]byte(part))
-	}
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// verify reads an identity whose signature is good. The signature is compared as text, so that
-// there is one form that is right.
-func (v *visitors) verify(f form, value string) (id string, issued time.Time, ok bool) {
-	at := strings.LastIndexByte(value, '.')
-	if at < 0 || len(value) > maxValue || len(value)-at-1 != macLength {
-		return "", issued, false
-	}
-	text, mac := value[:at], value[at+1:]
-	good := false
-	for _, key := range v.keys {
-		if hmac.Equal([]byte(mac), []byte(v.mac(key, f, text))) {
-			good = true
-		}
-	}
-	parts := strings.Split(text, ".")
-	if !good || len(parts) != 3 || parts[0] != "1" || len(parts[1]) != idLength {
-		return "", issued, false
-	}
-	seconds, err := strconv.ParseInt(parts[2], 10, 64)
-	return parts[1], time.Unix(seconds, 0), err == nil
-}
+// idLength is that of an identity's name: 26 random characters of base32 are 130 bits.
+const idLength = 26
 
 // newCookie makes a cookie for this very host, over TLS, which scripts cannot read (RFC 6265bis
 // section 4.1.3.2). Strict costs nothing: nobody navigates to a token.

@@ -20,7 +20,8 @@ func secretRow(name string) setting.Row {
 
 // Settings are this package's settings.
 var Settings = slices.Concat(
-	setting.List{APIKeys}, loginSettings, setting.List{UserHeader, visitorSecret, turnstileSecret, openAccess},
+	setting.List{APIKeys}, loginSettings,
+	setting.List{UserHeader}, wechatSettings, setting.List{visitorSecret, turnstileSecret, openAccess},
 )
 
 // A Config is who may ask for the tokens of one app. Its zero value lets anybody in.
@@ -31,6 +32,8 @@ type Config struct {
 	Logins []LoginOptions
 	// UserHeader is the header in which a trusted proxy names its user. Empty: none.
 	UserHeader string
+	// WeChat is the mini program whose users are taken. Nil: none.
+	WeChat *WeChatOptions
 	// VisitorSecrets sign the identities of visitors, the newest first. None: there are no visitors.
 	VisitorSecrets []setting.Secret
 	// TurnstileSecret is the secret key of the widget that new visitors have to pass. Empty: none.
@@ -41,7 +44,8 @@ type Config struct {
 
 // KnowsCallers reports whether there is any way for a caller to be known.
 func (c Config) KnowsCallers() bool {
-	return c.Keys != nil || len(c.Logins) > 0 || c.UserHeader != "" || len(c.VisitorSecrets) > 0
+	return c.Keys != nil || len(c.Logins) > 0 || c.UserHeader != "" || c.WeChat != nil ||
+		len(c.VisitorSecrets) > 0
 }
 
 // IsOpen reports whether anybody gets a token without being known (security check 8). Beside
@@ -52,7 +56,9 @@ func (c Config) IsOpen() bool {
 
 // ReadsCookies reports whether pages have cookies to send: those of visitors, and those of a proxy
 // in front that logs users in.
-func (c Config) ReadsCookies() bool { return len(c.VisitorSecrets) > 0 || len(c.Logins) > 0 }
+func (c Config) ReadsCookies() bool {
+	return len(c.VisitorSecrets) > 0 || len(c.Logins) > 0 || c.UserHeader != ""
+}
 
 // Headers are the further request headers that are read: those of logins.
 func (c Config) Headers() (headers []string) {
@@ -67,7 +73,7 @@ func (c Config) Headers() (headers []string) {
 // Read returns who may ask for the tokens of one app. served is false for what the apps of APPS
 // share where no app is at /.
 func Read(r *setting.Reader, served bool) Config {
-	c := Config{Keys: APIKeys.Get(r), Logins: readLogins(r), UserHeader: UserHeader.Get(r)}
+	c := Config{Keys: APIKeys.Get(r), Logins: readLogins(r), UserHeader: UserHeader.Get(r), WeChat: readWeChat(r)}
 	c.VisitorSecrets, c.TurnstileSecret = readVisitors(r)
 	c.Open = readOpen(r, c, served)
 	return c
@@ -76,7 +82,7 @@ func Read(r *setting.Reader, served bool) Config {
 // methods is the list of all ways to be known, in the order in which they are tried.
 func methods(c Config, o Options) (list []Method) {
 	if c.Keys != nil {
-		list = append(list, c.Keys)
+		list = append(list, apiKeys{c.Keys, o.Now, o.Log})
 	}
 	if len(c.Logins) > 0 {
 		list = append(list, newLogins(c.Logins, o))
@@ -84,11 +90,14 @@ func methods(c Config, o Options) (list []Method) {
 	if c.UserHeader != "" {
 		list = append(list, newProxyUser(c))
 	}
+	if c.WeChat != nil {
+		list = append(list, newWeChat(*c.WeChat, o))
+	}
 	if len(c.VisitorSecrets) > 0 {
 		list = append(list, newVisitors(c, o))
 	}
 	if c.IsOpen() {
-		list = append(list, open{mayName: len(c.Logins) == 0 && c.UserHeader == ""})
+		list = append(list, open{mayName: len(c.Logins) == 0 && c.UserHeader == "" && c.WeChat == nil})
 	}
 	return list
 }

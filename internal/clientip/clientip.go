@@ -17,7 +17,7 @@ const (
 
 // Client returns the address that a request comes from: the other end of its connection or, if that
 // is a trusted proxy, the address that the proxy forwards for. It is invalid if the connection has
-// no address (a Unix socket).
+// no address (a Unix socket) and nobody forwards one.
 //
 // The header is read from right to left, because each proxy appends the address that it received
 // the request from. The first address that is not a trusted proxy's is the client. What stands to
@@ -35,7 +35,7 @@ const (
 // client sent.
 func (p *Proxies) Client(r *http.Request) netip.Addr {
 	client := peer(r.RemoteAddr)
-	if !client.IsValid() || !p.Trusts(client) {
+	if !p.Sent(r) {
 		return client
 	}
 	name, read := xForwardedFor, readXForwardedFor
@@ -65,9 +65,15 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 // Sent reports whether one of the proxies sent the request, so that what it says of the client
 // counts.
 func (p *Proxies) Sent(r *http.Request) bool {
-	a := peer(r.RemoteAddr)
-	return a.IsValid() && p.Trusts(a)
+	if a := peer(r.RemoteAddr); a.IsValid() {
+		return p.Trusts(a)
+	}
+	return p != nil && p.sockets && isSocket(r.RemoteAddr)
 }
+
+// isSocket reports whether Request.RemoteAddr is that of a Unix socket's client. It has a name only
+// if it bound one.
+func isSocket(remote string) bool { return remote == "" || remote[0] == '@' || remote[0] == '/' }
 
 // peer reads Request.RemoteAddr: an address with a port, as net/http sets it, or without, as
 // middleware may.

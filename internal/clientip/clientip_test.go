@@ -150,6 +150,32 @@ func TestNobodyTrusted(t *testing.T) {
 	}
 }
 
+// Whoever connects to a Unix socket has no address, and is believed only if the word "unix" says so.
+func TestUnixSocket(t *testing.T) {
+	p := proxies(t, "unix, 10.0.0.0/8", "")
+	for name, c := range map[string]struct {
+		r    *http.Request
+		want string
+	}{
+		"unnamed":           {request("@", xff+"192.0.2.7"), "192.0.2.7"},
+		"unnamed, macOS":    {request("", xff+"192.0.2.7"), "192.0.2.7"},
+		"bound":             {request("/run/proxy.sock", xff+"192.0.2.7, 10.0.0.1"), "192.0.2.7"},
+		"says nothing":      {request("@"), "invalid IP"},
+		"garbage":           {request("@", xff+"192.0.2.7, unix:"), "invalid IP"},
+		"an address":        {request("192.0.2.9:1", xff+"192.0.2.7"), "192.0.2.9"},
+		"not an address":    {request("localhost:80", xff+"192.0.2.7"), "invalid IP"},
+		"invented, by unix": {request("@", xff+"198.51.100.1, 192.0.2.7"), "192.0.2.7"},
+	} {
+		if got := p.Client(c.r); got.String() != c.want {
+			t.Errorf("%s: %v, want %s", name, got, c.want)
+		}
+	}
+	private := proxies(t, "private", "")
+	if got := private.Client(request("@", xff+"192.0.2.7")); got.IsValid() || private.Sent(request("@")) {
+		t.Errorf("private networks have no sockets, and %v was believed", got)
+	}
+}
+
 func TestParseProxies(t *testing.T) {
 	p := proxies(t, "10.0.0.5 , 192.168.0.0/16,2001:db8::1\n2001:db8:1::/48 "+
 		"::ffff:172.16.0.0/108,::ffff:203.0.113.9,", "x-forwarded-for")

@@ -14,6 +14,7 @@ import (
 // which they do. Nil and the zero value trust nobody.
 type Proxies struct {
 	trusted []netip.Prefix // mapped IPv4 ranges stand here as IPv4
+	sockets bool           // whoever connects to a Unix socket is trusted
 	rfc7239 bool           // the header is Forwarded
 }
 
@@ -36,13 +37,14 @@ var private = []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", 
 
 const (
 	proxiesRemedy = "use addresses and CIDR ranges with commas between, " +
-		"such as 10.0.0.5, 192.168.0.0/16; or the word private"
+		"such as 10.0.0.5, 192.168.0.0/16; or the words private and unix"
 	everybody = "which would trust everybody, so that anybody could choose the address they are counted by"
 )
 
 // ParseProxies reads a list of addresses and CIDR ranges, with commas or white space between. The
-// word "private" stands for this machine and all private networks. rfc7239 says that they set
-// Forwarded, and not X-Forwarded-For. The error is a [fault.List] of all that is wrong, and then
+// word "private" stands for this machine and all private networks, "unix" for whoever may connect to
+// the Unix socket that the service listens on. rfc7239 says that they set Forwarded, and not
+// X-Forwarded-For. The error is a [fault.List] of all that is wrong, and then
 // the result is nil.
 func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 	p := &Proxies{rfc7239: rfc7239}
@@ -58,6 +60,10 @@ func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 			for _, text := range private {
 				p.trusted = append(p.trusted, netip.MustParsePrefix(text))
 			}
+			continue
+		}
+		if strings.EqualFold(entry, "unix") {
+			p.sockets = true
 			continue
 		}
 		prefix, problem, remedy := parsePrefix(entry)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -25,7 +26,9 @@ type fixture struct {
 	audit
 	idp, stranger                          *provider // the login's provider, and one that nobody takes
 	backend, hashed, page, shopper, apart  string    // API keys
+	ending, ended                          string    // one that ends tomorrow, and one that has ended
 	visitorSecret, oldSecret, secondSecret string
+	weChat                                 *weChat
 }
 
 func testAccess(t *testing.T, b Build) {
@@ -33,6 +36,7 @@ func testAccess(t *testing.T, b Build) {
 	t.Run("Matrix", h.testMatrix)
 	t.Run("Combined", h.testCombined)
 	t.Run("Visitors", h.testVisitors)
+	t.Run("WeChat", h.testWeChat)
 	t.Run("Pages", h.testPages)
 	t.Run("Apps", h.testApps)
 	t.Run("Names", h.testNames)
@@ -41,13 +45,18 @@ func testAccess(t *testing.T, b Build) {
 
 func newKey() string { return keepSecret("an API key", auth.NewKey()) }
 
+// day is a day from today in UTC, as API_KEYS has it.
+func day(from int) string { return time.Now().UTC().AddDate(0, 0, from).Format(time.DateOnly) }
+
 func newSecret() string { return keepSecret("a secret", auth.NewKey()) }
 
 func build(t *testing.T, b Build) *fixture {
 	h := &fixture{
 		server: newServer(t), idp: newProvider(t), stranger: newProvider(t),
 		backend: newKey(), hashed: newKey(), page: newKey(), shopper: newKey(), apart: newKey(),
+		ending: newKey(), ended: newKey(),
 		visitorSecret: newSecret(), oldSecret: newSecret(), secondSecret: newSecret(),
+		weChat: newWeChat(t),
 	}
 	shop := h.registerShop(t)
 	app := func(members map[string]any) map[string]any {
@@ -60,10 +69,21 @@ func build(t *testing.T, b Build) *fixture {
 	}
 	origins := []string{exact, wildcard}
 	keys := "backend=" + h.backend + ", hashed=" + auth.HashKey(h.hashed) + ", page=" + h.page + " origins=" + exact +
-		", shopper=" + h.shopper + " apps=shop"
+		", shopper=" + h.shopper + " apps=shop, ending=" + h.ending + " until " + day(1) +
+		", ended=" + h.ended + " until " + day(-1)
 	visitorSecrets := h.visitorSecret + "," + h.oldSecret
+	weChat := func(secret string, members map[string]any) map[string]any {
+		members["wechat_app_id"], members["wechat_app_secret"] = h.weChat.appID, secret
+		members["wechat_api_base"], members["allowed_origins"] = h.weChat.url, origins
+		return app(members)
+	}
 	apps := map[string]any{
-		"keys": app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
+		"wechat": weChat(h.weChat.secret, map[string]any{}),
+		// Another app, one that names users as they are, and one whose secret WeChat refuses.
+		"wechat-2":     weChat(h.weChat.secret, map[string]any{}),
+		"wechat-plain": weChat(h.weChat.secret, map[string]any{"wechat_hash": false}),
+		"wechat-3":     weChat(weChatSecret(), map[string]any{}),
+		"keys":         app(map[string]any{"api_keys": keys, "allowed_origins": origins}),
 		"login": app(map[string]any{"jwt_issuer": h.idp.url, "jwt_audience": []string{"web", "mobile"},
 			"allowed_origins": origins}),
 		"visitors": app(map[string]any{"visitor_secret": visitorSecrets, "allowed_origins": origins}),
@@ -109,6 +129,10 @@ func refused(name, reason string, headers ...string) credential {
 		status, code = 400, "invalid_request"
 	case "other_app", "no_session_claim", "forbidden_header", "wrong_audience", "bad_algorithm", "bad_claims":
 		status, code = 403, "forbidden"
+	case "wechat_code_used", "wechat_code_wrong", "wechat_ticket_wrong":
+		code = "wechat_code_required"
+	case "api_key_ended":
+		code = "api_key_ended"
 	case "credential_too_large":
 		if headers[0] == "Authorization" { // to log in again would bring another like it
 			status, code = 403, "forbidden"
@@ -133,6 +157,8 @@ func (h *fixture) keyCredentials() []credential {
 		good("a key in both", "backend", append(bearer(h.backend), "X-API-Key", h.backend)...),
 		good("a key of which the hash is known", "hashed", bearer(h.hashed)...),
 		page,
+		good("a key that will end", "ending", bearer(h.ending)...),
+		refused("a key that has ended", "api_key_ended", bearer(h.ended)...),
 		refused("nothing", "no_credential"),
 		refused("another scheme", "no_credential", "Authorization", "Basic "+h.backend),
 		refused("a wrong key", "unknown_api_key", bearer(wrong)...),

@@ -38,6 +38,7 @@ func Run(t *testing.T, b Build) {
 	rotated := beginRotation(t, b) // it takes half a minute, the most of which is waiting
 	t.Run("Token", func(t *testing.T) { testToken(t, b) })
 	t.Run("Session", func(t *testing.T) { testSession(t, b) })
+	t.Run("Quota", func(t *testing.T) { testQuota(t, b) })
 	t.Run("Parallel", func(t *testing.T) { testParallel(t, b) })
 	t.Run("Request", func(t *testing.T) { testRequest(t, b) })
 	t.Run("Health", func(t *testing.T) { testHealth(t, b) })

@@ -38,6 +38,7 @@ func (h *fixture) testMatrix(t *testing.T) {
 	}{
 		{"keys", h.keyCredentials(), "Bearer", false},
 		{"login", h.loginCredentials(), "Bearer", true},
+		{"wechat", h.weChatCredentials(t), "WeChat", false},
 		{"visitors", h.ticketCredentials(t, ticket), "Visitor", true},
 	} {
 		for _, c := range mode.credentials {
@@ -166,7 +167,7 @@ func checkCORS(t *testing.T, name string, a answer, listed string, cookies bool)
 		got := strings.Join(a.Header.Values(header), " and ")
 		if header == "Access-Control-Expose-Headers" && listed != "" && a.StatusCode != http.StatusNoContent {
 			for _, readable := range []string{"X-Request-Id", "Retry-After", "Www-Authenticate", "X-Visitor-Ticket",
-				"Ratelimit"} {
+				"X-Wechat-Ticket", "Ratelimit"} {
 				if !strings.Contains(got+",", readable+",") {
 					t.Errorf("%s: pages may not read %s", name, readable)
 				}

@@ -45,7 +45,11 @@ func parsePattern(text string) (p pattern, problem, remedy string) {
 		return p, "which any page can be by way of a sandboxed frame",
 			"leave it out; open local files through a web server, and list that, such as http://localhost:8080"
 	case !hasScheme:
-		return p, "without a scheme", suggest(text, "https://"+text, "write the scheme and the host, such as "+example)
+		meant := "https://" + text
+		if host, _, _ := strings.Cut(text, ":"); host == "localhost" || host == "127.0.0.1" {
+			meant = "http://" + text // development servers have no certificate
+		}
+		return p, "without a scheme", suggest(text, meant, "write the scheme and the host, such as "+example)
 	case !isScheme(p.scheme):
 		return p, "whose scheme is none", useExample
 	case p.scheme == "file":

@@ -67,7 +67,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		h.Add("Set-Cookie", caller.Cookie.String())
 	}
 	if caller.Ticket != "" {
-		h.Set(auth.TicketHeader, caller.Ticket)
+		h.Set(caller.TicketHeader(), caller.Ticket)
 	}
 	if err := caller.MayUse(rec.app, r.Header.Get("Origin")); err != nil {
 		return failed(h, err)
@@ -90,6 +90,13 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return invalidSession(err)
 	}
 	rec.session = request.Session
+	if request.DeviceID, refusal, ok = readQuota(r.Header, DeviceHeader, &caller, request.DeviceID); !ok {
+		return refusal
+	}
+	request.CustomConsumer, refusal, ok = readQuota(r.Header, ConsumerHeader, &caller, request.CustomConsumer)
+	if !ok {
+		return refusal
+	}
 
 	if d := g.count(ctx, rec, &app); d.Tighter(limit) {
 		limit = d

@@ -22,6 +22,7 @@ type answer struct {
 	body       any           // a tokenBody, a failure or healthy's; nil after a preflight
 	allow      string        // the header Allow of a 405
 	retryAfter time.Duration // zero: no Retry-After
+	limit      string        // the kind of limit that refused the request, for metrics
 	reason     string        // of a refusal, for the record. Empty: the failure's code
 	err        error         // the cause, for the log. It may say more than the caller should know
 }
@@ -105,6 +106,8 @@ var (
 	healthy  = answer{status: http.StatusOK, body: map[string]string{"status": "ok"}}
 	notFound = fail(http.StatusNotFound, "not_found", "there is nothing at this path",
 		"ask for a token with POST / or, for one of several apps, POST /NAME")
+	draining = fail(http.StatusServiceUnavailable, "draining", "this replica is about to stop",
+		"send new requests to another replica")
 	bodyTooLarge = fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB",
 		`send no body, or {"stale_token": "…"} alone`)
 	internalError = fail(http.StatusInternalServerError, "internal_error", "something went wrong in the token service",
@@ -142,7 +145,7 @@ func invalidSession(err error) answer {
 func rateLimited(d ratelimit.Decision) answer {
 	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this "+d.Name,
 		"wait as long as Retry-After says, and keep a token until it runs out")
-	a.retryAfter, a.reason = d.RetryAfter, d.Name+"_rate"
+	a.retryAfter, a.reason, a.limit = d.RetryAfter, d.Name+"_rate", d.Name
 	return a
 }
 

@@ -32,7 +32,9 @@ import (
 const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
-var RequestHeaders = slices.Concat([]string{SessionHeader}, auth.RequestHeaders, cors.RequestHeaders)
+var RequestHeaders = slices.Concat(
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader}, auth.RequestHeaders, cors.RequestHeaders,
+)
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
 // a [*coze.Error].
@@ -50,10 +52,15 @@ type Options struct {
 	Limits Limits
 	// Timeout bounds the wait for the source. Zero: a caller waits as long as its connection lasts.
 	Timeout time.Duration
+	// Draining reports whether the host is about to stop. /readyz says so then, and everything else
+	// is answered as before. Optional: it never is.
+	Draining func() bool
 	// Now is the clock. Optional: time.Now.
 	Now func() time.Time
 	// Log takes what an operator should see. Required.
 	Log *slog.Logger
+	// Observe is called after each request for a token, for metrics. Optional.
+	Observe func(Observation)
 	// Audit takes one record for each token and each refusal (security check 28). Optional: Log.
 	Audit *slog.Logger
 }
@@ -64,6 +71,9 @@ type App struct {
 	Request coze.TokenRequest
 	// Sessions are the rules for session names.
 	Sessions Sessions
+	// DeviceID and CustomConsumer are whom quota and billing are put down to, where the session says
+	// it. A Fixed one stands in Request's app.
+	DeviceID, CustomConsumer QuotaID
 	// Callers knows who sends a request. Required.
 	Callers *auth.Authenticator
 	// Origins are the pages that may ask. Nil: Origin is not read, and no CORS header is sent.
@@ -150,8 +160,12 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, rec *record) (a an
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodNotAllowed("GET, HEAD")
 	}
-	if name == "readyz" {
+	switch {
+	case name == "healthz":
+		return healthy
+	case g.Draining != nil && g.Draining():
+		return draining
+	default:
 		return g.ready
 	}
-	return healthy
 }

@@ -44,6 +44,19 @@ func (f sourceFunc) Get(
 	return broker.Result{Token: token}, err
 }
 
+// A gate that drains says so at /readyz alone.
+func TestDraining(t *testing.T) {
+	o := gate.Options{Source: granted, Apps: oneApp(gate.App{}), Draining: func() bool { return true }}
+	for path, want := range map[string]int{"/readyz": 503, "/healthz": 200} {
+		if status, body, _ := ask(t, o, httptest.NewRequest("GET", path, nil)); status != want {
+			t.Errorf("%s: %d, %v", path, status, body)
+		}
+	}
+	if status, body, _ := ask(t, o, post("/", nil)); status != 200 {
+		t.Errorf("/: %d, %v", status, body)
+	}
+}
+
 // granted has a token for everybody.
 var granted = sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 	return coze.Token{AccessToken: "czs_answer", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil

@@ -28,10 +28,29 @@ type record struct {
 	cache   broker.CacheStatus
 }
 
+// An Observation is what metrics may know of one request for a token. Nothing in it is a text that
+// the caller chose: App is one of the settings' apps, and each of the others has few values.
+type Observation struct {
+	App      string    // "" is the app at /
+	Way      auth.Mode // empty if the caller was not known yet
+	Status   int
+	Code     string // of a failure
+	Cache    broker.CacheStatus
+	Limit    string // the kind of limit that refused it
+	Duration time.Duration
+}
+
 // record logs the request once (security check 28): who asked for whom, from where, and with which
 // result. The record has the path but not the query. It has the session only as a hash, and nothing
 // of a token or a credential.
 func (g *gate) record(r *http.Request, rec *record, a answer) {
+	if rec.token && g.Observe != nil {
+		f, _ := a.body.(failure)
+		g.Observe(Observation{
+			App: rec.app, Way: rec.caller.Mode, Status: a.status, Code: f.Code, Cache: rec.cache, Limit: a.limit,
+			Duration: g.Now().Sub(rec.began),
+		})
+	}
 	log, level := g.Log, slog.LevelDebug
 	if rec.token {
 		log, level = g.Audit, slog.LevelInfo

@@ -60,6 +60,7 @@ func (a *App) RequestFor(user string) (coze.TokenRequest, error) {
 	}
 	var err error
 	request.Session, err = a.Sessions.name(user)
+	request.DeviceID, request.CustomConsumer = a.DeviceID.of(request.Session), a.CustomConsumer.of(request.Session)
 	return request, err
 }
 
@@ -70,19 +71,22 @@ func readUser(h http.Header) (user string, named bool, err error) {
 	if len(values) == 0 {
 		return "", false, nil
 	}
-	user = values[0]
+	if len(values) > 1 {
+		return "", true, fmt.Errorf("it was sent %d times", len(values))
+	}
+	return values[0], true, checkName(values[0])
+}
+
+// checkName returns what is wrong with a name that stands in a header, or nil.
+func checkName(name string) error {
 	switch {
-	case len(values) > 1:
-		err = fmt.Errorf("it was sent %d times", len(values))
-	case strings.Contains(user, ", "):
+	case strings.Contains(name, ", "):
 		// Workers' runtime and many proxies join a header that was sent twice with ", " (RFC 9110 section
 		// 5.2). Then it cannot be told from one name that holds ", ".
-		err = errors.New("it holds a comma and a space, as when the header is sent twice")
-	case strings.ContainsRune(user, utf8.RuneError):
+		return errors.New("it holds a comma and a space, as when the header is sent twice")
+	case strings.ContainsRune(name, utf8.RuneError):
 		// That runtime also replaces bytes that are not UTF-8 by U+FFFD, so different names could be one.
-		err = errors.New("it is not UTF-8")
-	default:
-		err = coze.CheckSession(user)
+		return errors.New("it is not UTF-8")
 	}
-	return user, true, err
+	return coze.CheckSession(name)
 }

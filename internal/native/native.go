@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,6 +40,10 @@ type Options struct {
 	// Certificate is called at each handshake, so that a new certificate needs no restart.
 	// Optional: plain HTTP, for a proxy in front.
 	Certificate func() *tls.Certificate
+	// Stopping is called when the signal to stop has come. DrainDelay is how long requests are served
+	// as before after that. Optional.
+	Stopping   func()
+	DrainDelay time.Duration
 	// Log takes the server's own errors. Required.
 	Log *slog.Logger
 }
@@ -83,11 +88,19 @@ func Certificate(certFile, keyFile string) (*tls.Certificate, error) {
 	return &pair, err
 }
 
-// Serve answers requests on l until ctx ends. Then it accepts no new ones and waits for open ones,
-// for up to 25 s. It returns nil if all of them finished.
+// Serve answers requests on l until ctx ends, and for DrainDelay after that. Then it accepts no new
+// ones and waits for open ones, for up to 25 s. It returns nil if all of them finished.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error {
+	var draining atomic.Bool
 	server := &http.Server{
-		Handler: working(h),
+		// A connection that is used while the server drains is closed after its answer, so that the
+		// next request on it does not meet the end.
+		Handler: working(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if draining.Load() {
+				w.Header().Set("Connection", "close")
+			}
+			h.ServeHTTP(w, r)
+		})),
 		// A request is a line, a few headers and a small body. A client that takes longer to send
 		// one only occupies a connection.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -118,6 +131,19 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, o Options) error
 		l.Close()
 		return err
 	case <-ctx.Done():
+	}
+	draining.Store(true)
+	if o.Stopping != nil {
+		o.Stopping()
+	}
+	if o.DrainDelay > 0 {
+		o.Log.Info("stopping: requests are still served while traffic moves away", "for", o.DrainDelay.String())
+		select {
+		case err := <-failed:
+			l.Close()
+			return err
+		case <-time.After(o.DrainDelay):
+		}
 	}
 	o.Log.Info("stopping: open requests may finish, new ones are refused")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)

@@ -1,9 +1,12 @@
 package native
 
 import (
+	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
@@ -16,6 +19,14 @@ var (
 	listen = setting.New(setting.Row{
 		Name: "LISTEN", Default: "127.0.0.1:8787", Host: setting.Native, Others: []setting.Other{{Name: port, Ambient: true}},
 	}, parseListen)
+	socketMode = setting.New(setting.Row{
+		Name: "SOCKET_MODE", Default: "0660", Host: setting.Native,
+	}, parseMode)
+	socketOwner = setting.New(setting.Row{Name: "SOCKET_OWNER", Host: setting.Native}, parseOwner)
+	drainDelay  = setting.New(setting.Row{
+		Name: "DRAIN_DELAY", Default: "0", Min: 0, Max: 600, Host: setting.Native,
+	}, setting.Seconds)
+	metricsListen  = setting.New(setting.Row{Name: "METRICS_LISTEN", Host: setting.Native}, parseMetricsListen)
 	maxConnections = setting.New(setting.Row{
 		Name: "MAX_CONNECTIONS", Default: "1024", Min: 1, Max: 1_000_000, Host: setting.Native,
 	}, setting.Whole)
@@ -31,14 +42,32 @@ var (
 // port is a port without a host. Many platforms set it.
 const port = "PORT"
 
+const (
+	unixPrefix = "unix:"
+	// maxSocketPath is what fits into a socket's address on macOS. Linux takes four bytes more.
+	maxSocketPath = 103
+)
+
 // SettingList is this package's settings.
-var SettingList = setting.List{redisURL, listen, maxConnections, tlsCert, tlsKey, auditFile, logFormat}
+var SettingList = setting.List{
+	redisURL, listen, socketMode, socketOwner, maxConnections, drainDelay, tlsCert, tlsKey, metricsListen,
+	auditFile, logFormat,
+}
 
 // Settings are what is set for the native server.
 type Settings struct {
 	// Listen is the address of the listener as [net.Listen] takes it: an empty host is all
-	// interfaces, port 0 any free one.
+	// interfaces, port 0 any free one. Or it is "unix:" and the absolute path of a socket.
 	Listen string
+	// SocketMode and SocketOwner are those of the socket's file. The owner is "user", "user:group"
+	// or ":group"; empty is who runs the process.
+	SocketMode  fs.FileMode
+	SocketOwner string
+	// MetricsListen is the address for /metrics. Empty: there are no metrics.
+	MetricsListen string
+	// DrainDelay is how long requests are still served after the signal to stop, while /readyz
+	// already says that it stops.
+	DrainDelay time.Duration
 	// MaxConnections is how many connections are open at once at most.
 	MaxConnections int
 	// TLSCertFile and TLSKeyFile are PEM files: both or neither.
@@ -54,8 +83,20 @@ type Settings struct {
 // ReadSettings returns the native server's settings.
 func ReadSettings(r *setting.Reader) Settings {
 	r.Together(tlsCert, tlsKey, "set both for HTTPS, or neither")
+	address := listen.Get(r)
+	if _, socket := strings.CutPrefix(address, unixPrefix); !socket && address != "" {
+		for _, s := range []setting.Setting{socketMode, socketOwner} {
+			if r.IsSet(s) {
+				r.Fault(s, "is set, and LISTEN names no socket", "remove it, or use LISTEN=unix:/run/coze-token.sock")
+			}
+		}
+	}
 	return Settings{
-		Listen:         listen.Get(r),
+		Listen:         address,
+		SocketMode:     socketMode.Get(r),
+		SocketOwner:    socketOwner.Get(r),
+		DrainDelay:     drainDelay.Get(r),
+		MetricsListen:  metricsListen.Get(r),
 		MaxConnections: maxConnections.Get(r),
 		TLSCertFile:    tlsCert.Get(r),
 		TLSKeyFile:     tlsKey.Get(r),
@@ -74,7 +115,17 @@ func parseListen(v *setting.Value) string {
 		}
 		return net.JoinHostPort("", text)
 	}
-	const remedy = "use host:port, such as 127.0.0.1:8787, or :8787 for all interfaces"
+	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
+		switch {
+		case !strings.HasPrefix(path, "/"):
+			v.Fault("does not name a socket by its whole path", "use unix: and a path, such as unix:/run/coze-token.sock")
+		case len(path) > maxSocketPath:
+			v.Fault(fmt.Sprintf("has a path of %d bytes, longer than systems take", len(path)),
+				fmt.Sprintf("use a path of %d bytes at most", maxSocketPath))
+		}
+		return text
+	}
+	const remedy = "use host:port, such as 127.0.0.1:8787, :8787 for all interfaces, or unix:/run/coze-token.sock"
 	host, port, err := net.SplitHostPort(text)
 	switch {
 	case strings.Contains(text, "/"):
@@ -90,6 +141,32 @@ func parseListen(v *setting.Value) string {
 		v.Fault("has the host "+quote.Text(host)+", which is neither an address nor a name", remedy)
 	}
 	return net.JoinHostPort(host, port)
+}
+
+func parseMetricsListen(v *setting.Value) string {
+	if strings.HasPrefix(v.Text(), unixPrefix) {
+		v.Fault("is a socket, and Prometheus asks over TCP", "use host:port, such as 127.0.0.1:9464")
+	}
+	return parseListen(v)
+}
+
+// parseMode reads permissions as chmod takes them.
+func parseMode(v *setting.Value) fs.FileMode {
+	mode, err := strconv.ParseUint(v.Text(), 8, 32)
+	if err != nil || mode > 0o777 || len(v.Text()) < 3 {
+		v.Fault("is "+quote.Text(v.Text())+", which is no mode of a file",
+			"use three or four octal digits, such as 0660: who may write to the socket may connect")
+	}
+	return fs.FileMode(mode)
+}
+
+func parseOwner(v *setting.Value) string {
+	user, group, both := strings.Cut(v.Text(), ":")
+	if user == "" && group == "" || both && group == "" || strings.ContainsAny(user+group, " /:") {
+		v.Fault("is "+quote.Text(v.Text())+", which names neither a user nor a group",
+			"use user:group, user or :group, such as :www-data")
+	}
+	return v.Text()
 }
 
 func isPort(text string) bool {

@@ -76,6 +76,9 @@ func (l *Limiter) Allow(ctx context.Context, key string, rate Rate) Decision {
 	return theirs
 }
 
+// Faults is how many operations of the shared counter failed.
+func (l *Limiter) Faults() int64 { return l.guard.Faults() }
+
 // undo takes back a request that Allow let through and that another limit refused.
 func (l *Limiter) undo(key string, rate Rate) {
 	if l != nil && !rate.Off() {
