@@ -39,8 +39,10 @@ func tagged(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	git := []string{"GIT_AUTHOR_NAME=x", "GIT_AUTHOR_EMAIL=x@example.com", "GIT_COMMITTER_NAME=x",
-		"GIT_COMMITTER_EMAIL=x@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z"}
-	output(t, "..", nil, "sh", "-c", `git ls-files -co --exclude-standard -z | tar --null -T - -cf - | tar -C "$0" -xf -`, dir)
+		"GIT_COMMITTER_EMAIL=x@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
+		"GIT_COMMITTER_DATE=2026-01-02T03:04:05Z"}
+	output(t, "..", nil, "sh", "-c",
+		`git ls-files -co --exclude-standard -z | tar --null -T - -cf - | tar -C "$0" -xf -`, dir)
 	output(t, dir, git, "git", "init", "-q")
 	output(t, dir, git, "git", "add", "-A")
 	output(t, dir, git, "git", "commit", "-q", "-m", "all")
@@ -120,7 +122,8 @@ func testDebian(t *testing.T, pkg string) {
 		t.Fatal(err)
 	}
 	here := filepath.Join(t.TempDir(), "coze-token.service")
-	if err := os.WriteFile(here, []byte(strings.ReplaceAll(string(unit), "/usr/bin/coze-token", program)), 0o600); err != nil {
+	text = []byte(strings.ReplaceAll(string(unit), "/usr/bin/coze-token", program))
+	if err := os.WriteFile(here, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if said := output(t, root, nil, "systemd-analyze", "verify", "--man=no", here); strings.Contains(said, here) {
