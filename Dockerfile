@@ -1,7 +1,7 @@
 # Builds an image that holds the program and nothing else. docs/deploy.md says how it is run.
 FROM golang:1.26 AS build
 WORKDIR /src
-# A mirror for Go modules: docker build --build-arg GOPROXY=https://goproxy.cn,direct .
+# Where modules come from; in mainland China: docker build --build-arg GOPROXY=https://goproxy.cn,direct
 ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download

@@ -3,8 +3,9 @@
 //
 // A [Store] is a broker.Claimer and a [ratelimit.Counter]. Names come to it hashed and values
 // sealed. Every operation may fail and is tried once, because the caller can do without: it
-// exchanges a token itself, or counts in its own memory. The URL names one server, or one address
-// in front of several. Addresses of Sentinel and Cluster are not supported.
+// exchanges a token itself, or counts in its own memory. The URL names one server, a cluster, or
+// sentinels that know which server is the primary. Each operation has one key, so a cluster has it
+// in one slot.
 package redis
 
 import (
@@ -34,7 +35,7 @@ const (
 
 // A Store is a Redis server. It is safe for concurrent use.
 type Store struct {
-	client *redis.Client
+	client redis.UniversalClient
 	ahead  atomic.Pointer[time.Duration] // the server's clock minus ours, as last seen; nil before
 }
 
@@ -47,6 +48,11 @@ var silence = sync.OnceFunc(logging.Disable)
 //	redis://[[user]:password@]host[:port][/database]
 //	rediss://…                                        the same over TLS, verified with the system's roots
 //	unix://[[user]:password@]/path/to/socket[?db=database]
+//	redis+cluster://[[user]:password@]host[:port][,host[:port]…]
+//	redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/primary[/database]
+//
+// The last two take rediss+ for TLS. Of a cluster, some nodes are enough. The user is the servers';
+// sentinels are asked without a password.
 //
 // It waits for no connection, so a server that is down does not keep the service from starting.
 // [Store.Check] tells whether it can be used. The error is [CheckURL]'s.
@@ -74,7 +80,30 @@ func Open(url string) (*Store, error) {
 	o.Protocol = 2
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return &Store{client: redis.NewClient(o)}, nil
+	switch o.kind {
+	case cluster:
+		return &Store{client: redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: o.addrs, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+			ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
+			DialTimeout: o.DialTimeout, ConnMaxIdleTime: o.ConnMaxIdleTime,
+			ContextTimeoutEnabled: true, MaxRetries: o.MaxRetries, DialerRetries: o.DialerRetries,
+			PoolSize: o.PoolSize, MinIdleConns: o.MinIdleConns, // of each node
+			// How soon a replica is found that took the place of a node. The library's minute is long.
+			ClusterStateReloadInterval: time.Second,
+			Protocol:                   o.Protocol, DisableIdentity: true, MaintNotificationsConfig: o.MaintNotificationsConfig,
+		})}, nil
+	case sentinel:
+		return &Store{client: redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: o.primary, SentinelAddrs: o.addrs, DB: o.DB,
+			Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+			ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
+			DialTimeout: o.DialTimeout, ConnMaxIdleTime: o.ConnMaxIdleTime,
+			ContextTimeoutEnabled: true, MaxRetries: o.MaxRetries, DialerRetries: o.DialerRetries,
+			PoolSize: o.PoolSize, MinIdleConns: o.MinIdleConns,
+			Protocol: o.Protocol, DisableIdentity: true,
+		})}, nil
+	}
+	return &Store{client: redis.NewClient(o.Options)}, nil
 }
 
 // Close closes the connections. Operations after it fail.

@@ -19,11 +19,67 @@ func CheckURL(url string) error {
 	return err
 }
 
-const form = "use redis://:password@host:6379, rediss://:password@host:6379 for TLS, or unix:///path/to/socket"
+const (
+	form = "use redis://:password@host:6379, rediss://:password@host:6379 for TLS, or unix:///path/to/socket"
 
-// parse reads a URL. The library's own errors quote the URL, so they are not passed on.
-func parse(text string) (*redis.Options, error) {
+	cluster      = "cluster"
+	sentinel     = "sentinel"
+	clusterForm  = "use redis+cluster://:password@host1:6379,host2:6379, or rediss+cluster:// for TLS"
+	sentinelForm = "the name that Sentinel has for the primary stands behind a slash: " +
+		"redis+sentinel://:password@host1:26379,host2:26379/mymaster"
+)
+
+// A target is what a URL names.
+type target struct {
+	*redis.Options
+	kind    string   // cluster, sentinel, or empty: one server
+	addrs   []string // of some nodes, or of sentinels
+	primary string   // the name that Sentinel has for it
+}
+
+// parse reads a URL. The form for several hosts is no URL of [url.Parse], so it is read as one for
+// each host.
+func parse(text string) (*target, error) {
 	text = strings.TrimSpace(text)
+	scheme, rest, _ := strings.Cut(text, "://")
+	base, kind, several := strings.Cut(scheme, "+")
+	if !several || base != "redis" && base != "rediss" || kind != cluster && kind != sentinel {
+		o, err := parseOne(text)
+		return &target{Options: o}, err
+	}
+	t := &target{kind: kind}
+	authority, path, _ := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(authority, '@') + 1
+	user, hosts := authority[:at], authority[at:]
+	switch {
+	case kind == sentinel:
+		if t.primary, path, _ = strings.Cut(path, "/"); t.primary == "" {
+			return nil, fault.New("names no primary", sentinelForm)
+		}
+	case path != "":
+		return nil, fault.New("has a database, and a cluster has none", clusterForm)
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if kind == sentinel && host != "" && !strings.Contains(host, ":") {
+			host += ":26379"
+		}
+		o, err := parseOne(base + "://" + user + host + "/" + path)
+		if err != nil {
+			return nil, err
+		}
+		if t.addrs = append(t.addrs, o.Addr); t.Options == nil {
+			t.Options = o
+		}
+	}
+	if t.TLSConfig != nil {
+		t.TLSConfig.ServerName = "" // each connection has its own
+	}
+	return t, nil
+}
+
+// parseOne reads the URL of one server. The library's own errors quote the URL, so they are not
+// passed on.
+func parseOne(text string) (*redis.Options, error) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
@@ -71,9 +127,9 @@ func remedy(err error) string {
 	case strings.Contains(text, "NOPERM"):
 		return "allow the user ~coze-token:* and the commands GET, GETRANGE, SET, DEL, TIME, EVAL and EVALSHA"
 	case strings.Contains(text, "READONLY"):
-		return "REDIS_URL names a read-only replica: name the primary"
+		return "REDIS_URL names a read-only replica: name the primary, or let Sentinel do it, redis+sentinel://"
 	case strings.Contains(text, "MOVED"), strings.Contains(text, "CLUSTERDOWN"), strings.Contains(text, "CROSSSLOT"):
-		return "REDIS_URL names a node of a cluster, which cannot be used: name a single server"
+		return "REDIS_URL names a node of a cluster as if it were alone, or the cluster is down: " + clusterForm
 	case strings.Contains(text, "OOM "):
 		return "the server's memory is full: raise maxmemory, or set maxmemory-policy to allkeys-lru"
 	case strings.Contains(text, "unknown command"):

@@ -40,6 +40,8 @@ type Options struct {
 	Password string
 	// CertFile and KeyFile, if given, add a port with TLS.
 	CertFile, KeyFile string
+	// Config, if given, is a configuration file. The server writes to it if it is a sentinel.
+	Config string
 	// Args are further arguments of the server.
 	Args []string
 }
@@ -64,11 +66,13 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &Server{t: t, socket: filepath.Join(dir, "s")}
-	port := freePort(t)
-	s.args = []string{
-		program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", s.socket,
-		"--dir", dir, "--save", "", "--appendonly", "no", "--loglevel", "warning",
+	port := FreePort(t)
+	s.args = []string{program}
+	if o.Config != "" {
+		s.args = append(s.args, o.Config)
 	}
+	s.args = append(s.args, "--port", port, "--bind", "127.0.0.1", "--unixsocket", s.socket,
+		"--dir", dir, "--save", "", "--appendonly", "no", "--loglevel", "warning")
 	var user *url.Userinfo
 	if o.Password != "" {
 		s.args = append(s.args, "--requirepass", o.Password)
@@ -77,7 +81,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.URL = (&url.URL{Scheme: "redis", User: user, Host: "127.0.0.1:" + port}).String()
 	s.SocketURL = (&url.URL{Scheme: "unix", User: user, Path: s.socket}).String()
 	if o.CertFile != "" {
-		port := freePort(t)
+		port := FreePort(t)
 		s.args = append(s.args, "--tls-port", port, "--tls-cert-file", o.CertFile, "--tls-key-file", o.KeyFile,
 			"--tls-ca-cert-file", o.CertFile, "--tls-auth-clients", "no")
 		s.TLSURL = (&url.URL{Scheme: "rediss", User: user, Host: "127.0.0.1:" + port}).String()
@@ -88,7 +92,8 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-func freePort(t testing.TB) string {
+// FreePort is a port of 127.0.0.1 that nobody listens on.
+func FreePort(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
