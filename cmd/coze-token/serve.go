@@ -27,6 +27,7 @@ Serves access tokens over HTTP until it is told to stop (SIGINT or SIGTERM; open
   POST /NAME     a token of an app of APPS
   GET  /healthz  whether the process is alive
   GET  /readyz   whether it has what it needs
+  GET  /client.js  the client for pages without a bundler
 
 Flags:
 ` + configHelp + `
