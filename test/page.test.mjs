@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import * as cozeAPI from "@coze/api";
+import { build as bundle } from "esbuild";
 import { chromium } from "playwright-core";
 import * as client from "../client/dist/index.mjs";
 import { build, startSandbox, startService } from "./processes.mjs";
@@ -120,4 +121,27 @@ test("the snippets run as they stand", async () => {
     assert.equal(made.length, 3);
     for (const token of made) assert.match(await userOf(await token()), /^visitor:/);
   }
+});
+
+test("the official SDK, bundled, chats in a page", async () => {
+  const { outputFiles } = await bundle({
+    stdin: { contents: `export { CozeAPI } from "@coze/api"; export { tokenSource } from "./client/dist/index.mjs";`, resolveDir: new URL("..", import.meta.url).pathname },
+    bundle: true, write: false, format: "iife", globalName: "sdk", platform: "browser", logLevel: "error",
+  });
+  html = `<p id="said"></p><script>${outputFiles[0].text.replaceAll("</script", "<\\/script")}</script><script>
+    const tokens = sdk.tokenSource({ url: '${service.url}' });
+    const coze = new sdk.CozeAPI({ baseURL: '${sandbox.url}', token: tokens.get, allowPersonalAccessTokenInBrowser: true });
+    (async () => {
+      let text = "";
+      for await (const { event, data } of coze.chat.stream({ bot_id: "7300", user_id: "u", additional_messages: [{ role: "user", content: "hello", content_type: "text" }] })) {
+        if (event === "conversation.message.delta") text += data.content;
+      }
+      said.textContent = text;
+    })().catch((e) => (said.textContent = String(e)));
+  </script>`;
+  const page = await browser.newPage();
+  await page.goto(origin);
+  await page.waitForFunction(() => said.textContent);
+  assert.match(await page.textContent("#said"), /^You are visitor:\w+\. You said: hello /);
+  await page.close();
 });
