@@ -66,6 +66,7 @@
 //	GET    /sandbox/faults      the faults in force, in the same form
 //	GET    /sandbox/issued      what the token stands for, as JSON; 404 if it was never issued. The token in an
 //	                            Authorization: Bearer header, which keeps it out of access logs, or as ?token=
+//	DELETE /sandbox/issued      revokes the token of the Authorization header: the API refuses it from now on. 204
 //	GET    /sandbox/exchanges   {"count": n, "requests": […]}: how many exchanges were asked for, and the last 256
 //
 // Whoever can reach the sandbox can do this, so it belongs on a loopback address.

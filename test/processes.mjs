@@ -66,3 +66,9 @@ export async function startService(settings) {
   });
   return { url: /** @type {string} */ (found), stop };
 }
+
+/** Starts the demo on free ports. The address is that of its page. */
+export async function startDemo() {
+  const { found, stop } = await start(["demo", "--listen", "127.0.0.1:0"], {}, "stdout", (line) => /^Open (\S+) in a browser/.exec(line)?.[1]);
+  return { url: /** @type {string} */ (found), stop };
+}
