@@ -1,9 +1,11 @@
 // docs/page.md: its page of four lines in Chromium, on another origin than the service, and its snippets in Node with
 // what they import.
 import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import * as cozeAPI from "@coze/api";
 import { build as bundle } from "esbuild";
 import { chromium } from "playwright-core";
@@ -120,6 +122,15 @@ test("the snippets run as they stand", async () => {
     }
     assert.equal(made.length, 3);
     for (const token of made) assert.match(await userOf(await token()), /^visitor:/);
+  }
+});
+
+const python = spawnSync("python3", ["--version"]).status === 0;
+test("the Python of the documents runs as it stands", { skip: !python && "there is no python3" }, async () => {
+  for (const text of documents) {
+    const [code] = blocks(text, "python").map(at);
+    const { stdout } = await promisify(execFile)("python3", ["-c", `${code}\nget = token_source("py/小明")\nassert get() == get()\nprint(get(), end="")`], { env: { ...process.env, COZE_TOKEN_KEY: KEY } });
+    assert.equal(await userOf(stdout), encodeURIComponent("py/小明"));
   }
 });
 
