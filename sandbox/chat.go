@@ -158,7 +158,9 @@ func (c *call) create(w http.ResponseWriter, r *http.Request) {
 		v.add(m.message("", ""), c.now)
 	}
 	c.mu.Unlock()
-	c.write(w, members{{"id", v.id}, {"created_at", v.created.Unix()}, {"meta_data", struct{}{}}, {"last_section_id", v.id}})
+	c.write(w, members{
+		{"id", v.id}, {"created_at", v.created.Unix()}, {"meta_data", struct{}{}}, {"last_section_id", v.id},
+	})
 }
 
 func (c *call) messages(w http.ResponseWriter, r *http.Request) {

@@ -62,7 +62,8 @@ func TestConversationsAreIsolated(t *testing.T) {
 		t.Errorf("the bot does not know what came before: %s", text)
 	}
 	list := "/v1/conversation/message/list?conversation_id=" + made.Data.ID
-	if status, text = alice.do("POST", list, `{"order":"asc"}`); status != 200 || strings.Count(text, `"role":"user"`) != 2 {
+	status, text = alice.do("POST", list, `{"order":"asc"}`)
+	if status != 200 || strings.Count(text, `"role":"user"`) != 2 {
 		t.Errorf("status %d: %s", status, text)
 	}
 	for _, request := range [][2]string{{target, hello + "}"}, {list, "{}"}} {
@@ -81,7 +82,9 @@ func TestBotsThatFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice := chatAs(t, sb, "alice")
-	for bot, want := range map[string]int{"4100": 401, "4101": 403, "4015": 400, "": 400, "not-a-number": 400, "7300": 200} {
+	for bot, want := range map[string]int{
+		"4100": 401, "4101": 403, "4015": 400, "": 400, "not-a-number": 400, "7300": 200,
+	} {
 		status, text := alice.do("GET", "/v1/bot/get_online_info?bot_id="+bot, "")
 		if status != want {
 			t.Errorf("bot %q: status %d: %s", bot, status, text)

@@ -78,7 +78,10 @@ export type MiniRequest = (options: any) => unknown;
 export declare class TokenError extends Error {
     /** The HTTP status, 0 if there was no answer. */
     readonly status: number;
-    /** A word that does not change: the service's, or `offline`, `unreachable`, `timeout`, `not_json`, `no_token`, `options`. */
+    /**
+     * A word that does not change: the service's, or `offline`, `unreachable`, `timeout`, `not_json`, `no_token`,
+     * `options`.
+     */
     readonly code: string;
     /** What to do. */
     readonly hint: string;

@@ -4,7 +4,9 @@
  * A token source has one token at a time, shares one request among all who ask, and renews the token
  * before it ends. It starts no timer while nobody asks.
  */
-import { now, elapsed, sleep, within, inClient, miniProgram, send, memory, login, unreachable, type Answer } from './platform';
+import {
+  now, elapsed, sleep, within, inClient, miniProgram, send, memory, login, unreachable, type Answer,
+} from './platform';
 
 /** What a token source needs. */
 export interface Options {
@@ -83,7 +85,10 @@ export type MiniRequest = (options: any) => unknown;
 export class TokenError extends Error {
   /** The HTTP status, 0 if there was no answer. */
   readonly status: number;
-  /** A word that does not change: the service's, or `offline`, `unreachable`, `timeout`, `not_json`, `no_token`, `options`. */
+  /**
+   * A word that does not change: the service's, or `offline`, `unreachable`, `timeout`, `not_json`, `no_token`,
+   * `options`.
+   */
   readonly code: string;
   /** What to do. */
   readonly hint: string;
@@ -95,7 +100,8 @@ export class TokenError extends Error {
   readonly upstream?: { status: number; code: string; message: string; logid: string };
 
   constructor(status: number, code: string, problem: string, hint = '', more: any = {}) {
-    super(`${problem} (${code}${status ? ', status ' + status : ''}${more.request_id ? ', request ' + more.request_id : ''})${hint && '. ' + hint}`);
+    const about = code + (status ? ', status ' + status : '') + (more.request_id ? ', request ' + more.request_id : '');
+    super(`${problem} (${about})${hint && '. ' + hint}`);
     this.name = 'TokenError';
     this.status = status;
     this.code = code;
@@ -115,7 +121,9 @@ export function tokenSource(options: Options): TokenSource {
   const wrong = (problem: string) => new TokenError(0, 'options', problem);
   if (!url) throw wrong('url is missing: the address of the token service');
   if (apiKey && inClient()) {
-    throw wrong('an API key is for servers: whoever opens this page can read it, and be any user. Ask through your backend');
+    throw wrong(
+      'an API key is for servers: whoever opens this page can read it, and be any user. Ask through your backend',
+    );
   }
   if (apiKey && credential) throw wrong('apiKey and credential exclude each other');
 
@@ -140,7 +148,11 @@ export function tokenSource(options: Options): TokenSource {
   const soon = () => Math.min(120, ttl / 5);
 
   /** Asks once, and says what came back. */
-  async function once(stale: string, minTtl: number, state: { refused?: string; proof?: string; fresh?: boolean }): Promise<Answer> {
+  async function once(
+    stale: string,
+    minTtl: number,
+    state: { refused?: string; proof?: string; fresh?: boolean },
+  ): Promise<Answer> {
     const headers: Record<string, string> = {};
     const known = apiKey || (credential && (await credential(state.refused)));
     if (known) headers.Authorization = 'Bearer ' + known;
@@ -162,9 +174,11 @@ export function tokenSource(options: Options): TokenSource {
     }
     const address = minTtl ? url + (url.indexOf('?') < 0 ? '?' : '&') + 'min_ttl=' + Math.ceil(minTtl) : url;
     const answer = await within(
-      send(options, address, { method: 'POST', headers, body, ...(cookies && { credentials: 'include' }) }).catch((error) => {
-        throw unreachable(TokenError, url, error);
-      }),
+      send(options, address, { method: 'POST', headers, body, ...(cookies && { credentials: 'include' }) }).catch(
+        (error) => {
+          throw unreachable(TokenError, url, error);
+        },
+      ),
       longest,
       () => new TokenError(0, 'timeout', `${url} has not answered for ${longest} seconds`),
     );
@@ -242,10 +256,12 @@ export function tokenSource(options: Options): TokenSource {
     const { status } = answer;
     if (!body || typeof body !== 'object') {
       const page = /^\s*</.test(answer.text);
-      error = new TokenError(status, 'not_json', `${url} answered with ${page ? 'a web page' : 'something'} that is no JSON`,
+      error = new TokenError(status, 'not_json',
+        `${url} answered with ${page ? 'a web page' : 'something'} that is no JSON`,
         'A proxy or another server may have answered: is this the address of the token service, to the letter?');
     } else if (status !== 200 || !(body.access_token || body.token)) {
-      error = new TokenError(status, body.code || 'no_token', body.error || `${url} answered without a token`, body.hint, body);
+      const problem = body.error || `${url} answered without a token`;
+      error = new TokenError(status, body.code || 'no_token', problem, body.hint, body);
     }
     if (!error) return body;
     const wait = answer.header('Retry-After');
@@ -313,7 +329,8 @@ export function tokenSource(options: Options): TokenSource {
 
 function temporary(error: any): boolean {
   const { status, code } = error;
-  return error instanceof TokenError && (status === 0 || [429, 503, 504].indexOf(status) >= 0 || (status === 502 && code !== 'upstream_rejected'));
+  const passing = [0, 429, 503, 504].indexOf(status) >= 0 || (status === 502 && code !== 'upstream_rejected');
+  return error instanceof TokenError && passing;
 }
 
 const aborted = () => Object.assign(new Error('the wait for a token was aborted'), { name: 'AbortError' });

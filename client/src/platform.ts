@@ -36,7 +36,9 @@ export const within = <T>(promise: Promise<T>, seconds: number, error: () => Err
 
 // A page with WeChat's JS-SDK also has a wx, without these.
 const has = (name: string): any =>
-  typeof wx === 'object' && typeof wx[name] === 'function' ? wx : typeof uni === 'object' && typeof uni[name] === 'function' ? uni : undefined;
+  typeof wx === 'object' && typeof wx[name] === 'function'
+    ? wx
+    : typeof uni === 'object' && typeof uni[name] === 'function' ? uni : undefined;
 
 export const miniProgram = () => has('login');
 
@@ -77,7 +79,11 @@ export function memory(storage: TicketStorage | undefined, key: string) {
     try {
       const mini = has('getStorageSync');
       return await use(storage || (mini
-        ? { getItem: (k) => mini.getStorageSync(k), setItem: (k, v) => mini.setStorageSync(k, v), removeItem: (k) => mini.removeStorageSync(k) }
+        ? {
+            getItem: (k) => mini.getStorageSync(k),
+            setItem: (k, v) => mini.setStorageSync(k, v),
+            removeItem: (k) => mini.removeStorageSync(k),
+          }
         : localStorage));
     } catch {}
   };
@@ -95,7 +101,11 @@ export const login = () =>
   new Promise<string>((resolve, reject) => {
     const mini = miniProgram();
     if (!mini) return reject(new Error('there is no wx.login here: wechat is for mini programs'));
-    mini.login({ provider: 'weixin', success: (o: any) => resolve(o.code), fail: (e: any) => reject(new Error(e.errMsg)) });
+    mini.login({
+      provider: 'weixin',
+      success: (o: any) => resolve(o.code),
+      fail: (e: any) => reject(new Error(e.errMsg)),
+    });
   });
 
 /** What to look at when there was no answer. Browsers do not say why. */
@@ -105,8 +115,10 @@ export function unreachable(type: typeof TokenError, url: string, cause: any): T
   const error = offline
     ? new type(0, 'offline', 'this device is offline')
     : new type(0, 'unreachable', `there is no answer from ${url} (${cause && cause.message})`,
-      !page ? (miniProgram() ? "Is it on the mini program's list of request domains, and HTTPS?" : 'Does the service run there?')
+      !page
+        ? miniProgram() ? "Is it on the mini program's list of request domains, and HTTPS?" : 'Does the service run there?'
         : page.protocol === 'https:' && /^http:/.test(url) ? 'A page with HTTPS may ask over HTTPS only.'
-          : `Either nothing runs there, or the browser keeps the answer from this page (CORS): ALLOWED_ORIGINS must list ${page.origin}, and the path be right`);
+          : 'Either nothing runs there, or the browser keeps the answer from this page (CORS): ' +
+            `ALLOWED_ORIGINS must list ${page.origin}, and the path be right`);
   return Object.assign(error, { cause });
 }

@@ -2,8 +2,8 @@
 // request may have, gets it from a [Source], and answers with a token or with what went wrong.
 //
 // POST / asks for a token of one app and POST /NAME for a token of another. GET /healthz and GET
-// /readyz are for monitoring, and GET /client.js is the client for pages. docs/http.md is the contract, and package contract tests every build
-// against it.
+// /readyz are for monitoring, and GET /client.js is the client for pages.
+// docs/http.md is the contract, and package contract tests every build against it.
 package gate
 
 import (
