@@ -9,6 +9,7 @@
 //	POST /NAME       a token of a further app
 //	GET  /healthz    whether the process lives
 //	GET  /readyz     whether it has what it needs
+//	GET  /client.js  the client for pages without a bundler
 //
 // The programs in cmd run this package, and any Go server can mount it beside other routes:
 //
@@ -214,6 +215,7 @@ func (v *Service) Use(s *Settings) {
 		Apps:     next.apps,
 		Limits:   limits,
 		Timeout:  s.Timeout,
+		Client:   s.client,
 		Draining: v.drains.Load,
 		Now:      v.clock.Now,
 		Log:      v.options.Log,

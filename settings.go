@@ -79,6 +79,7 @@ var logLevel = setting.New(setting.Row{Name: "LOG_LEVEL", Default: "info"}, func
 type Settings struct {
 	// Timeout is how long a caller waits for Coze at most, all attempts and pauses included.
 	Timeout time.Duration
+	client  bool // GET /client.js is answered
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
 	// Native and Worker are the settings of the two hosts. Only those of this host are set.
@@ -170,6 +171,7 @@ func read(r *setting.Reader, o Options) *Settings {
 		s.apps[""] = app
 	}
 	s.Timeout, s.LogLevel = gate.ReadTimeout(r), logLevel.Get(r)
+	s.client = gate.ReadClient(r)
 	s.broker = readBroker(r)
 	s.Native, s.Worker = native.ReadSettings(r), readWorker(r)
 	s.addressRate, s.proxies = ratelimit.ReadAddressRate(r), clientip.Read(r)

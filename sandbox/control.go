@@ -34,6 +34,9 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		writeJSON(w, http.StatusOK, issue)
+	case "DELETE issued":
+		s.Revoke(bearer(r.Header))
+		w.WriteHeader(http.StatusNoContent)
 	case "GET exchanges":
 		s.mu.Lock()
 		count := s.exchanges
@@ -43,7 +46,9 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 		switch resource {
 		case "faults":
 			w.Header().Set("Allow", "GET, PUT")
-		case "issued", "exchanges":
+		case "issued":
+			w.Header().Set("Allow", "GET, DELETE")
+		case "exchanges":
 			w.Header().Set("Allow", "GET")
 		default:
 			http.Error(w, "there are /sandbox/faults, /sandbox/issued and /sandbox/exchanges", http.StatusNotFound)

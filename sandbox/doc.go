@@ -16,11 +16,20 @@
 //	POST /api/permission/oauth2/account/{id}/token
 //	POST /api/permission/oauth2/enterprise_id/{id}/token
 //	GET  /v1/users/me
+//	POST /v1/conversation/create
+//	POST /v1/conversation/message/list
+//	POST /v3/chat                        plain, and with "stream": true as events
+//	GET  /v3/chat/retrieve, /v3/chat/message/list
+//	GET  /v1/bot/get_online_info, /v1/bots/{id}
 //
-// The first three exchange an assertion for a token. The last is there so that an official SDK can
-// be pointed at the sandbox with a token that it got: it answers 401 and code 4100 to a token that
-// is unknown or has expired, and otherwise names the token's session as the user's name. Every
-// other path is a 404. Every answer has an X-Tt-Logid header.
+// The first three exchange an assertion for a token. The others
+// are what an official SDK needs for a conversation with a token that it got. They answer 401 and
+// code 4100 to a token that is unknown or has expired. The first names the token's session as the
+// user's name. The bot, whichever id it is given, answers with what it was told, by whom, and what
+// came before. A conversation belongs to an app, a bot and a session: others get 404. Of the last
+// 1000 conversations the last 200 messages are kept. The bots 4100, 4101 and 4015 fail with these
+// codes: a token that is invalid, a permission that is missing, a bot that is not published. Pages
+// of any origin may call all this. Every other path is a 404. Every answer has an X-Tt-Logid header.
 //
 // # Where the rules come from
 //
@@ -57,6 +66,7 @@
 //	GET    /sandbox/faults      the faults in force, in the same form
 //	GET    /sandbox/issued      what the token stands for, as JSON; 404 if it was never issued. The token in an
 //	                            Authorization: Bearer header, which keeps it out of access logs, or as ?token=
+//	DELETE /sandbox/issued      revokes the token of the Authorization header: the API refuses it from now on. 204
 //	GET    /sandbox/exchanges   {"count": n, "requests": […]}: how many exchanges were asked for, and the last 256
 //
 // Whoever can reach the sandbox can do this, so it belongs on a loopback address.

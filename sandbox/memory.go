@@ -103,3 +103,10 @@ func (s *Sandbox) Issued(token string) (Issue, bool) {
 	defer s.mu.Unlock()
 	return s.issued.find(token, s.options.Now())
 }
+
+// Revoke has the API refuse a token from now on, as if it had never been issued.
+func (s *Sandbox) Revoke(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.issued.tokens, sha256.Sum256([]byte(token)))
+}

@@ -62,10 +62,12 @@ func (r *refusal) members() members {
 	return members{{"error_code", r.code}, {"error_message", r.message}, {"error", r.code}}
 }
 
-// The codes of the API's second shape. 4100 is reported; the other two are our guess.
+// The codes of the API's second shape: those of the official SDKs, but for 4015, which is reported.
 const (
 	codeParameter      = 4000
+	codeUnpublished    = 4015
 	codeAuthentication = 4100
+	codePermission     = 4101
 	codeNotFound       = 4200
 )
 

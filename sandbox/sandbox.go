@@ -64,6 +64,8 @@ type Sandbox struct {
 	exchanges int
 	requests  []Request // the last maxRequests, oldest first
 	bearer    string    // of the last request to the API
+
+	conversations []*conversation // the oldest first
 }
 
 // New makes a sandbox with one app that is ready for use: see [Sandbox.App] and [Sandbox.Settings].
@@ -159,8 +161,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ok:
 		w.Header().Set("Allow", http.MethodPost)
 		writeAPIError(w, http.StatusMethodNotAllowed, codeParameter, "the method is not allowed", logID)
-	case r.URL.Path == mePath:
-		s.me(w, r, logID)
+	case apiMethods(r.URL.Path) != "":
+		s.api(w, r, logID)
 	default:
 		writeAPIError(w, http.StatusNotFound, codeNotFound, "the requested resource does not exist", logID)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,7 +84,7 @@ func bearer(header http.Header) string {
 // the request. The order, our guess, is: assertion, app, content type, body, endpoint.
 func (s *Sandbox) judge(r *http.Request, body []byte, t target, now time.Time) (Issue, *refusal) {
 	issue := Issue{Time: now, AccountID: t.account, EnterpriseID: t.enterprise}
-	if fail := s.judgeAssertion(bearer(r.Header), &issue, now); fail != nil {
+	if fail := s.judgeAssertion(bearer(r.Header), r.Host, &issue, now); fail != nil {
 		return issue, fail
 	}
 	s.mu.Lock()
@@ -125,8 +126,9 @@ func (a *registered) standing() *refusal {
 	}
 }
 
-// judgeAssertion checks the JWT and fills in what it says.
-func (s *Sandbox) judgeAssertion(assertion string, issue *Issue, now time.Time) *refusal {
+// judgeAssertion checks the JWT and fills in what it says. As aud it also takes the host that was
+// asked: SDKs such as coze-go and coze-py derive aud from the base URL.
+func (s *Sandbox) judgeAssertion(assertion, host string, issue *Issue, now time.Time) *refusal {
 	if assertion == "" || len(assertion) > maxJWT {
 		return unverifiable
 	}
@@ -153,7 +155,8 @@ func (s *Sandbox) judgeAssertion(assertion string, issue *Issue, now time.Time) 
 	if claims["iss"] != key.clientID { // as Coze answers to a client id that is not the app's
 		return unregistered
 	}
-	if claims["aud"] != s.options.Audience {
+	if name, _, err := net.SplitHostPort(host); claims["aud"] != s.options.Audience && claims["aud"] != host &&
+		(err != nil || claims["aud"] != name) {
 		return invalidJWT("aud must be the string " + s.options.Audience)
 	}
 	expires, fail := s.judgeTimes(claims, now.Unix())

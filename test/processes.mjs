@@ -61,8 +61,14 @@ export async function startSandbox() {
  */
 export async function startService(settings) {
   const { found, stop } = await start(["serve"], { ...settings, LISTEN: "127.0.0.1:0", LOG_FORMAT: "json" }, "stderr", (line) => {
-    const record = JSON.parse(line);
+    const record = line.startsWith("{") ? JSON.parse(line) : {}; // wrong settings are told in plain text
     return record.msg === "serving" ? record.url : undefined;
   });
+  return { url: /** @type {string} */ (found), stop };
+}
+
+/** Starts the demo on free ports. The address is that of its page. */
+export async function startDemo() {
+  const { found, stop } = await start(["demo", "--listen", "127.0.0.1:0"], {}, "stdout", (line) => /^Open (\S+) in a browser/.exec(line)?.[1]);
   return { url: /** @type {string} */ (found), stop };
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CozeAPI, getJWTToken } from "@coze/api";
+import { tokenSource } from "../client/dist/index.mjs";
 import { build, startSandbox, startService } from "./processes.mjs";
 
 let sandbox, service;
@@ -91,4 +92,40 @@ test("a page's session survives encodeURIComponent", async () => {
   await assert.rejects(serviceToken("小明"), TypeError, "fetch takes no such header, which the documentation says");
   const { token } = await serviceToken(encodeURIComponent("小明"));
   assert.equal((await issued(token)).session_name, "%E5%B0%8F%E6%98%8E");
+});
+
+test("the official SDK chats through a token source, over the end of tokens, and users do not see each other", async () => {
+  const short = await startService({ ...sandbox.settings, TOKEN_DURATION: "2" });
+  try {
+    const used = new Set();
+    const as = (user) => {
+      const tokens = tokenSource({ url: short.url, user });
+      return new CozeAPI({ baseURL: sandbox.url, token: async () => (await tokens.get().then((t) => (used.add(t), t))) });
+    };
+    const [alice, bob] = [as("alice"), as("bob")];
+    const { id } = await alice.conversations.create({ bot_id: "7300" });
+    const say = async (content) => {
+      let text = "";
+      const events = [];
+      for await (const part of alice.chat.stream({ bot_id: "7300", user_id: "u", conversation_id: id, additional_messages: [{ role: "user", content, content_type: "text" }] })) {
+        events.push(part.event);
+        if (part.event === "conversation.message.delta") text += part.data.content;
+      }
+      assert.equal(events.at(-1), "done");
+      return text;
+    };
+    assert.match(await say("first"), /^You are alice\. You said: first /);
+    const began = performance.now();
+    while (performance.now() - began < 3000) assert.match(await say("more"), /Before that: .*(first|more)/);
+    assert.ok(used.size >= 2, "the token did not end in the middle");
+    assert.ok((await alice.conversations.messages.list(id, { order: "asc" })).data.length > 2);
+    await assert.rejects(bob.conversations.messages.list(id), { status: 404 });
+    const { chat, messages } = await bob.chat.createAndPoll({ bot_id: "7300", additional_messages: [{ role: "user", content: "hi", content_type: "text" }] });
+    assert.equal(chat.status, "completed");
+    assert.match(messages[0].content, /^You are bob\. You said: hi \(That is the first/);
+    assert.equal((await bob.bots.retrieve({ bot_id: "7300" })).bot_id, "7300");
+    await assert.rejects(bob.bots.retrieve({ bot_id: "4101" }), { status: 403, code: 4101 });
+  } finally {
+    await short.stop();
+  }
 });

@@ -16,32 +16,34 @@ import (
 )
 
 const checkHelp = `
-Usage: coze-token check [--offline] [--app NAME] [--config FILE]
+Usage: coze-token check [--offline] [--app NAME] [--bot ID] [--config FILE]
 
 Looks at everything that a token takes, for each app and each of its keys, and says what it finds: a line for each thing,
 and under what is wrong, what to do. It looks at the settings, the private key, who may ask, the way to Coze, this
-machine's clock, and whether Coze issues a token. Asking for that token is the last step; it is not printed.
+machine's clock, whether Coze issues a token, and, if a bot is named, whether the token sees it. The token is not printed.
 
 Flags:
   --offline          ask nobody: look at settings, key and access only
   --app NAME         look at this one of the apps of APPS only
+  --bot ID           ask whether the token sees this bot, and whether it is published to the API
 ` + configHelp + `
 Exit codes: 0 nothing is wrong (warnings may have been given), 1 something is wrong, 2 wrong command line,
 130 interrupted.
 `
 
 func checkCommand() command {
-	var file, app string
+	var file, app, bot string
 	var offline bool
 	return command{
 		name: "check", summary: "say what is wrong with the settings, and what to do", help: checkHelp,
 		flags: func(fs *flag.FlagSet) {
 			configFlag(fs, &file)
 			appFlag(fs, &app)
+			fs.StringVar(&bot, "bot", "", "")
 			fs.BoolVar(&offline, "offline", false, "")
 		},
 		run: func(p *process) int {
-			c := &checkup{process: p}
+			c := &checkup{process: p, bot: bot}
 			c.check(file, app, offline)
 			switch {
 			case p.ctx.Err() != nil:
@@ -59,6 +61,7 @@ func checkCommand() command {
 type checkup struct {
 	*process
 	wrong bool
+	bot   string // to ask about. Empty: none
 }
 
 func (c *checkup) ok(subject, format string, args ...any)   { c.line("ok", subject, format, args...) }
@@ -81,6 +84,10 @@ func (c *checkup) line(verdict, subject, format string, args ...any) {
 }
 
 func (c *checkup) check(file, name string, offline bool) {
+	if c.bot != "" && !isBotID(c.bot) {
+		c.fail("use the number after /bot/ in the address of the bot's page", "bot", "--bot is not the id of a bot")
+		return
+	}
 	settings, warnings, err := c.read(&source{file: file, strict: true}, machineFaults)
 	for _, w := range warnings {
 		c.warn("settings", "%v", w)
@@ -114,6 +121,7 @@ func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, off
 		path, app.OAuth.ClientID, app.Region, app.Duration, endpoint)
 	c.access(app, offline)
 	request, usable := c.session(app)
+	asked := false
 	for _, key := range app.OAuth.Keys {
 		if offline || !usable {
 			c.ok("key", "private key of %s: readable", key)
@@ -123,7 +131,12 @@ func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, off
 		alone := *app.OAuth
 		alone.Keys = []coze.Key{key}
 		request.App = &alone
-		c.askCoze(request, timeout)
+		token := c.askCoze(request, timeout)
+		if token == "" || c.bot == "" || asked {
+			continue
+		}
+		asked = true // each key's token is good for the same
+		c.checkBot(app.OAuth, token, c.bot, timeout)
 	}
 	if offline {
 		c.ok("coze", "not asked (--offline)")
@@ -153,7 +166,8 @@ func (c *checkup) session(app cozetoken.App) (request coze.TokenRequest, ok bool
 // answer travels. How much skew Coze bears is not documented.
 const tolerance = 5 * time.Second
 
-func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) {
+// askCoze asks for a token, and returns it. It is "" if there is none.
+func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) string {
 	observed := &observer{next: native.Transport()}
 	began := time.Now()
 	token, err := c.token(request, timeout, observed)
@@ -162,20 +176,21 @@ func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) {
 	var e *coze.Error
 	if err != nil && !errors.As(err, &e) {
 		c.fail("", "coze", "%v", err)
-		return
+		return ""
 	}
 	if !observed.answered {
 		c.fail(gate.Hint(e), "coze", "%v", err)
-		return
+		return ""
 	}
 	endpoint, _ := request.App.TokenURL()
 	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
 		c.fail(gate.Hint(e), "token", "%v", err)
-		return
+		return ""
 	}
 	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))
+	return token.AccessToken
 }
 
 func (c *checkup) clock(ahead *time.Duration) {

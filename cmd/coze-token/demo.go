@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -21,9 +22,9 @@ const demoHelp = `
 Usage: coze-token demo [--listen HOST:PORT] [--once]
 
 Shows the service at work without an account: starts a sandbox that stands in for Coze, with a key pair made at that
-moment, starts the service in front of it, asks it for a token over HTTP, prints the answer and the curl lines to try,
-and goes on serving until it is told to stop. Nothing leaves this machine, and the tokens open nothing but the sandbox.
-Settings in the environment are not read.
+moment, starts the service in front of it, asks it for a token over HTTP, prints the answer, the curl lines to try and
+the address of a page on which three users chat with the sandbox, and goes on serving until it is told to stop. Nothing
+leaves this machine, and the tokens open nothing but the sandbox. Settings in the environment are not read.
 
 Flags:
   --listen HOST:PORT where to serve; without it 127.0.0.1:8787, or any free port if that one is taken
@@ -53,7 +54,14 @@ func (p *process) demo(listen string, once bool) int {
 	if err != nil {
 		return p.failed(err)
 	}
-	settings, _, err := cozetoken.Read(coze.Settings(cozeURL), cozetoken.Options{})
+	pages, err := native.Listen("127.0.0.1:0")
+	if err != nil {
+		return p.failed(err)
+	}
+	page := baseURL("http", pages.Addr())
+	env := coze.Settings(cozeURL)
+	env["APPS"] = demoApps(env, page, rand.Text()+rand.Text())
+	settings, _, err := cozetoken.Read(env, cozetoken.Options{})
 	if err != nil {
 		return p.failed(err)
 	}
@@ -67,6 +75,7 @@ func (p *process) demo(listen string, once bool) int {
 		return exitFailed
 	}
 	url := baseURL("http", listener.Addr()) + "/"
+	go native.Serve(ctx, pages, demoPage(coze, cozeURL, url), native.Options{Log: slog.New(slog.DiscardHandler)})
 	log := native.Logger(p.stderr, slog.LevelWarn, "auto")
 	served := make(chan error, 1)
 	go func() {
@@ -98,7 +107,9 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 		}
 		json.Unmarshal(body, &answer)
 		fmt.Fprintf(p.stdout, `
-Try it yourself, in another terminal:
+Open %[4]s/ in a browser: two users and a visitor chat with a bot of the sandbox's.
+
+Or try it yourself, in another terminal:
 
   curl -X POST %[1]s                              a token without a session
   curl -X POST -H 'X-User-ID: 小明' %[1]s         a token for one end user
@@ -108,7 +119,7 @@ Try it yourself, in another terminal:
 
 Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, then "coze-token check" and
 "coze-token serve".
-`, url, cozeURL, answer.AccessToken)
+`, url, cozeURL, answer.AccessToken, page)
 		<-p.ctx.Done()
 	}
 	stop()

@@ -29,6 +29,7 @@ With DRAIN_DELAY, it goes on for so many seconds after that, while /readyz alrea
   POST /NAME     a token of an app of APPS
   GET  /healthz  whether the process is alive
   GET  /readyz   whether it has what it needs
+  GET  /client.js  the client for pages without a bundler
 
 Flags:
 ` + configHelp + `

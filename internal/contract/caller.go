@@ -229,6 +229,51 @@ func testHealth(t *testing.T, b Build) {
 	}
 }
 
+// testClient is about the one file that the service serves.
+func testClient(t *testing.T, b Build) {
+	s := start(t, b, map[string]string{"ALLOWED_ORIGINS": "https://www.example.com", "RATE_LIMIT": "1"})
+	get := func(method string, headers ...string) answer {
+		t.Helper()
+		a, err := s.try(method, "/client.js", nil, append(headers, "Origin", "https://anybody.example")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for range 3 { // no limit counts it
+		a := get("GET")
+		if a.StatusCode != 200 || !strings.Contains(string(a.body), "tokenSource") {
+			t.Fatalf("status %d: %.100s", a.StatusCode, a.body)
+		}
+		for name, want := range map[string]string{
+			"Content-Type":                "text/javascript; charset=utf-8",
+			"Access-Control-Allow-Origin": "*",
+			"Cache-Control":               "public, max-age=3600",
+			"X-Content-Type-Options":      "nosniff",
+		} {
+			if got := a.Header.Get(name); got != want {
+				t.Errorf("%s is %q, and not %q", name, got, want)
+			}
+		}
+	}
+	tag := get("GET").Header.Get("ETag")
+	for _, match := range []string{tag, "W/" + tag, `"other", ` + tag} {
+		if a := get("GET", "If-None-Match", match); a.StatusCode != 304 || len(a.body) != 0 {
+			t.Errorf("If-None-Match: %s: status %d", match, a.StatusCode)
+		}
+	}
+	if a := get("GET", "If-None-Match", `"other"`); a.StatusCode != 200 {
+		t.Errorf("another ETag: status %d", a.StatusCode)
+	}
+	if a := get("HEAD"); a.StatusCode != 200 || len(a.body) != 0 {
+		t.Errorf("HEAD: status %d", a.StatusCode)
+	}
+	a := s.do(t, "POST", "/client.js", nil)
+	a.failure(t, 405, "method_not_allowed")
+	off := start(t, b, map[string]string{"CLIENT_JS": "off"})
+	off.do(t, "GET", "/client.js", nil).failure(t, 404, "not_found")
+}
+
 // postSession asks for a token and returns it, for goroutines that are not the test's own.
 func postSession(url, session string) (string, error) {
 	r, err := http.NewRequest("POST", url+"/", nil)

@@ -2,8 +2,8 @@
 // request may have, gets it from a [Source], and answers with a token or with what went wrong.
 //
 // POST / asks for a token of one app and POST /NAME for a token of another. GET /healthz and GET
-// /readyz are for monitoring. docs/http.md is the contract, and package contract tests every build
-// against it.
+// /readyz are for monitoring, and GET /client.js is the client for pages.
+// docs/http.md is the contract, and package contract tests every build against it.
 package gate
 
 import (
@@ -33,7 +33,7 @@ const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
 var RequestHeaders = slices.Concat(
-	[]string{SessionHeader, DeviceHeader, ConsumerHeader}, auth.RequestHeaders, cors.RequestHeaders,
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader}, auth.RequestHeaders, cors.RequestHeaders,
 )
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
@@ -55,6 +55,8 @@ type Options struct {
 	// Draining reports whether the host is about to stop. /readyz says so then, and everything else
 	// is answered as before. Optional: it never is.
 	Draining func() bool
+	// Client says that GET /client.js answers with the client module.
+	Client bool
 	// Now is the clock. Optional: time.Now.
 	Now func() time.Time
 	// Log takes what an operator should see. Required.
@@ -137,6 +139,10 @@ func Misconfigured(faults fault.List, remedy string, log *slog.Logger) http.Hand
 // ServeHTTP writes nothing before the whole answer is known, so a panic also ends in a good answer.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &record{id: rand.Text(), began: g.Now()}
+	if g.isClient(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		g.record(r, rec, answer{status: serveClient(w, r, rec.id)})
+		return
+	}
 	a := g.answer(w, r, rec)
 	a.write(w, rec.id)
 	g.record(r, rec, a)
@@ -153,7 +159,7 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, rec *record) (a an
 	if !ok || r.URL.RawPath != "" { // RawPath: an escaped form such as /%68ealthz
 		return notFound
 	}
-	if name != "healthz" && name != "readyz" {
+	if name != "healthz" && name != "readyz" && !g.isClient(r) {
 		rec.app = name
 		return g.token(w, r, rec)
 	}

@@ -12,6 +12,8 @@ var (
 	defaultSession  = setting.New(setting.Row{Name: "DEFAULT_SESSION", App: setting.Shared}, parseDefaultSession)
 	upstreamTimeout = setting.New(setting.Row{Name: "UPSTREAM_TIMEOUT", Default: "10", Min: 1, Max: 60}, setting.Seconds)
 
+	clientJS = setting.New(setting.Row{Name: "CLIENT_JS", Default: "on"}, setting.OnOff)
+
 	sessionRequired = setting.New(switchRow("SESSION_REQUIRED"), setting.OnOff)
 	sessionPrefix   = setting.New(setting.Row{Name: "SESSION_PREFIX", App: setting.Shared}, parsePrefix)
 	hashSessions    = setting.New(switchRow("SESSION_HASH"), setting.OnOff)
@@ -24,11 +26,14 @@ func switchRow(name string) setting.Row {
 
 // Settings are this package's settings.
 var Settings = setting.List{
-	defaultSession, upstreamTimeout, sessionRequired, sessionPrefix, hashSessions, sessionSecret,
+	defaultSession, upstreamTimeout, clientJS, sessionRequired, sessionPrefix, hashSessions, sessionSecret,
 }
 
 // ReadTimeout returns how long a caller waits for Coze at most, all attempts and pauses included.
 func ReadTimeout(r *setting.Reader) time.Duration { return upstreamTimeout.Get(r) }
+
+// ReadClient reports whether GET /client.js is answered.
+func ReadClient(r *setting.Reader) bool { return clientJS.Get(r) }
 
 // ReadSessions returns how one app names sessions, and the session of callers who name none.
 func ReadSessions(r *setting.Reader) (sessions Sessions, fallback string) {
