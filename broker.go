@@ -19,6 +19,9 @@ var (
 	minTTL = setting.New(setting.Row{
 		Name: "MIN_TTL", Min: 1, Max: int64(coze.MaxDuration / time.Second),
 	}, setting.Seconds)
+	maxExchanges = setting.New(setting.Row{
+		Name: "MAX_EXCHANGES", Default: strconv.Itoa(broker.DefaultMaxExchanges), Min: 1, Max: 100_000,
+	}, setting.Whole)
 	mintBudget = setting.New(setting.Row{
 		Name: "MINT_BUDGET", Default: strconv.Itoa(broker.DefaultBudget), Min: 1, Max: 1_000_000,
 	}, parseBudget)
@@ -32,6 +35,8 @@ func readBroker(r *setting.Reader) broker.Options {
 		Size:   cacheSize.Get(r),
 		MinTTL: minTTL.Get(r),
 		Budget: mintBudget.Get(r),
+
+		MaxExchanges: maxExchanges.Get(r),
 	}
 }
 

@@ -161,6 +161,7 @@ func Build(s *Settings, o Options) *Service {
 		Callers:   v.limiter("caller"),
 		Sessions:  v.limiter("session"),
 		Apps:      v.limiter("app"),
+		Exchanges: ratelimit.New(ratelimit.Options{Name: "exchange", Size: o.LimitSize, Log: o.Log}),
 	}
 	v.Use(s)
 	return v
@@ -210,6 +211,9 @@ func (v *Service) Use(s *Settings) {
 	})
 	limits := v.limits
 	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
+	for _, a := range s.Apps() {
+		limits.Reserve = limits.Reserve || a.Callers.ProvesCallers()
+	}
 	next.handler = gate.New(gate.Options{
 		Source:   v.tokens,
 		Apps:     next.apps,

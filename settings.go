@@ -27,7 +27,7 @@ var settingList = slices.Concat(
 		cozeRegion, audience, tokenEndpoint, tokenDuration, assertionLifetime,
 	},
 	auth.Settings, cors.Settings, ratelimit.Settings, clientip.Settings, gate.Settings,
-	setting.List{cache, cacheSize, minTTL, mintBudget, sharedStore, rateLimitBinding},
+	setting.List{cache, cacheSize, minTTL, mintBudget, maxExchanges, sharedStore, rateLimitBinding},
 	setting.List{accountID, enterpriseID, scope, deviceID, customConsumer, connectorID},
 	native.SettingList,
 	setting.List{logLevel},

@@ -5,10 +5,9 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"coze-token/coze"
 	"coze-token/internal/call"
@@ -18,20 +17,24 @@ import (
 // A Broker is a [coze.Source] that remembers. It is safe for concurrent use and has nothing to
 // close.
 type Broker struct {
-	next   coze.Source
-	o      Options
-	apps   register
-	table  *table
-	budget *rate.Limiter // nil: no limit
-	shared *shared       // nil: nothing is shared
-	lines  guard.Throttle
-	count  struct{ exchanges, failures, refreshes, overBudget atomic.Int64 }
+	next     coze.Source
+	o        Options
+	apps     register
+	table    *table
+	common   atomic.Pointer[capacity]
+	shared   *shared // nil: nothing is shared
+	lines    guard.Throttle
+	dividing sync.Mutex
+	owned    map[identity]*capacity // what each app has for itself; nil: there is one app, or they are not known
+	part     part                   // the size of that
+	count    struct{ exchanges, failures, refreshes, overBudget atomic.Int64 }
 }
 
 // New makes a broker over next.
 func New(next coze.Source, o Options) *Broker {
 	o.Size = cmp.Or(max(o.Size, 0), DefaultSize)
 	o.Budget = cmp.Or(o.Budget, DefaultBudget)
+	o.MaxExchanges = cmp.Or(max(o.MaxExchanges, 0), DefaultMaxExchanges)
 	o.Timeout = cmp.Or(max(o.Timeout, 0), DefaultTimeout)
 	o.StoreTimeout = cmp.Or(max(o.StoreTimeout, 0), DefaultStoreTimeout)
 	if o.Now == nil {
@@ -44,9 +47,7 @@ func New(next coze.Source, o Options) *Broker {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{next: next, o: o, table: newTable(o.Size)}
-	if o.Budget > 0 {
-		b.budget = rate.NewLimiter(rate.Limit(float64(o.Budget)/60), o.Budget)
-	}
+	b.common.Store(newCapacity(o.Budget, o.MaxExchanges))
 	if o.Store != nil && o.Secret != nil && !o.Off {
 		b.shared = newShared(o)
 	}
@@ -64,7 +65,12 @@ func New(next coze.Source, o Options) *Broker {
 // Use says which apps there are from now on, all of them. Any other is forgotten, its keys too. Its
 // tokens stay for an app that asks for the same. Without Use, a broker learns the apps from
 // requests and forgets them when there are more than a thousand.
-func (b *Broker) Use(apps ...*coze.App) { b.apps.use(apps) }
+// Each app has a part of the budget and of MaxExchanges that no other can take.
+func (b *Broker) Use(apps ...*coze.App) {
+	b.dividing.Lock()
+	defer b.dividing.Unlock()
+	b.divide(b.apps.use(apps))
+}
 
 // Token is [Broker.Get] without options. It makes a Broker a [coze.Source].
 func (b *Broker) Token(ctx context.Context, request coze.TokenRequest) (coze.Token, error) {
@@ -87,7 +93,10 @@ func (b *Broker) Get(ctx context.Context, request coze.TokenRequest, o GetOption
 	if b.o.Off {
 		ctx, cancel := o.wait(ctx)
 		defer cancel()
-		token, e := b.exchange(ctx, request)
+		if o.Admit != nil && !o.Admit() {
+			return Result{}, notAdmitted()
+		}
+		token, e := b.exchange(ctx, app, request, o.Anonymous)
 		if e != nil {
 			return Result{CacheStatus: Miss}, e
 		}
@@ -109,12 +118,12 @@ func (b *Broker) Get(ctx context.Context, request coze.TokenRequest, o GetOption
 			defer cancel()
 			waits = true
 		}
-		j := &job{app: app, key: k, request: request, terms: t}
+		j := &job{app: app, key: k, request: request, terms: t, client: o.Client, anonymous: o.Anonymous}
 		if good {
 			b.refresh(ctx, s, j, now)
 			return Result{h.token(), Hit}, nil
 		}
-		c, joined, e := b.join(ctx, s, j, now)
+		c, joined, e := b.join(ctx, s, j, now, o.Admit)
 		switch {
 		case e != nil && e.Kind == coze.Timeout && ctx.Err() != nil:
 			return Result{}, e
@@ -149,7 +158,7 @@ func (b *Broker) now() int64 { return b.o.Now().UnixNano() }
 
 // join returns the call that a caller shall wait for. It starts j if there is none to join. Without
 // a call there is a failure, or a token that was not there a moment ago.
-func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (
+func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64, admit func() bool) (
 	c *exchangeCall, joined bool, failure *coze.Error,
 ) {
 	s.mu.Lock()
@@ -167,14 +176,19 @@ func (b *Broker) join(ctx context.Context, s *shard, j *job, now int64) (
 	if ctx.Err() != nil {
 		return nil, false, &coze.Error{Kind: coze.Timeout, Err: context.Cause(ctx)}
 	}
-	if failure := j.app.check(now); failure != nil {
+	if failure := j.app.check(j.client, now); failure != nil {
 		return nil, false, failure
+	}
+	if admit != nil && !admit() {
+		return nil, false, notAdmitted()
 	}
 	if e != nil {
 		j.newer = e.held.expiry
 	}
 	return b.start(ctx, s, j), false, nil
 }
+
+func notAdmitted() *coze.Error { return &coze.Error{Kind: coze.Busy, Err: ErrNotAdmitted} }
 
 // refresh starts j in the background for a token that is good but has lived most of its life.
 func (b *Broker) refresh(ctx context.Context, s *shard, j *job, now int64) {
@@ -185,7 +199,7 @@ func (b *Broker) refresh(ctx context.Context, s *shard, j *job, now int64) {
 		return // another caller was first
 	}
 	e.held.refresh = now + j.terms.young // the next try, if this one brings nothing
-	if s.calls[j.key].Joinable() || e.failure.holds(j.app, now) || j.app.check(now) != nil {
+	if s.calls[j.key].Joinable() || e.failure.holds(j.app, now) || j.app.check(j.client, now) != nil {
 		return
 	}
 	b.count.refreshes.Add(1)
@@ -218,8 +232,8 @@ func (b *Broker) Stats() Stats {
 	if b.shared != nil {
 		st.StoreFaults = b.shared.guard.Faults()
 	}
-	if b.budget != nil {
-		st.BudgetLimit, st.BudgetLeft = b.o.Budget, max(0, b.budget.TokensAt(b.o.Now()))
+	if b.o.Budget > 0 {
+		st.BudgetLimit, st.BudgetLeft = b.o.Budget, b.budgetLeft()
 	}
 	for i := range b.table.shards {
 		s := &b.table.shards[i]

@@ -17,6 +17,9 @@ type job struct {
 	key     key
 	request coze.TokenRequest
 	terms   terms
+	// client and anonymous are the caller's, as in [GetOptions].
+	client    string
+	anonymous bool
 	// newer is the expiry of the remembered token. One from the store must expire later: the
 	// remembered one may be dead, and the store may show its predecessor.
 	newer    int64
@@ -63,30 +66,33 @@ func (b *Broker) obtain(ctx context.Context, j *job) (outcome, error) {
 			return outcome{h, Shared}, nil
 		}
 	}
-	token, e := b.exchange(ctx, j.request)
+	token, e := b.exchange(ctx, j.app, j.request, j.anonymous)
 	now := b.now()
 	switch {
-	case e != nil && errors.Is(e, ErrBudget):
+	case e != nil && notSent(e):
 		return outcome{}, e
 	case e != nil:
-		j.app.failed(e, now)
+		j.app.failed(j.client, e, now)
 		return outcome{status: Miss}, e
 	}
-	j.app.succeeded()
+	j.app.succeeded(j.client, now)
 	h := held{access: token.AccessToken, kind: token.Type, expiry: token.Expiry.UnixNano(), issued: now}
 	h.refresh = j.terms.refreshAt(h)
 	j.fresh = h
 	return outcome{h, Miss}, nil
 }
 
-// exchange asks the source behind, within the budget.
-func (b *Broker) exchange(ctx context.Context, request coze.TokenRequest) (coze.Token, *coze.Error) {
-	if now := b.o.Now(); b.budget != nil && !b.budget.AllowN(now, 1) {
-		b.count.overBudget.Add(1)
-		wait := (1 - b.budget.TokensAt(now)) / float64(b.budget.Limit()) * float64(time.Second)
-		return coze.Token{}, &coze.Error{
-			Kind: coze.Busy, RetryAfter: max(time.Duration(wait), time.Millisecond), Err: ErrBudget,
-		}
+// exchange asks the source behind, within the budget and with not too many others.
+func (b *Broker) exchange(
+	ctx context.Context, a *app, request coze.TokenRequest, anonymous bool,
+) (coze.Token, *coze.Error) {
+	release, e := b.acquire(ctx, a)
+	if e != nil {
+		return coze.Token{}, e
+	}
+	defer release()
+	if e := b.spend(a, anonymous); e != nil {
+		return coze.Token{}, e
 	}
 	b.count.exchanges.Add(1)
 	token, err := b.next.Token(ctx, request)
@@ -99,6 +105,9 @@ func (b *Broker) exchange(ctx context.Context, request coze.TokenRequest) (coze.
 	}
 	return token, nil
 }
+
+// notSent reports whether the broker itself refused, so that the failure says nothing about Coze.
+func notSent(e *coze.Error) bool { return errors.Is(e, ErrBudget) || errors.Is(e, ErrExchanges) }
 
 // settle remembers what a call brought, before those who wait see it.
 func (b *Broker) settle(s *shard, j *job, c *exchangeCall, got outcome, err error) (outcome, error) {
@@ -139,7 +148,7 @@ func (s *shard) remember(j *job, c *exchangeCall, h held, failure *coze.Error, n
 	if inTime {
 		delete(s.calls, j.key)
 	}
-	if failure != nil && (failure.Kind == coze.InvalidRequest || errors.Is(failure, ErrBudget)) {
+	if failure != nil && (failure.Kind == coze.InvalidRequest || notSent(failure)) {
 		return failure // nothing was sent
 	}
 	e := s.entry(j.key, now)

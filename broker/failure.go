@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +70,7 @@ func (f *failure) next(a *app, err *coze.Error, now int64) *failure {
 	return n
 }
 
-// threshold is how many such failures in a row open the app's breaker. 0: none do. One visitor's
+// threshold is how many such failures in a row open a client's circuit. 0: none do. One visitor's
 // odd session must not stop the service for all, so a refusal counts only if it is about the app.
 func threshold(err *coze.Error) int {
 	switch err.Kind {
@@ -86,50 +87,115 @@ func threshold(err *coze.Error) int {
 	return 0
 }
 
-// A breaker is an app's circuit breaker. While it is open, no exchange of the app's is made. After
-// the pause it is half-open: one exchange is made every probeEvery until one succeeds.
+// A breaker is an app's circuit breaker. It judges each client by itself, and the app by all of
+// them, because one client's odd sessions must not stop the service for the others: the app's
+// circuit opens when several clients failed since the last success, and failures are at least half
+// of what came of late.
 type breaker struct {
 	successes atomic.Uint64
 	mu        sync.Mutex
-	open      *failure // nil: closed
-	halfOpen  bool
-	inARow    int // failures that may be the app's
+	all       circuit
+	clients   map[string]*circuit // those that failed
+	succeeds  float64             // exchanges of late, the older the less
+	fails     float64
+	counted   int64 // when they were counted
 }
 
-// check returns why no exchange may be made now, or nil.
-func (a *app) check(now int64) *coze.Error {
+const (
+	// maxClients bounds how many clients' circuits are kept.
+	maxClients = 64
+	// lately is the half-life of what a breaker counts.
+	lately = 10 * time.Second
+)
+
+// A circuit that is open lets no exchange through. After the pause it is half-open: one exchange is
+// made every probeEvery until one succeeds.
+type circuit struct {
+	open     *failure // nil: closed
+	halfOpen bool
+	inARow   int    // failures that may be the app's
+	epoch    uint64 // successes of the app before the last of them
+}
+
+// check returns why no exchange may be made now for the client, or nil.
+func (a *app) check(client string, now int64) *coze.Error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.open == nil {
-		return nil
+	if e := a.all.check(a, now); e != nil {
+		return e
 	}
-	if a.open.holds(a, now) {
-		return a.open.answer(now)
+	if c := a.clients[client]; c != nil {
+		return c.check(a, now)
 	}
-	probe := *a.open
-	probe.since, probe.until = now, now+int64(probeEvery)
-	a.open, a.halfOpen = &probe, true
 	return nil
 }
 
-func (a *app) failed(err *coze.Error, now int64) {
+func (c *circuit) check(a *app, now int64) *coze.Error {
+	if c.open == nil {
+		return nil
+	}
+	if c.open.holds(a, now) {
+		return c.open.answer(now)
+	}
+	probe := *c.open
+	probe.since, probe.until = now, now+int64(probeEvery)
+	c.open, c.halfOpen = &probe, true
+	return nil
+}
+
+func (a *app) failed(client string, err *coze.Error, now int64) {
 	n := threshold(err)
 	if n == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.inARow++
-	// A call that went on when the breaker opened says nothing new, except for a longer Retry-After.
-	known := a.open.holds(a, now) && !a.halfOpen && a.open.until >= now+int64(err.RetryAfter)
-	if a.inARow >= n && !known {
-		a.open, a.halfOpen = a.open.next(a, err, now), false
+	a.count(now)
+	a.fails++
+	c := a.clients[client]
+	if c == nil {
+		if a.clients == nil || len(a.clients) >= maxClients {
+			a.clients = map[string]*circuit{}
+		}
+		c = &circuit{}
+		a.clients[client] = c
+	}
+	c.epoch = a.successes.Load()
+	if c.inARow++; c.inARow >= n {
+		c.trip(a, err, now)
+	}
+	failing := 0
+	for _, other := range a.clients {
+		if other.epoch == c.epoch {
+			failing++
+		}
+	}
+	if failing >= several && a.fails >= a.succeeds {
+		a.all.trip(a, err, now)
 	}
 }
 
-func (a *app) succeeded() {
+// trip opens the circuit. A call that went on when it opened says nothing new, except for a longer
+// Retry-After.
+func (c *circuit) trip(a *app, err *coze.Error, now int64) {
+	if c.open.holds(a, now) && !c.halfOpen && c.open.until >= now+int64(err.RetryAfter) {
+		return
+	}
+	c.open, c.halfOpen = c.open.next(a, err, now), false
+}
+
+func (a *app) succeeded(client string, now int64) {
 	a.successes.Add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open, a.halfOpen, a.inARow = nil, false, 0
+	a.count(now)
+	a.succeeds++
+	a.all = circuit{}
+	delete(a.clients, client)
+}
+
+// count lets what was counted before weigh less.
+func (a *app) count(now int64) {
+	weight := math.Exp2(-float64(max(now-a.counted, 0)) / float64(lately))
+	a.succeeds, a.fails, a.counted = a.succeeds*weight, a.fails*weight, now
 }

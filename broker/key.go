@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unique"
 
@@ -71,8 +72,9 @@ func appendPart(b []byte, s string) []byte {
 // identity, and so the same tokens, but not the same breaker.
 type app struct {
 	id     identity
-	hash   uint64  // the identity's
-	sealer *sealer // nil: its tokens are not shared
+	hash   uint64                   // the identity's
+	sealer *sealer                  // nil: its tokens are not shared
+	own    atomic.Pointer[capacity] // nil: it has no part of its own
 	breaker
 }
 
@@ -114,7 +116,8 @@ func (r *register) find(of *coze.App) *app {
 	return r.newApp(of)
 }
 
-func (r *register) use(apps []*coze.App) {
+// use returns the apps by identity.
+func (r *register) use(apps []*coze.App) map[identity][]*app {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	used := map[*coze.App]*app{}
@@ -122,8 +125,11 @@ func (r *register) use(apps []*coze.App) {
 		used[of] = r.find(of)
 	}
 	r.known.Clear()
+	same := map[identity][]*app{}
 	for of, a := range used {
 		r.known.Store(of, a)
+		same[a.id] = append(same[a.id], a)
 	}
 	r.declared = true
+	return same
 }

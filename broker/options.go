@@ -12,6 +12,7 @@ import (
 const (
 	DefaultSize         = 100_000
 	DefaultBudget       = 6000
+	DefaultMaxExchanges = 256
 	DefaultTimeout      = 15 * time.Second
 	DefaultStoreTimeout = 150 * time.Millisecond
 )
@@ -28,6 +29,9 @@ type Options struct {
 	// may be spent at once, so the worst minute sees twice as many. Negative: no limit. Optional:
 	// DefaultBudget.
 	Budget int
+	// MaxExchanges is how many exchanges are under way at once, for all requests together. A further
+	// one waits for a second at most. Optional: DefaultMaxExchanges.
+	MaxExchanges int
 	// Off makes one exchange for each call. Nothing is remembered, joined or shared, failures
 	// neither. The budget still counts.
 	Off bool
@@ -67,6 +71,15 @@ type GetOptions struct {
 	// young, a new one is exchanged. Other callers keep the old one until then: what one caller
 	// says, or many at once, must not take a token from all.
 	Stale string
+	// Client says who asks, so that one client's failures do not stop the exchanges of others.
+	// Optional: all callers without it are one client.
+	Client string
+	// Anonymous says that the caller has proved nothing. The last half of the budget is kept for
+	// others then. Optional.
+	Anonymous bool
+	// Admit is called before an exchange for this call begins, and not for a remembered token. If it
+	// reports false, none is made, and the error is [ErrNotAdmitted]. It must not wait. Optional.
+	Admit func() bool
 	// Wait is how long the caller waits at most. A remembered token costs nothing with it, which a
 	// deadline in the context would. Optional: as long as the context lasts.
 	Wait time.Duration
@@ -94,6 +107,10 @@ var (
 	// ErrBudget: the budget of exchanges is spent. Its kind is coze.Busy, and RetryAfter is when
 	// there is one again.
 	ErrBudget = errors.New("this service's own budget of exchanges (MINT_BUDGET) is spent")
+	// ErrExchanges: as many exchanges are under way as there may be. Its kind is coze.Busy.
+	ErrExchanges = errors.New("too many exchanges are under way at once (MAX_EXCHANGES)")
+	// ErrNotAdmitted: [GetOptions.Admit] did not allow an exchange. Its kind is coze.Busy.
+	ErrNotAdmitted = errors.New("the caller may not start an exchange now")
 	// ErrMinTTL: no token of this duration can have the life that was asked for. Its kind is
 	// coze.InvalidRequest.
 	ErrMinTTL = errors.New("a token cannot have more life left than its duration")

@@ -42,6 +42,12 @@ type Config struct {
 	Open bool
 }
 
+// ProvesCallers reports whether there are callers who prove who they are. Visitors do not.
+func (c Config) ProvesCallers() bool {
+	c.VisitorSecrets = nil
+	return c.KnowsCallers()
+}
+
 // KnowsCallers reports whether there is any way for a caller to be known.
 func (c Config) KnowsCallers() bool {
 	return c.Keys != nil || len(c.Logins) > 0 || c.UserHeader != "" || c.WeChat != nil ||

@@ -129,15 +129,24 @@ func canonical(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 // Key is the text that an address is counted under, at most 24 bytes: an IPv4 address as a whole,
 // an IPv6 address by its first 64 bits. A single customer or host has at least a /64 and can choose
 // any address in it (RFC 6177, RFC 8981). Requests without an address share the key "unknown".
-func Key(a netip.Addr) string {
+func Key(a netip.Addr) string { return key(a, 32, 64) }
+
+// NetworkKey returns the key of the network that one owner usually has: a /48 of IPv6, a /24 of IPv4.
+// It is never the key of an address.
+func NetworkKey(a netip.Addr) string { return "network " + key(a, 24, 48) }
+
+func key(a netip.Addr, bits4, bits6 int) string {
 	a = canonical(a)
 	switch {
 	case !a.IsValid():
 		return "unknown"
-	case a.Is4():
+	case a.Is4() && bits4 == 32:
 		return a.String()
+	case a.Is4():
+		prefix, _ := a.Prefix(bits4)
+		return prefix.String()
 	default:
-		prefix, _ := a.Prefix(64)
+		prefix, _ := a.Prefix(bits6)
 		return string(prefix.AppendTo(make([]byte, 0, 24)))
 	}
 }

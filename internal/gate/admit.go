@@ -2,10 +2,13 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
+	"coze-token/broker"
 	"coze-token/internal/auth"
 	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
@@ -51,8 +54,10 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	caller, known := app.Callers.Key(credentials)
 	limit := ratelimit.Decision{OK: true} // the tightest of this request
 	defer func() { limit.WriteHeader(h) }()
+	client := caller.Name
 	if !known {
-		limit = g.Limits.Addresses.Allow(ctx, clientip.Key(address), g.Limits.AddressRate)
+		client = clientip.Key(address)
+		limit = g.Limits.Addresses.Allow(ctx, client, g.Limits.AddressRate)
 		if !limit.OK {
 			return rateLimited(limit)
 		}
@@ -105,9 +110,23 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return rateLimited(limit)
 	}
 
-	options.Wait = g.Timeout
+	options.Wait, options.Client = g.Timeout, client
+	var refused ratelimit.Decision
+	switch {
+	case caller.Mode == auth.ModeOpen || caller.Mode == auth.ModeVisitor:
+		options.Anonymous = g.Limits.Reserve
+		options.Admit = func() bool {
+			refused = g.Limits.admitExchange(ctx, address)
+			return refused.OK
+		}
+	case !known:
+		options.Client = rec.session
+	}
 	result, err := g.Source.Get(ctx, request, options)
 	rec.cache = result.CacheStatus
+	if errors.Is(err, broker.ErrNotAdmitted) {
+		return tooManySessions(refused)
+	}
 	if err != nil {
 		return failed(h, err)
 	}
@@ -120,6 +139,21 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		TTL:         max(0, int64(token.Expiry.Sub(g.Now())/time.Second)),
 	}}
 }
+
+// admitExchange counts an exchange of an address and of its network. Without it, the addresses of
+// one network could use up the budget of all (security check 52).
+func (l *Limits) admitExchange(ctx context.Context, address netip.Addr) ratelimit.Decision {
+	one, network := l.AddressRate, l.AddressRate
+	one.Requests = max(one.Requests/2, min(one.Requests, fewExchanges))
+	network.Requests = 4 * one.Requests
+	return ratelimit.AllowAll(ctx,
+		ratelimit.Check{Limiter: l.Exchanges, Key: clientip.Key(address), Rate: one},
+		ratelimit.Check{Limiter: l.Exchanges, Key: clientip.NetworkKey(address), Rate: network},
+	)
+}
+
+// fewExchanges are left to an address also with a low rate, of which half would be very few.
+const fewExchanges = 30
 
 // logPage logs why a page gets nothing, once a minute: its author sees no more than that CORS failed.
 func (g *gate) logPage(lines *guard.Throttle, r *http.Request, message string, headers []string) {

@@ -149,6 +149,13 @@ func rateLimited(d ratelimit.Decision) answer {
 	return a
 }
 
+func tooManySessions(d ratelimit.Decision) answer {
+	a := fail(http.StatusTooManyRequests, "rate_limited", "this address asks for new tokens too often",
+		"wait as long as Retry-After says, keep a token until it runs out, and ask for a user again under the same name")
+	a.retryAfter, a.reason = d.RetryAfter, "exchange_rate"
+	return a
+}
+
 // failed is the answer to a request that err ended. h is the header of the answer.
 func failed(h http.Header, err error) answer {
 	a := internalError
@@ -181,6 +188,10 @@ func upstreamFailure(e *coze.Error) answer {
 		status, f.Code = http.StatusServiceUnavailable, "over_budget"
 		f.Error = "this service has exchanged as many tokens as it may for now"
 		f.Hint = "wait, and ask less often; the operator can raise MINT_BUDGET"
+	case errors.Is(e, broker.ErrExchanges):
+		status, f.Code = http.StatusServiceUnavailable, "upstream_busy"
+		f.Error = "this service waits for Coze for as many tokens as it may at once"
+		f.Hint = "try again in a second; Coze is slow, or the operator can raise MAX_EXCHANGES"
 	case e.Kind == coze.Rejected:
 		f.Code, f.Error = "upstream_rejected", "Coze refused to issue a token"
 	case e.Kind == coze.Busy:

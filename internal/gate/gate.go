@@ -90,6 +90,11 @@ type Limits struct {
 	// AddressRate limits one address. It does not count callers with an API key: a backend asks for
 	// all of its users from one address.
 	AddressRate ratelimit.Rate
+	// Exchanges counts the exchanges that addresses and their networks begin, which are bounded by a
+	// part of AddressRate. It does not count callers who prove who they are.
+	Exchanges *ratelimit.Limiter
+	// Reserve keeps half of the budget for callers who prove who they are.
+	Reserve bool
 	// Proxies are the proxies that are believed which address a client has.
 	Proxies *clientip.Proxies
 }
