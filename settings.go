@@ -92,6 +92,9 @@ type Settings struct {
 	proxies     *clientip.Proxies
 }
 
+// MaxExchanges is how many exchanges with Coze are under way at once, each with a connection.
+func (s *Settings) MaxExchanges() int { return s.broker.MaxExchanges }
+
 // An App is what is set for one app.
 type App struct {
 	// OAuth is the app at Coze. Region is the name of its region: "cn", "com", or "custom" where

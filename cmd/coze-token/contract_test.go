@@ -68,6 +68,14 @@ func serve(t *testing.T, log *logBuffer, environ ...string) string {
 func waitForURL(t *testing.T, log io.Reader) string {
 	t.Helper()
 	lines := bufio.NewReader(log)
+	url := readURL(t, lines)
+	go io.Copy(io.Discard, lines)
+	return url
+}
+
+// readURL reads the log up to the line with the URL.
+func readURL(t *testing.T, lines *bufio.Reader) string {
+	t.Helper()
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
@@ -75,7 +83,6 @@ func waitForURL(t *testing.T, log io.Reader) string {
 		}
 		var record struct{ Msg, URL string }
 		if json.Unmarshal(line, &record) == nil && record.Msg == "serving" {
-			go io.Copy(io.Discard, lines)
 			return record.URL
 		}
 		t.Logf("serve: %s", line)

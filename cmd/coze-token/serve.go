@@ -215,6 +215,19 @@ func announce(log *slog.Logger, s *cozetoken.Settings, address net.Addr) {
 			"version", version.String())
 	}
 	warnOpen(log, s)
+	warnFiles(log, s)
+}
+
+// spareFiles are for listeners, logs, Redis and what else is open.
+const spareFiles = 64
+
+// warnFiles warns if the process may not have as many connections open as the settings allow.
+func warnFiles(log *slog.Logger, s *cozetoken.Settings) {
+	need := uint64(s.Native.MaxConnections + s.MaxExchanges() + spareFiles)
+	if may := native.MaxFiles(); may > 0 && may < need {
+		log.Warn("this process may open too few files for MAX_CONNECTIONS and MAX_EXCHANGES; "+
+			"raise the limit (ulimit -n, LimitNOFILE), or lower the settings", "limit", may, "needed", need)
+	}
 }
 
 // warnOpen warns of each app that lets anybody in.

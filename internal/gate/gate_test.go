@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -54,6 +55,58 @@ func TestDraining(t *testing.T) {
 	}
 	if status, body, _ := ask(t, o, post("/", nil)); status != 200 {
 		t.Errorf("/: %d, %v", status, body)
+	}
+}
+
+// newTokens is a source that remembers nothing.
+type newTokens struct{}
+
+func (newTokens) Get(ctx context.Context, r coze.TokenRequest, o broker.GetOptions) (broker.Result, error) {
+	if o.Admit != nil && !o.Admit() {
+		return broker.Result{}, &coze.Error{Kind: coze.Busy, Err: broker.ErrNotAdmitted}
+	}
+	token, err := granted(ctx, r)
+	return broker.Result{Token: token}, err
+}
+
+// The addresses of a network begin four times as many exchanges as one, which begins half as many
+// as it may send requests.
+func TestExchangesOfANetwork(t *testing.T) {
+	rate, err := ratelimit.ParseRate("100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{Source: newTokens{}, Apps: oneApp(gate.App{}), Log: debugLog(io.Discard),
+		Limits: gate.Limits{
+			AddressRate: rate, Addresses: ratelimit.New(ratelimit.Options{}), Exchanges: ratelimit.New(ratelimit.Options{}),
+		}})
+	got := func(address string) (tokens int) {
+		for range 60 {
+			r := post("/", nil)
+			r.RemoteAddr = address
+			w := httptest.NewRecorder()
+			g.ServeHTTP(w, r)
+			if w.Code == http.StatusOK {
+				tokens++
+			} else if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+				t.Fatalf("%d: %s", w.Code, w.Body)
+			}
+		}
+		return tokens
+	}
+	all := 0
+	for i := range 8 {
+		n := got(fmt.Sprintf("[2001:db8:0:%d::1]:1", i))
+		if i == 0 && (n < 50 || n > 51) {
+			t.Errorf("one address began %d exchanges", n)
+		}
+		all += n
+	}
+	if all < 200 || all > 204 {
+		t.Errorf("the network began %d exchanges", all)
+	}
+	if n := got("[2001:db8:1::1]:1"); n < 50 {
+		t.Errorf("%d are left to an address elsewhere", n)
 	}
 }
 
