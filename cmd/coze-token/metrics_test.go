@@ -84,6 +84,8 @@ func TestMetrics(t *testing.T) {
 		`coze_token_cache_entries 2`,
 		`coze_token_budget_limit 6000`,
 		`coze_token_store_faults_total 0`,
+		`coze_token_apps_paused 0`,
+		`coze_token_records_lost_total{kind="log"} 0`,
 		`coze_token_shared_limit_faults_total{limit="address"} 0`,
 		`coze_token_reloads_total{outcome="failed"} 0`,
 		`coze_token_build_info{version=`,

@@ -75,9 +75,10 @@ func (p *process) serve(file string) int {
 	p.stderr = queue // a message to a person too must not wait for a stuck reader
 	o := options(log)
 	reopen := func() error { return nil }
+	var audit *native.AuditFile // nil: the log has the records
 	if host.AuditFile != "" {
-		audit, err := native.OpenAudit(host.AuditFile, log)
-		if err != nil {
+		var err error
+		if audit, err = native.OpenAudit(host.AuditFile, log); err != nil {
 			p.settingsError(auditFault(err))
 			return exitUsage
 		}
@@ -108,6 +109,10 @@ func (p *process) serve(file string) int {
 	if host.MetricsListen != "" {
 		m = metrics.New()
 		m.Observe(&o)
+		m.Records("log", queue.AllLost)
+		if audit != nil {
+			m.Records("audit", audit.AllLost)
+		}
 	}
 	service := cozetoken.Build(settings, o)
 	listener, err := host.Listener()

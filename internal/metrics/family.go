@@ -28,6 +28,8 @@ var families = []family{
 	{"coze_token_budget_limit", "gauge", "Exchanges a minute that MINT_BUDGET allows."},
 	{"coze_token_budget_remaining", "gauge", "Exchanges that MINT_BUDGET allows at once."},
 	{"coze_token_over_budget_total", "counter", "Exchanges that were not made because MINT_BUDGET was spent."},
+	{"coze_token_apps_paused", "gauge", "Apps for which nothing is exchanged now, because exchanges failed."},
+	{"coze_token_records_lost_total", "counter", "Log and audit records that could not be written."},
 	{"coze_token_store_faults_total", "counter", "Operations of the shared store that failed."},
 	{"coze_token_shared_limit_faults_total", "counter", "Operations of the shared counters that failed."},
 	{"coze_token_login_key_fetches_total", "counter", "Requests for the public keys of logins, by how they ended."},

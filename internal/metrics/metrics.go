@@ -28,6 +28,7 @@ type Metrics struct {
 	connections atomic.Int64
 	service     *cozetoken.Service
 	certificate func() *tls.Certificate
+	lost        map[string]func() int64 // :: kind of record
 }
 
 // The bounds of the histograms' buckets, in seconds. Coze answers within half a second or so; a
@@ -103,6 +104,15 @@ func (m *Metrics) Serve(s *cozetoken.Service, certificate func() *tls.Certificat
 	m.service, m.certificate = s, certificate
 }
 
+// Records says how many records were lost, and of which kind: "log" or "audit". It comes before the
+// first call of the handler.
+func (m *Metrics) Records(kind string, lost func() int64) {
+	if m.lost == nil {
+		m.lost = map[string]func() int64{}
+	}
+	m.lost[kind] = lost
+}
+
 // Handler serves the metrics at /metrics, and nothing else.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -125,10 +135,13 @@ func (m *Metrics) state(w io.Writer) {
 	if m.certificate != nil {
 		fmt.Fprintf(w, "coze_token_tls_certificate_not_after_timestamp_seconds %d\n", m.certificate().Leaf.NotAfter.Unix())
 	}
+	for kind, lost := range m.lost {
+		fmt.Fprintf(w, "coze_token_records_lost_total{kind=%q} %d\n", kind, lost())
+	}
 	s := m.service.Stats()
 	for name, value := range map[string]int64{
 		"cache_entries": int64(s.Entries), "cache_evictions_total": s.Evicted, "calls": int64(s.Calls),
-		"refreshes_total": s.Refreshes, "over_budget_total": s.OverBudget, "store_faults_total": s.StoreFaults,
+		"apps_paused": int64(s.Paused), "refreshes_total": s.Refreshes, "over_budget_total": s.OverBudget, "store_faults_total": s.StoreFaults,
 	} {
 		fmt.Fprintf(w, "coze_token_%s %d\n", name, value)
 	}

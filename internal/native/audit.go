@@ -80,6 +80,9 @@ func (a *AuditFile) lost(records int, err error) {
 		"make room, mend what reads it, or name another file", "file", a.name, "lost", records, "error", err)
 }
 
+// AllLost is how many records were lost since the file was first opened.
+func (a *AuditFile) AllLost() int64 { return a.queue.AllLost() }
+
 // Close waits until all records are written, for at most 2 s.
 func (a *AuditFile) Close() { a.queue.Close() }
 

@@ -37,6 +37,7 @@ type Queue struct {
 	spare    []byte
 	busy     bool // with a write
 	lost     int  // records since the last report
+	allLost  int64
 	err      error
 	closed   bool
 }
@@ -56,6 +57,7 @@ func (q *Queue) Write(record []byte) (int, error) {
 	defer q.mu.Unlock()
 	if q.closed || len(q.gathered)+len(record) > maxQueued {
 		q.lost++
+		q.allLost++
 		q.err = errNotRead
 		return 0, errNotRead
 	}
@@ -82,7 +84,9 @@ func (q *Queue) run() {
 		n, err := to.Write(records)
 		q.mu.Lock()
 		if err != nil {
-			q.lost += bytes.Count(records[min(n, len(records)):], []byte("\n"))
+			lost := bytes.Count(records[min(n, len(records)):], []byte("\n"))
+			q.lost += lost
+			q.allLost += int64(lost)
 			q.err = err
 		}
 		if q.spare = records; cap(records) > maxQueued/16 {
@@ -111,6 +115,13 @@ func (q *Queue) reportLost() {
 	q.lost = 0
 	q.mu.Unlock()
 	q.report(records, err)
+}
+
+// AllLost is how many records were lost since the queue was made.
+func (q *Queue) AllLost() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.allLost
 }
 
 // Swap puts another writer in the place of the one before, which it returns. Of what has gathered,
