@@ -108,6 +108,7 @@ type state struct {
 	handler http.Handler
 	apps    map[string]gate.App
 	proxies *clientip.Proxies
+	open    map[string]bool // app → whether anybody is let in
 }
 
 // OpenAccess is the warning for an operator whose service lets anybody in, at every start (security
@@ -163,7 +164,7 @@ func Build(s *Settings, o Options) *Service {
 		Apps:      v.limiter("app"),
 		Exchanges: ratelimit.New(ratelimit.Options{Name: "exchange", Size: o.LimitSize, Log: o.Log}),
 	}
-	v.Use(s)
+	v.current.Store(v.state(s))
 	return v
 }
 
@@ -186,7 +187,8 @@ func (v *Service) TrustsProxy(address netip.Addr) bool {
 	return v.current.Load().proxies.Trusts(address)
 }
 
-// Reload puts the settings in env into force, as New reads them. After an error the old ones stay.
+// Reload puts the settings in env into force, as New reads them. After an error the old ones stay. An
+// app that was closed is opened only if its settings say so (OPEN_ACCESS).
 // Requests under way end by the old ones. What the service was built with stays: the size of its
 // cache, its budget, its store.
 func (v *Service) Reload(env map[string]string) error {
@@ -194,18 +196,38 @@ func (v *Service) Reload(env map[string]string) error {
 	if err != nil {
 		return err
 	}
-	v.Use(s)
+	return v.Use(s)
+}
+
+// Use is Reload for settings that [Read] has checked. It is not for concurrent use. The error says
+// that an app which had to be closed would be open, and its settings do not say so: a file that was
+// cut off must not let anybody in.
+func (v *Service) Use(s *Settings) error {
+	var faults fault.List
+	before := v.current.Load().open
+	for name, a := range s.Apps() {
+		if wasOpen, known := before[name]; known && !wasOpen && a.Callers.IsOpen() && !a.Callers.Open {
+			faults = append(faults, fault.Fault{Setting: "/" + name,
+				Problem: "would let anybody in from now on, and did not before",
+				Remedy:  "set OPEN_ACCESS to on (open_access: on) if that is meant, or say again who may ask"})
+		}
+	}
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	v.current.Store(v.state(s))
 	return nil
 }
 
-// Use is Reload for settings that [Read] has checked. It is not for concurrent use.
-func (v *Service) Use(s *Settings) {
-	next := &state{apps: map[string]gate.App{}, proxies: s.proxies}
+// state builds what the settings say.
+func (v *Service) state(s *Settings) *state {
+	next := &state{apps: map[string]gate.App{}, proxies: s.proxies, open: map[string]bool{}}
 	var oauth []*coze.App
 	v.keySets.Reload(func() {
 		for name, a := range s.Apps() {
 			app := v.app(name, a)
 			next.apps[name] = app
+			next.open[name] = a.Callers.IsOpen()
 			oauth = append(oauth, app.Request.App)
 		}
 	})
@@ -227,7 +249,7 @@ func (v *Service) Use(s *Settings) {
 		Observe:  v.options.Observe.Request,
 	})
 	v.tokens.Use(oauth...)
-	v.current.Store(next)
+	return next
 }
 
 // Drain makes /readyz answer 503 from now on, so that a load balancer sends no more requests here.
@@ -250,6 +272,7 @@ func (v *Service) app(name string, a App) gate.App {
 	})
 	app.CallerRate, app.SessionRate, app.Rate = a.Rates.Caller, a.Rates.Session, a.Rates.App
 	pages := a.Pages
+	app.Private = !a.Callers.IsOpen() || pages.Origins != nil
 	pages.Methods = []string{"POST"}
 	pages.Headers = slices.Concat(
 		[]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"},

@@ -172,14 +172,16 @@ func TestReloadKeepsTheKeysOfLogins(t *testing.T) {
 		w.set(true)
 		use := func(env map[string]string) {
 			t.Helper()
-			v.Use(w.settings(t, env, nil))
+			if err := v.Use(w.settings(t, env, nil)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		use(loginA)
 		if status := statusFor(t, v, "/", alice); status != 200 {
 			t.Errorf("after a reload, with the provider down: status %d", status)
 		}
 		// Keys that no settings need are not kept.
-		use(map[string]string{"RATE_LIMIT": "off"})
+		use(map[string]string{"OPEN_ACCESS": "on"})
 		use(loginA)
 		if status := statusFor(t, v, "/", alice); status != 503 {
 			t.Errorf("the keys of a login that was removed are still known: status %d", status)
@@ -210,7 +212,9 @@ func TestAppsShareTheKeysOfALogin(t *testing.T) {
 				t.Errorf("%d fetches in %d times the cooldown", got, want)
 			}
 			if want == 2 { // a reload does not end the cooldown
-				v.Use(w.settings(t, loginA, apps))
+				if err := v.Use(w.settings(t, loginA, apps)); err != nil {
+					t.Fatal(err)
+				}
 				flood()
 			}
 			time.Sleep(31 * time.Second)

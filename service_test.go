@@ -99,7 +99,9 @@ func TestReload(t *testing.T) {
 	v := cozetoken.Build(read(), cozetoken.Options{Transport: http.DefaultTransport})
 	for range 1100 {
 		ask(t, v, "session-a")
-		v.Use(read())
+		if err := v.Use(read()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ask(t, v, "session-a")
 	if n := sb.Exchanges(); n != 1 {

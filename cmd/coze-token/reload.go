@@ -82,7 +82,9 @@ func (r *reloader) reload() error {
 	if err != nil {
 		return err
 	}
-	r.service.Use(settings)
+	if err := r.service.Use(settings); err != nil {
+		return err
+	}
 	news := []any{"keys", keysOf(settings)}
 	if pair != nil {
 		r.certificate.Store(pair)

@@ -156,6 +156,12 @@ func TestReloadAndOpenAccess(t *testing.T) {
 	if isOpen() {
 		t.Error("an empty list of keys let everybody in")
 	}
+	write(map[string]any{}) // as if it was cut off before the list
+	eventually(t, "the missing list is complained of",
+		func() bool { return strings.Contains(log.String(), "/shop: would let anybody in") })
+	if isOpen() {
+		t.Error("a file without its list of keys let everybody in")
+	}
 	write(map[string]any{"open_access": true})
 	eventually(t, "it is open", isOpen)
 	eventually(t, "that is warned of", func() bool { return strings.Contains(log.String(), "access is open") })

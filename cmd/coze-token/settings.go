@@ -76,6 +76,7 @@ type source struct {
 	file   string                       // --config
 	strict bool                         // files that everybody can read are warned of
 	read   map[string][sha256.Size]byte // :: file → the hash of what it held
+	seen   map[string][sha256.Size]byte // the same, when changed last looked
 }
 
 func (s *source) readFile(name string) ([]byte, error) {
@@ -97,14 +98,21 @@ func (s *source) exposed(name string) bool {
 	return err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
 }
 
-// changed reports whether a file is no longer as it was read. A file that is gone holds nothing.
+// changed reports whether a file is no longer as it was read, and all are as they were when it last
+// looked: a file that is being written is not read. A file that is gone holds nothing.
 func (s *source) changed() bool {
+	seen := map[string][sha256.Size]byte{}
+	differs, settled := false, true
 	for name, before := range s.read {
-		if data, _ := os.ReadFile(name); sha256.Sum256(data) != before {
-			return true
+		data, _ := os.ReadFile(name)
+		seen[name] = sha256.Sum256(data)
+		if seen[name] != before {
+			differs = true
+			settled = settled && s.seen[name] == seen[name]
 		}
 	}
-	return false
+	s.seen = seen
+	return differs && settled
 }
 
 // read reads the settings: those of the environment and under them those of the file. A file that

@@ -23,9 +23,15 @@ const (
 	fetchTimeout = 5 * time.Second // for discovery and keys together, and for Turnstile
 	maxDocument  = 256 << 10       // bytes
 
-	// cooldown is the least time from one fetch to the next. Without it, each token with a made-up
-	// kid would cost a fetch.
-	cooldown = 30 * time.Second
+	// cooldown is the time in which two fetches begin at most, and secondFetch the least time between
+	// them. Without it, each token with a made-up kid would cost a fetch. With one fetch only, such
+	// tokens could keep the users of a new key waiting for all of it.
+	cooldown    = 30 * time.Second
+	secondFetch = 5 * time.Second
+	// recent is how long after a fetch no key is taken for one that is newer than it.
+	recent = time.Second
+	// maxAbsent is how many keys are remembered that the provider does not have.
+	maxAbsent = 64
 	// firstCooldown is the same while there are no keys, and nobody can log in.
 	firstCooldown = 5 * time.Second
 	// grace is how long keys are used past their freshness while new ones are fetched in the
@@ -128,11 +134,17 @@ type keySet struct {
 
 	mu       sync.Mutex
 	keys     []*signingKey
-	fresh    time.Time // until when the keys are
-	next     time.Time // when a fetch may begin again
-	failure  error     // of the last fetch; nil: it succeeded
+	fresh    time.Time       // until when the keys are
+	began    time.Time       // when the last fetch did
+	fetched  time.Time       // when the last one brought keys
+	next     time.Time       // when a fetch may begin again
+	absent   map[wanted]bool // what the last fetch did not bring
+	failure  error           // of the last fetch; nil: it succeeded
 	fetching *call.Call[fetched]
 }
+
+// wanted is the key that a token asks for.
+type wanted struct{ kid, alg string }
 
 // fetched is what a fetch brings.
 type fetched struct {
@@ -172,7 +184,7 @@ func (s *keySet) find(ctx context.Context, kid, alg string) ([]*signingKey, *Err
 	if keys = s.match(s.now(), kid, alg); keys != nil {
 		return keys, nil
 	}
-	return nil, s.unknown(ctx, ended, kid, alg)
+	return nil, s.unknown(ctx, c != nil, ended, wanted{kid, alg})
 }
 
 // newer returns keys in the place of those that did not verify a token which names none.
@@ -212,9 +224,9 @@ func (s *keySet) match(now time.Time, kid, alg string) (keys []*signingKey) {
 	return keys
 }
 
-// unknown is why there is no key for a token. ended reports whether the fetch for it has. The lock
-// is held.
-func (s *keySet) unknown(ctx context.Context, ended bool, kid, alg string) *Error {
+// unknown is why there is no key for a token. asked reports whether there was a fetch for it, and
+// ended whether that has ended. The lock is held.
+func (s *keySet) unknown(ctx context.Context, asked, ended bool, w wanted) *Error {
 	switch {
 	case ctx.Err() != nil:
 		return providerDown(ctx.Err())
@@ -224,7 +236,19 @@ func (s *keySet) unknown(ctx context.Context, ended bool, kid, alg string) *Erro
 		return providerDown(s.failure)
 	case s.keys == nil: // the fetch was another request's, and was lost
 		return providerDown(errors.New("the fetch of the login's keys is still under way"))
-	case kid == "" && slices.ContainsFunc(s.keys, func(k *signingKey) bool { return slices.Contains(k.algs, alg) }):
+	case !asked && !s.absent[w] && s.now().Sub(s.fetched) > recent:
+		// The key may be new. A 401 would send a user to log in again who has just done so.
+		e := providerDown(errors.New("the token's key is unknown, and it is too early to ask the provider again"))
+		e.RetryAfter = max(s.next.Sub(s.now()), time.Second)
+		return e
+	}
+	if s.absent == nil {
+		s.absent = map[wanted]bool{}
+	}
+	if len(s.absent) < maxAbsent {
+		s.absent[w] = true
+	}
+	if w.kid == "" && slices.ContainsFunc(s.keys, func(k *signingKey) bool { return slices.Contains(k.algs, w.alg) }) {
 		return unauthenticated(UnknownSigningKey, "the token does not say which key signed it (kid)",
 			"have the provider name it")
 	}
@@ -252,7 +276,11 @@ func (s *keySet) refresh(ctx context.Context, now time.Time) *call.Call[fetched]
 	if now.Before(s.next) {
 		return nil
 	}
-	s.next = now.Add(cooldown)
+	s.next = now.Add(secondFetch)
+	if again := s.began.Add(cooldown); s.next.Before(again) {
+		s.next = again
+	}
+	s.began = now
 	s.fetching = call.Start(ctx, s.spawn, fetchTimeout, s.fetch, s.settle)
 	return s.fetching
 }
@@ -267,6 +295,13 @@ func (s *keySet) settle(c *call.Call[fetched], got fetched, err error) (fetched,
 	now := s.now()
 	s.failure = err
 	if err == nil {
+		s.fetched = now
+		s.absent = map[wanted]bool{}
+		for _, old := range s.keys[:min(len(s.keys), maxAbsent/4)] { // what is gone is known to be
+			for _, alg := range old.algs {
+				s.absent[wanted{old.kid, alg}] = true
+			}
+		}
 		s.keys, s.fresh = got.keys, now.Add(got.fresh)
 	} else if s.keys == nil {
 		s.next = now.Add(firstCooldown)

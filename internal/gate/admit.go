@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -31,6 +32,9 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		rec.address = address.String()
 	}
 
+	if !app.Private && rebound(r) && !g.Limits.Proxies.Sent(r) {
+		return misdirected
+	}
 	verdict := app.Origins.Apply(h, r)
 	switch {
 	case verdict == cors.Unlisted:
@@ -138,6 +142,25 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		Token:       token.AccessToken,
 		TTL:         max(0, int64(token.Expiry.Sub(g.Now())/time.Second)),
 	}}
+}
+
+// rebound reports whether a browser may have sent the request to this machine for another site's
+// page: the connection came to a loopback address, and Host is a name that anybody can point there
+// (DNS rebinding, security check 54). Browsers let such a page read the answer.
+func rebound(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() || r.Host == "" {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
 // admitExchange counts an exchange of an address and of its network. Without it, the addresses of

@@ -108,6 +108,10 @@ var (
 		"ask for a token with POST / or, for one of several apps, POST /NAME")
 	draining = fail(http.StatusServiceUnavailable, "draining", "this replica is about to stop",
 		"send new requests to another replica")
+	misdirected = fail(http.StatusMisdirectedRequest, "misdirected",
+		"this service is open, serves this machine only, and does not know the name in Host",
+		"call it as http://localhost or http://127.0.0.1; if a proxy passes a public name on, the operator sets "+
+			"TRUSTED_PROXIES, API_KEYS or ALLOWED_ORIGINS")
 	bodyTooLarge = fail(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 16 KiB",
 		`send no body, or {"stale_token": "…"} alone`)
 	internalError = fail(http.StatusInternalServerError, "internal_error", "something went wrong in the token service",

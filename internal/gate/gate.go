@@ -76,6 +76,10 @@ type App struct {
 	// DeviceID and CustomConsumer are whom quota and billing are put down to, where the session says
 	// it. A Fixed one stands in Request's app.
 	DeviceID, CustomConsumer QuotaID
+	// Private says that a page on another site cannot get a token: callers prove who they are, or
+	// the pages are listed. Any other app is refused to names that a site could have pointed at this
+	// machine (DNS rebinding).
+	Private bool
 	// Callers knows who sends a request. Required.
 	Callers *auth.Authenticator
 	// Origins are the pages that may ask. Nil: Origin is not read, and no CORS header is sent.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/clientip"
 	"coze-token/internal/cors"
 	"coze-token/internal/fault"
 	"coze-token/internal/gate"
@@ -107,6 +109,45 @@ func TestExchangesOfANetwork(t *testing.T) {
 	}
 	if n := got("[2001:db8:1::1]:1"); n < 50 {
 		t.Errorf("%d are left to an address elsewhere", n)
+	}
+}
+
+// A page whose name is pointed at this machine gets no token from an open service.
+func TestRebinding(t *testing.T) {
+	loopback := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8787}
+	trusted, err := clientip.ParseProxies("127.0.0.1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, host string
+		local      net.Addr
+		private    bool
+		proxies    *clientip.Proxies
+		want       int
+	}{
+		{"a name", "evil.example:8787", loopback, false, nil, 421},
+		{"a name with a dot", "evil.example.", loopback, false, nil, 421},
+		{"a name like localhost", "localhost.evil.example", loopback, false, nil, 421},
+		{"a name, over IPv6", "evil.example", &net.TCPAddr{IP: net.IPv6loopback}, false, nil, 421},
+		{"localhost", "localhost:8787", loopback, false, nil, 200},
+		{"below localhost", "app.LOCALHOST", loopback, false, nil, 200},
+		{"an address", "127.0.0.1:8787", loopback, false, nil, 200},
+		{"an IPv6 address", "[::1]:8787", loopback, false, nil, 200},
+		{"callers prove who they are", "token.example", loopback, true, nil, 200},
+		{"a trusted proxy", "token.example", loopback, false, trusted, 200},
+		{"another interface", "token.example", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, false, nil, 200},
+		{"no listener", "token.example", nil, false, nil, 200},
+	} {
+		r := post("/", nil)
+		r.Host, r.RemoteAddr = c.host, "127.0.0.1:1"
+		if c.local != nil {
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, c.local))
+		}
+		o := gate.Options{Source: granted, Apps: oneApp(gate.App{Private: c.private}), Limits: gate.Limits{Proxies: c.proxies}}
+		if status, body, _ := ask(t, o, r); status != c.want || status == 421 && body["code"] != "misdirected" {
+			t.Errorf("%s: %d, %v", c.name, status, body)
+		}
 	}
 }
 
