@@ -158,20 +158,26 @@ func Build(s *Settings, o Options) *Service {
 	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
 	v.tokens = broker.New(v.observed(client), b)
 	v.limits = gate.Limits{
-		Addresses: v.limiter("address"),
-		Callers:   v.limiter("caller"),
-		Sessions:  v.limiter("session"),
-		Apps:      v.limiter("app"),
+		Addresses: v.limiter("address", s),
+		Callers:   v.limiter("caller", s),
+		Sessions:  v.limiter("session", s),
+		Apps:      v.limiter("app", s),
 		Exchanges: ratelimit.New(ratelimit.Options{Name: "exchange", Size: o.LimitSize, Log: o.Log}),
 	}
 	v.current.Store(v.state(s))
 	return v
 }
 
-func (v *Service) limiter(kind string) *ratelimit.Limiter {
+// limiter makes a limiter. What replicas share of it is named under a secret of the first app's key,
+// until a restart: a reload changes no names.
+func (v *Service) limiter(kind string, s *Settings) *ratelimit.Limiter {
 	o := ratelimit.Options{Name: kind, Size: v.options.LimitSize, Log: v.options.Log}
 	if v.options.Counter != nil {
 		o.Shared = v.options.Counter(kind)
+		for _, a := range s.Apps() {
+			o.Secret = broker.KeySecret(a.OAuth.Keys[0].Signer)
+			break
+		}
 	}
 	return ratelimit.New(o)
 }

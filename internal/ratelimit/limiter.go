@@ -21,6 +21,9 @@ type Options struct {
 	Size int
 	// Shared counts for several processes. Optional.
 	Shared Counter
+	// Secret keeps the shared counter's operator from trying which address or user a key stands for.
+	// It is the same in all processes that share it. Optional: without it, keys can be guessed.
+	Secret []byte
 	// Log takes a warning when Shared does not work, at most one a minute. Optional:
 	// [slog.Default].
 	Log *slog.Logger
@@ -32,6 +35,7 @@ type Limiter struct {
 	started time.Time // TATs count from here, by the monotonic clock
 	table   *table
 	shared  Counter // nil if there is none
+	secret  []byte
 	guard   *guard.Guard
 }
 
@@ -41,7 +45,7 @@ func New(o Options) *Limiter {
 	if o.Size <= 0 {
 		o.Size = DefaultSize
 	}
-	return &Limiter{o.Name, time.Now(), newTable(o.Size), o.Shared, newGuard(o)}
+	return &Limiter{o.Name, time.Now(), newTable(o.Size), o.Shared, o.Secret, newGuard(o)}
 }
 
 // Allow counts a request for the key if there is room for it. A refused request is not counted. A

@@ -2,8 +2,10 @@ package ratelimit
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"log/slog"
 	"time"
 
@@ -20,8 +22,8 @@ import (
 type Counter interface {
 	// Allow counts one request for the key if the rate has room for it, and nothing otherwise.
 	//
-	// The key is 32 lower-case hexadecimal digits: a hash of the limiter's name and its key, so
-	// that the counter learns no addresses or sessions. The rate is never off, and a key's rate can
+	// The key is 32 lower-case hexadecimal digits: an HMAC of the limiter's name and its key, so that
+	// the counter learns no addresses or sessions. The rate is never off, and a key's rate can
 	// change.
 	//
 	// Of the decision, OK and Remaining are read, and RetryAfter if OK is false. A counter that
@@ -47,7 +49,9 @@ func (l *Limiter) askShared(ctx context.Context, key string, rate Rate) (d Decis
 	if !l.guard.Ready() {
 		return d, false
 	}
-	sum := sha256.Sum256([]byte(l.name + ":" + key))
+	mac := hmac.New(sha256.New, l.secret)
+	io.WriteString(mac, l.name+":"+key)
+	sum := mac.Sum(nil)
 	d, err := guard.Call(ctx, l.guard, "allow", func(ctx context.Context) (Decision, error) {
 		return l.shared.Allow(ctx, hex.EncodeToString(sum[:16]), rate)
 	})

@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -57,8 +58,12 @@ func (c *counter) Allow(ctx context.Context, key string, rate ratelimit.Rate) (r
 }
 
 func sharing(c ratelimit.Counter, log *bytes.Buffer) *ratelimit.Limiter {
-	return ratelimit.New(ratelimit.Options{Name: "address", Shared: c, Log: slog.New(slog.NewTextHandler(log, nil))})
+	return ratelimit.New(ratelimit.Options{
+		Name: "address", Shared: c, Secret: secret, Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
 }
+
+var secret = []byte("the key's")
 
 var tenAMinute = ratelimit.Rate{Requests: 10, Per: time.Minute}
 
@@ -74,7 +79,9 @@ func TestSharedCountsForAll(t *testing.T) {
 				t.Fatalf("request %d: %+v", i, d)
 			}
 		}
-		if sum := sha256.Sum256([]byte("address:a")); c.key != hex.EncodeToString(sum[:16]) {
+		mac := hmac.New(sha256.New, secret) // nobody without the secret can try addresses
+		mac.Write([]byte("address:a"))
+		if c.key != hex.EncodeToString(mac.Sum(nil)[:16]) {
 			t.Errorf("the counter's key is %q", c.key)
 		}
 		// The processes saw five each; the sixth of each is refused by the shared count, and not
