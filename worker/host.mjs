@@ -62,7 +62,7 @@ function textOf(value) {
     case "number": // a larger one has lost digits
       return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : NOT_TEXT;
     case "object":
-      if (value === null) return "";
+      if (value === null) return NOT_TEXT; // it may have been meant to close something
       // A binding is an instance of a class. A value that JSON made is not.
       if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
         return JSON.stringify(value);

@@ -3,11 +3,16 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"coze-token/internal/fault"
 	"coze-token/internal/setting"
@@ -41,6 +46,42 @@ type turnstile struct {
 	redacted
 	secret    string
 	transport http.RoundTripper
+
+	mu      sync.Mutex
+	refused map[[sha256.Size]byte]time.Time // tokens by their hashes, and until when they are refused unasked
+	asking  *rate.Limiter
+}
+
+const (
+	// refusalKept is how long a refused token is refused without asking again, and maxRefused how
+	// many such tokens are remembered.
+	refusalKept = 10 * time.Second
+	maxRefused  = 1024
+	// askedPerSecond bounds the questions in all.
+	askedPerSecond = 50
+)
+
+func newTurnstile(secret string, transport http.RoundTripper) *turnstile {
+	return &turnstile{
+		secret: secret, transport: transport, refused: map[[sha256.Size]byte]time.Time{},
+		asking: rate.NewLimiter(askedPerSecond, 2*askedPerSecond),
+	}
+}
+
+// isRefused reports whether the token was refused a moment ago.
+func (t *turnstile) isRefused(token string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.refused[sha256.Sum256([]byte(token))])
+}
+
+func (t *turnstile) refuse(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.refused) >= maxRefused {
+		clear(t.refused)
+	}
+	t.refused[sha256.Sum256([]byte(token))] = time.Now().Add(refusalKept)
 }
 
 // verify is nil if Cloudflare says that the request's token is good. If Cloudflare says nothing,
@@ -57,6 +98,13 @@ func (t *turnstile) verify(ctx context.Context, h http.Header) *Error {
 	case len(token) > maxTurnstile || !isToken(token):
 		return unauthenticated(TurnstileFailed, "X-Turnstile-Token does not hold a token of Turnstile", again)
 	}
+	const no = "Turnstile does not vouch for this visitor"
+	if t.isRefused(token) {
+		return unauthenticated(TurnstileFailed, no, again)
+	}
+	if !t.asking.Allow() {
+		return unavailable(TurnstileDown, "too many new visitors come at once", "try again", nil)
+	}
 	codes, err := t.ask(ctx, token)
 	has := func(code string) bool { return slices.Contains(codes, code) }
 	const down = "Turnstile cannot be asked at the moment, so no new visitor is let in"
@@ -71,7 +119,8 @@ func (t *turnstile) verify(ctx context.Context, h http.Header) *Error {
 	case has("internal-error"), has("bad-request"):
 		return unavailable(TurnstileDown, down, "try again", errors.New("turnstile: "+codes[0]))
 	default:
-		return unauthenticated(TurnstileFailed, "Turnstile does not vouch for this visitor", again)
+		t.refuse(token)
+		return unauthenticated(TurnstileFailed, no, again)
 	}
 }
 

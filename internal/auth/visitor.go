@@ -110,7 +110,7 @@ func newVisitors(c Config, o Options) *visitors {
 	}
 	v.tickets = newTickets(o.App, "coze-token visitor identity v1", secrets...)
 	if secret := c.TurnstileSecret.Reveal(); secret != "" {
-		v.turnstile = &turnstile{secret: secret, transport: o.Transport}
+		v.turnstile = newTurnstile(secret, o.Transport)
 	}
 	return v
 }

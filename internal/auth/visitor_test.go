@@ -349,7 +349,7 @@ func TestTurnstile(t *testing.T) {
 		{"no connection", 200, `{"success":true}`, errors.New("dial tcp: refused"), 503, auth.TurnstileDown},
 	} {
 		w.status, w.answer, w.err = c.status, c.answer, c.err
-		_, e := authenticate(a, proof("0.token"))
+		_, e := authenticate(a, proof("0.token."+strings.ReplaceAll(c.name, " ", "-")))
 		if e == nil {
 			t.Errorf("%s: let in", c.name)
 			continue
@@ -359,6 +359,27 @@ func TestTurnstile(t *testing.T) {
 			t.Errorf("%s: %v", c.name, e)
 		}
 	}
+	// A refused token is not asked about again at once, and floods of others are bounded.
+	synctest.Test(t, func(t *testing.T) {
+		w.status, w.answer, w.err = 200, `{"success":false,"error-codes":["invalid-input-response"]}`, nil
+		a, asked := visitors(t, visitorOptions{Turnstile: w}), w.asked
+		for range 1000 {
+			_, e := authenticate(a, proof("0.junk"))
+			wantRefusal(t, e, 401, auth.TurnstileFailed)
+		}
+		if w.asked != asked+1 {
+			t.Errorf("asked %d times about one token", w.asked-asked)
+		}
+		for i := range 1000 {
+			authenticate(a, proof(fmt.Sprint("0.junk.", i)))
+		}
+		if w.asked > asked+102 {
+			t.Errorf("asked %d times at once", w.asked-asked)
+		}
+		time.Sleep(11 * time.Second)
+		w.answer = `{"success":true}`
+		newcomer(t, a, proof("0.junk"))
+	})
 	synctest.Test(t, func(t *testing.T) {
 		w.err, w.delay = nil, time.Hour
 		began := time.Now()

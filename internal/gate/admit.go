@@ -203,8 +203,12 @@ func (g *gate) count(ctx context.Context, rec *record, app *App) ratelimit.Decis
 	if rec.caller.Mode == auth.ModeKey {
 		caller = app.CallerRate
 	}
+	key := rec.app + "\x00" + rec.session
+	if rec.caller.Mode == auth.ModeOpen { // anybody can name a user there, and shall not use up its rate elsewhere
+		key += "\x00" + rec.address
+	}
 	return ratelimit.AllowAll(ctx,
-		ratelimit.Check{Limiter: g.Limits.Sessions, Key: rec.app + "\x00" + rec.session, Rate: session},
+		ratelimit.Check{Limiter: g.Limits.Sessions, Key: key, Rate: session},
 		ratelimit.Check{Limiter: g.Limits.Callers, Key: rec.app + "\x00" + rec.caller.Name, Rate: caller},
 		ratelimit.Check{Limiter: g.Limits.Apps, Key: rec.app, Rate: app.Rate},
 	)

@@ -110,7 +110,8 @@ type gate struct {
 	// token answers a request for a path that is not a health check's.
 	token func(w http.ResponseWriter, r *http.Request, rec *record) answer
 
-	origins, preflights guard.Throttle // lines about pages that were refused
+	origins, preflights guard.Throttle     // lines about pages that were refused
+	samples             map[string]*sample // :: reason of a refusal before all limits → which of them are recorded
 }
 
 // New makes a gate.
@@ -119,7 +120,7 @@ func New(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	o.Audit = cmp.Or(o.Audit, o.Log)
-	g := &gate{Options: o, ready: healthy}
+	g := &gate{Options: o, ready: healthy, samples: newSamples()}
 	g.token = g.admit
 	return g
 }

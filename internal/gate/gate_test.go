@@ -151,6 +151,48 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
+// Refusals before all limits are sampled: nobody fills a disk with them for nothing.
+func TestRefusalsAreSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		g := gate.New(gate.Options{Source: granted, Apps: oneApp(gate.App{}), Log: debugLog(&log)})
+		for range 1000 {
+			g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("PUT", "/", nil))
+		}
+		if n := strings.Count(log.String(), "\n"); n != 60 {
+			t.Errorf("%d records of 1000 refusals", n)
+		}
+		g.ServeHTTP(httptest.NewRecorder(), post("/", nil)) // all others are recorded
+		time.Sleep(time.Second)
+		g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("PUT", "/", nil))
+		if n := strings.Count(log.String(), "\n"); n != 62 || !strings.Contains(log.String(), `"skipped":940`) {
+			t.Errorf("%d records, and not how many were skipped", n)
+		}
+	})
+}
+
+// Where anybody can name a user, the requests of one address do not use up the user's rate elsewhere.
+func TestOpenSessionsCountByAddress(t *testing.T) {
+	rate, err := ratelimit.ParseRate("2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{Source: granted, Apps: oneApp(gate.App{SessionRate: rate}), Log: debugLog(io.Discard),
+		Limits: gate.Limits{Sessions: ratelimit.New(ratelimit.Options{})}})
+	for _, c := range []struct {
+		address string
+		want    int
+	}{{"192.0.2.1:1", 200}, {"192.0.2.1:1", 200}, {"192.0.2.1:1", 429}, {"192.0.2.9:1", 200}} {
+		r := post("/", nil)
+		r.RemoteAddr = c.address
+		r.Header.Set("X-User-ID", "alice")
+		w := httptest.NewRecorder()
+		if g.ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("%s: %d", c.address, w.Code)
+		}
+	}
+}
+
 // granted has a token for everybody.
 var granted = sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) {
 	return coze.Token{AccessToken: "czs_answer", Expiry: time.Now().Add(time.Minute), Type: "Bearer"}, nil

@@ -69,6 +69,15 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 		}
 	}
 	f, failed := a.body.(failure)
+	if s := g.samples[cmp.Or(a.reason, f.Code)]; s != nil && failed {
+		skipped, ok := s.take(g.Now())
+		if !ok {
+			return
+		}
+		if skipped > 0 {
+			attrs = append(attrs, slog.Int64("skipped", skipped))
+		}
+	}
 	text("request_id", rec.id)
 	text("method", clip(r.Method, 20))
 	text("path", clip(r.URL.EscapedPath(), 100))

@@ -20,7 +20,7 @@ const VARS = {
   NO: [false, "false"],
   LIST: [[{ issuer: "https://a.example" }], '[{"issuer":"https://a.example"}]'],
   OBJECT: [{ a: { b: "用户" } }, '{"a":{"b":"用户"}}'],
-  NULL: [null, ""],
+  NULL: [null, "[not text]"],
 };
 
 /** @type {Awaited<ReturnType<typeof start>>} */
