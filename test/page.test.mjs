@@ -156,3 +156,32 @@ test("the official SDK, bundled, chats in a page", async () => {
   assert.match(await page.textContent("#said"), /^You are visitor:\w+\. You said: hello /);
   await page.close();
 });
+
+test("the pages of Coze's quickstarts get tokens, with nothing changed but the address", async () => {
+  const quickstart = await startService({ ...sandbox.settings, ALLOWED_ORIGINS: origin, OPEN_ACCESS: "on", COMPAT: "quickstart" });
+  try {
+    html = "";
+    const page = await browser.newPage();
+    await page.goto(origin);
+    const got = await page.evaluate(async (base) => {
+      const json = { "Content-Type": "application/json" };
+      const ask = async (path, init) => {
+        const response = await fetch(base + path, init);
+        if (!response.ok) throw new Error(`${path}: ${response.status}`);
+        return response.json();
+      };
+      const { data } = await ask("get_jwt_token", { method: "POST", headers: json }); // coze-js
+      const callback = await ask("callback", { method: "GET", headers: { ...json, "X-Requested-With": "XMLHttpRequest" } }); // coze-oauth-quickstart
+      return [data, { ...callback, expires_in: Number(callback.expires_in.split(" ")[0]) }];
+    }, quickstart.url);
+    for (const { access_token, expires_in, token_type } of got) {
+      assert.equal(token_type, "Bearer");
+      assert.ok(expires_in > Date.now() / 1000, "a page keeps it");
+      const me = await fetch(`${sandbox.url}/v1/users/me`, { headers: { Authorization: `Bearer ${access_token}` } });
+      assert.equal(me.status, 200);
+    }
+    await page.close();
+  } finally {
+    await quickstart.stop();
+  }
+});
