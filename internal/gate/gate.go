@@ -34,7 +34,8 @@ const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
 var RequestHeaders = slices.Concat(
-	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader}, auth.RequestHeaders, cors.RequestHeaders,
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader},
+	auth.RequestHeaders, cors.RequestHeaders,
 )
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
