@@ -11,6 +11,8 @@
 //	GET  /readyz     whether it has what it needs
 //	GET  /client.js  the client for pages without a bundler
 //
+// With COMPAT=quickstart, the pages of Coze's quickstarts get their tokens too.
+//
 // The programs in cmd run this package, and any Go server can mount it beside other routes:
 //
 //	service, err := cozetoken.New(env, cozetoken.Options{Transport: http.DefaultTransport})
@@ -231,7 +233,7 @@ func (v *Service) state(s *Settings) *state {
 	var oauth []*coze.App
 	v.keySets.Reload(func() {
 		for name, a := range s.Apps() {
-			app := v.app(name, a)
+			app := v.app(name, a, s.quickstart)
 			next.apps[name] = app
 			next.open[name] = a.Callers.IsOpen()
 			oauth = append(oauth, app.Request.App)
@@ -243,16 +245,17 @@ func (v *Service) state(s *Settings) *state {
 		limits.Reserve = limits.Reserve || a.Callers.ProvesCallers()
 	}
 	next.handler = gate.New(gate.Options{
-		Source:   v.tokens,
-		Apps:     next.apps,
-		Limits:   limits,
-		Timeout:  s.Timeout,
-		Client:   s.client,
-		Draining: v.drains.Load,
-		Now:      v.clock.Now,
-		Log:      v.options.Log,
-		Audit:    v.options.Audit,
-		Observe:  v.options.Observe.Request,
+		Source:     v.tokens,
+		Apps:       next.apps,
+		Limits:     limits,
+		Timeout:    s.Timeout,
+		Client:     s.client,
+		Quickstart: s.quickstart,
+		Draining:   v.drains.Load,
+		Now:        v.clock.Now,
+		Log:        v.options.Log,
+		Audit:      v.options.Audit,
+		Observe:    v.options.Observe.Request,
 	})
 	v.tokens.Use(oauth...)
 	return next
@@ -262,8 +265,8 @@ func (v *Service) state(s *Settings) *state {
 // Those that come are served as before. A host calls it some time before it stops to listen.
 func (v *Service) Drain() { v.drains.Store(true) }
 
-// app builds one app of the gate.
-func (v *Service) app(name string, a App) gate.App {
+// app builds one app of the gate. quickstart lets pages send what those of the quickstarts do.
+func (v *Service) app(name string, a App, quickstart bool) gate.App {
 	oauth := *a.OAuth
 	if v.options.Signer != nil {
 		oauth.Keys = slices.Clone(oauth.Keys)
@@ -284,6 +287,9 @@ func (v *Service) app(name string, a App) gate.App {
 		[]string{gate.SessionHeader, gate.DeviceHeader, gate.ConsumerHeader, "Content-Type"},
 		auth.PageHeaders, pages.Headers,
 	)
+	if quickstart {
+		pages.Headers = append(pages.Headers, gate.ScriptHeader)
+	}
 	pages.Expose = slices.Concat(
 		[]string{"X-Request-Id", "Www-Authenticate"}, auth.TicketHeaders, ratelimit.ResponseHeaders,
 	)

@@ -78,8 +78,9 @@ var logLevel = setting.New(setting.Row{Name: "LOG_LEVEL", Default: "info"}, func
 // Settings are what a service is built from, complete and within bounds. [Read] makes them.
 type Settings struct {
 	// Timeout is how long a caller waits for Coze at most, all attempts and pauses included.
-	Timeout time.Duration
-	client  bool // GET /client.js is answered
+	Timeout    time.Duration
+	client     bool // GET /client.js is answered
+	quickstart bool // pages of Coze's quickstarts are answered
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
 	// Native and Worker are the settings of the two hosts. Only those of this host are set.
@@ -175,6 +176,7 @@ func read(r *setting.Reader, o Options) *Settings {
 	}
 	s.Timeout, s.LogLevel = gate.ReadTimeout(r), logLevel.Get(r)
 	s.client = gate.ReadClient(r)
+	s.quickstart = gate.ReadQuickstart(r, func(name string) bool { _, ok := others[name]; return ok })
 	s.broker = readBroker(r)
 	s.Native, s.Worker = native.ReadSettings(r), readWorker(r)
 	s.addressRate, s.proxies = ratelimit.ReadAddressRate(r), clientip.Read(r)

@@ -23,7 +23,7 @@ const kept = () => {
   const map = new Map();
   return { map, getItem: (k) => map.get(k) ?? null, setItem: (k, v) => map.set(k, v), removeItem: (k) => map.delete(k) };
 };
-let sandbox, service, provider, login;
+let sandbox, service, provider, login, jscode2session;
 const servers = [];
 
 async function serve(handler) {
@@ -68,6 +68,16 @@ before(async () => {
     const text = `${part({ alg: "ES256", kid: "k" })}.${part({ iss: provider, aud: "page", sub, iat: seconds - 900, exp: seconds + life })}`;
     return `${text}.${sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
   };
+  const used = new Set();
+  jscode2session = { questions: 0 };
+  const wechat = await serve((request, response) => { // WeChat, as its documentation has it: a code is good once
+    const asked = new URL(request.url, "http://wechat").searchParams;
+    const code = asked.get("js_code");
+    const answer = used.has(code) ? { errcode: 40163, errmsg: "code been used" } : { openid: `o-${code.split(" ")[0]}`, session_key: "c2Vzc2lvbg==" };
+    used.add(code);
+    jscode2session.questions++;
+    response.end(JSON.stringify(answer));
+  });
   const { CLIENT_ID: client_id, KID: kid, PRIVATE_KEY: private_key } = sandbox.settings;
   const app = { client_id, kid, private_key };
   service = await startService({
@@ -75,6 +85,8 @@ before(async () => {
     OPEN_ACCESS: "on",
     APPS: JSON.stringify({
       guests: { ...app, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
+      wechat: { ...app, wechat_app_id: "wx0123456789abcdef", wechat_app_secret: "0123456789abcdef0123456789abcdef", wechat_api_base: wechat },
+      shop: { ...app, wechat_app_id: "wx0123456789abcdef", wechat_app_secret: "0123456789abcdef0123456789abcdef", wechat_api_base: wechat, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
       backend: { ...app, api_keys: `page=${KEY}`, session_required: "on" },
       users: { ...app, jwt_issuer: provider, jwt_audience: "page", jwks_url: provider, visitor_secret: "0123456789-abcdefghijklmnopqrstuvwxyz" },
     }),
@@ -421,6 +433,44 @@ test("WeChat: a code for the first time, its ticket from then on, and a new code
   await assert.rejects(miniProgram().tokenSource({ url: refused.url, wechat: true }).get(), { code: "wechat_code_required" });
   assert.equal(refused.seen.length, 2, "once");
   await assert.rejects(miniProgram({ login: ({ fail }) => fail({ errMsg: "login:fail" }) }).tokenSource({ url, wechat: true }).get(), /login:fail/);
+});
+
+test("WeChat and the real service: one login, its ticket from then on, and one more when it is no good", async () => {
+  let logins = 0;
+  const start = (path, options, storage, extra) => {
+    const mini = miniProgram({ login: ({ success }) => success({ code: `alice-${++logins}-${path}` }), ...extra });
+    for (const [k, v] of storage ?? []) mini.storage.set(k, v);
+    return { ...mini, tokens: mini.tokenSource({ url: service.url + path, ...options }) };
+  };
+  for (const options of [{ wechat: true }, {}]) {
+    logins = 0;
+    const asked = jscode2session.questions;
+    const path = "wechat";
+    const unique = Math.random().toString(36).slice(2);
+    const login = { login: ({ success }) => success({ code: `${unique}-${++logins}` }) };
+    const first = start(path, options, undefined, login);
+    const user = await userOf(await first.tokens.get());
+    assert.match(user, /^wechat:[0-9a-f]{64}$/);
+    assert.equal(logins, 1);
+    const [[name, ticket], ...more] = first.storage;
+    assert.match(name, /wechat/);
+    assert.equal(more.length, 0);
+    const again = start(path, options, first.storage, login);
+    assert.equal(await userOf(await again.tokens.get()), user, "started again");
+    assert.equal(logins, 1, "a ticket needs no login");
+    const ended = start(path, options, [[name, `${ticket.slice(0, -4)}AAAA`]], login);
+    assert.match(await userOf(await ended.tokens.get()), /^wechat:/);
+    assert.equal(logins, 2, "a refused ticket costs one login");
+    assert.notEqual(ended.storage.get(name), `${ticket.slice(0, -4)}AAAA`);
+    const used = start(path, options, undefined, { login: ({ success }) => (logins++, success({ code: `${unique}-1` })) });
+    await assert.rejects(used.tokens.get(), { status: 401, code: "wechat_code_required" });
+    assert.ok(logins <= 4, "no storm of logins");
+    assert.ok(jscode2session.questions - asked <= 4);
+  }
+  const guest = start("shop");
+  assert.match(await userOf(await guest.tokens.get()), /^visitor:/, "where there are visitors, nobody is asked to log in");
+  assert.match(await userOf(await start("shop", { wechat: true }).tokens.get()), /^wechat:/);
+  await assert.rejects(start("wechat", { wechat: false }).tokens.get(), { status: 401, code: "unauthenticated" });
 });
 
 test("the official SDK calls Coze through a token source", async () => {

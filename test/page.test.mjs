@@ -1,9 +1,12 @@
 // docs/page.md: its page of four lines in Chromium, on another origin than the service, and its snippets in Node with
 // what they import.
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { generateKeyPairSync, sign } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import * as cozeAPI from "@coze/api";
@@ -155,4 +158,111 @@ test("the official SDK, bundled, chats in a page", async () => {
   await page.waitForFunction(() => said.textContent);
   assert.match(await page.textContent("#said"), /^You are visitor:\w+\. You said: hello /);
   await page.close();
+});
+
+test("the pages of Coze's quickstarts get tokens, with nothing changed but the address", async () => {
+  const quickstart = await startService({ ...sandbox.settings, ALLOWED_ORIGINS: origin, OPEN_ACCESS: "on", COMPAT: "quickstart" });
+  try {
+    html = "";
+    const page = await browser.newPage();
+    await page.goto(origin);
+    const got = await page.evaluate(async (base) => {
+      const json = { "Content-Type": "application/json" };
+      const ask = async (path, init) => {
+        const response = await fetch(base + path, init);
+        if (!response.ok) throw new Error(`${path}: ${response.status}`);
+        return response.json();
+      };
+      const { data } = await ask("get_jwt_token", { method: "POST", headers: json }); // coze-js
+      const callback = await ask("callback", { method: "GET", headers: { ...json, "X-Requested-With": "XMLHttpRequest" } }); // coze-oauth-quickstart
+      return [data, { ...callback, expires_in: Number(callback.expires_in.split(" ")[0]) }];
+    }, quickstart.url);
+    for (const { access_token, expires_in, token_type } of got) {
+      assert.equal(token_type, "Bearer");
+      assert.ok(expires_in > Date.now() / 1000, "a page keeps it");
+      const me = await fetch(`${sandbox.url}/v1/users/me`, { headers: { Authorization: `Bearer ${access_token}` } });
+      assert.equal(me.status, 200);
+    }
+    await page.close();
+  } finally {
+    await quickstart.stop();
+  }
+});
+
+// nginx on a free port of this machine, with these locations.
+async function startNginx(locations) {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address();
+  await new Promise((resolve) => taken.close(resolve));
+  const folder = mkdtempSync(`${tmpdir()}/nginx-`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder};`).join(" ");
+  writeFileSync(`${folder}/conf`, `daemon off; pid ${folder}/pid; events {}
+    http { access_log off; ${temporary} server { listen 127.0.0.1:${port}; ${locations} } }`);
+  const nginx = spawn("nginx", ["-p", folder, "-e", "stderr", "-c", `${folder}/conf`], { stdio: "ignore" });
+  const exited = once(nginx, "exit");
+  const url = `http://127.0.0.1:${port}/`;
+  for (const end = Date.now() + 10_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    if (await fetch(url).catch(() => false)) break;
+    assert.ok(nginx.exitCode === null && Date.now() < end, "nginx does not answer");
+  }
+  const stop = async () => {
+    nginx.kill("SIGTERM");
+    await exited;
+    rmSync(folder, { recursive: true });
+  };
+  return { url, stop };
+}
+
+const noNginx = spawnSync("nginx", ["-v"]).error ? "there is no nginx" : false;
+
+test("a login behind nginx: renewed when it has ended; nginx's own error page is said to be one", { skip: noNginx }, async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const keys = JSON.stringify({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k", alg: "ES256", use: "sig" }] });
+  const provider = createServer((_, response) => response.end(keys)).listen(0, "127.0.0.1");
+  await once(provider, "listening");
+  const issuer = `http://127.0.0.1:${provider.address().port}/`;
+  const login = (life) => {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const now = Math.floor(Date.now() / 1000);
+    const text = `${part({ alg: "ES256", kid: "k" })}.${part({ iss: issuer, aud: "page", sub: "alice", iat: now - 900, exp: now + life })}`;
+    return `${text}.${sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
+  };
+  const behind = await startService({ ...sandbox.settings, JWT_ISSUER: issuer, JWT_AUDIENCE: "page", JWKS_URL: issuer });
+  let running = true;
+  let nginx;
+  try {
+    nginx = await startNginx(`
+      location = / { default_type text/html; return 200 "<!doctype html><title>page</title>"; }
+      location = /client.js { proxy_pass ${behind.url}client.js; }
+      location = /api/token { proxy_pass ${behind.url}; }`);
+    const page = await browser.newPage();
+    const ended = login(-300);
+    const asked = [];
+    await page.exposeFunction("loginToken", (refused) => {
+      asked.push(refused);
+      return refused ? login(600) : ended;
+    });
+    await page.goto(nginx.url);
+    await page.evaluate(async () => {
+      const { tokenSource } = await import("/client.js");
+      window.tokens = tokenSource({ url: "/api/token", credential: (refused) => loginToken(refused ?? null) });
+    });
+    const get = () => page.evaluate(() => tokens.get().catch((e) => `${e.code} ${e.status}: ${e.message}`));
+    const token = await get();
+    assert.equal(await userOf(token), "alice");
+    assert.deepEqual(asked, [null, ended], "the refused login is handed over, once");
+
+    running = false;
+    await behind.stop();
+    assert.equal(await get(), token, "a token that is good outlives the service");
+    await page.evaluate(() => tokens.forget());
+    assert.match(await get(), /^not_json 502: .*web page/);
+    await page.close();
+  } finally {
+    await nginx?.stop();
+    if (running) await behind.stop();
+    provider.closeAllConnections();
+    provider.close();
+  }
 });

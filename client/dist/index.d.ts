@@ -15,7 +15,7 @@ export interface Options {
     apiKey?: string;
     /** Your end user, with `apiKey` or where the service is open to all. What is not plain ASCII is percent-encoded. */
     user?: string;
-    /** WeChat's login (`wx.login`). Not set: in a mini program, if the service asks for it. */
+    /** WeChat's login (`wx.login`). Not set: in a mini program, if the service takes it and lets nobody in without. */
     wechat?: boolean;
     /** Where a visitor's ticket is kept. Not set: `localStorage`, or a mini program's storage. */
     storage?: TicketStorage;

@@ -25,7 +25,7 @@ export interface Options {
   apiKey?: string;
   /** Your end user, with `apiKey` or where the service is open to all. What is not plain ASCII is percent-encoded. */
   user?: string;
-  /** WeChat's login (`wx.login`). Not set: in a mini program, if the service asks for it. */
+  /** WeChat's login (`wx.login`). Not set: in a mini program, if the service takes it and lets nobody in without. */
   wechat?: boolean;
   /** Where a visitor's ticket is kept. Not set: `localStorage`, or a mini program's storage. */
   storage?: TicketStorage;
@@ -155,6 +155,8 @@ export function tokenSource(options: Options): TokenSource {
   ): Promise<Answer> {
     const headers: Record<string, string> = {};
     const known = apiKey || (credential && (await credential(state.refused)));
+    // A ticket of an earlier start says that the service asked for a login then.
+    if (wechat === undefined && (await members.get())) wechat = true;
     if (known) headers.Authorization = 'Bearer ' + known;
     else if (wechat) {
       const ticket = !state.fresh && (await members.get());
@@ -195,7 +197,8 @@ export function tokenSource(options: Options): TokenSource {
     if (state.again !== undefined) return;
     state.again = true;
     const old = sent.Authorization;
-    if (answer.text.indexOf('"wechat_code_required"') > 0 && wechat !== false && !old && miniProgram()) {
+    // The refusal names the ways in, and what is wrong with a ticket or a code.
+    if (/X-WeChat-Code|"wechat_code_required"/.test(answer.text) && wechat !== false && !old && miniProgram()) {
       wechat = state.fresh = true;
     } else if (old && credential) {
       state.refused = old.slice(7);

@@ -43,6 +43,7 @@ func Run(t *testing.T, b Build) {
 	t.Run("Request", func(t *testing.T) { testRequest(t, b) })
 	t.Run("Health", func(t *testing.T) { testHealth(t, b) })
 	t.Run("Client", func(t *testing.T) { testClient(t, b) })
+	t.Run("Quickstart", func(t *testing.T) { testQuickstart(t, b) })
 	t.Run("Settings", func(t *testing.T) { testSettings(t, b) })
 	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
 	t.Run("Remember", func(t *testing.T) { testRemember(t, b) })

@@ -47,8 +47,8 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 				"ALLOWED_HEADERS can list them", refused)
 		}
 		return answer{status: http.StatusNoContent}
-	case r.Method != http.MethodPost:
-		return methodNotAllowed("POST")
+	case r.Method != rec.takes:
+		return methodNotAllowed(rec.takes)
 	}
 
 	// The visitor's cookie is neither read nor set for a page below a wildcard.

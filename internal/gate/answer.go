@@ -19,7 +19,7 @@ import (
 // An answer is the answer to a request, and what the record says about it.
 type answer struct {
 	status     int
-	body       any           // a tokenBody, a failure or healthy's; nil after a preflight
+	body       any           // a tokenBody or a quickstart's, a failure or healthy's; nil after a preflight
 	allow      string        // the header Allow of a 405
 	retryAfter time.Duration // zero: no Retry-After
 	limit      string        // the kind of limit that refused the request, for metrics

@@ -2,7 +2,8 @@
 // request may have, gets it from a [Source], and answers with a token or with what went wrong.
 //
 // POST / asks for a token of one app and POST /NAME for a token of another. GET /healthz and GET
-// /readyz are for monitoring, and GET /client.js is the client for pages.
+// /readyz are for monitoring, and GET /client.js is the client for pages. POST /get_jwt_token and GET
+// /callback are POST / for the pages of Coze's quickstarts, where that is wanted.
 // docs/http.md is the contract, and package contract tests every build against it.
 package gate
 
@@ -33,7 +34,8 @@ const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
 var RequestHeaders = slices.Concat(
-	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader}, auth.RequestHeaders, cors.RequestHeaders,
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader},
+	auth.RequestHeaders, cors.RequestHeaders,
 )
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
@@ -57,6 +59,8 @@ type Options struct {
 	Draining func() bool
 	// Client says that GET /client.js answers with the client module.
 	Client bool
+	// Quickstart says that the pages of Coze's quickstarts are answered.
+	Quickstart bool
 	// Now is the clock. Optional: time.Now.
 	Now func() time.Time
 	// Log takes what an operator should see. Required.
@@ -148,7 +152,7 @@ func Misconfigured(faults fault.List, remedy string, log *slog.Logger) http.Hand
 
 // ServeHTTP writes nothing before the whole answer is known, so a panic also ends in a good answer.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &record{id: rand.Text(), began: g.Now()}
+	rec := &record{id: rand.Text(), began: g.Now(), takes: http.MethodPost}
 	if g.isClient(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		g.record(r, rec, answer{status: serveClient(w, r, rec.id)})
 		return
@@ -170,6 +174,9 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, rec *record) (a an
 		return notFound
 	}
 	if name != "healthz" && name != "readyz" && !g.isClient(r) {
+		if q, ok := quickstarts[name]; ok && g.Quickstart {
+			return g.quickstart(w, r, rec, q)
+		}
 		rec.app = name
 		return g.token(w, r, rec)
 	}

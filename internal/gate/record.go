@@ -20,7 +20,8 @@ import (
 type record struct {
 	id      string // 26 characters of base32, which are over 128 random bits
 	began   time.Time
-	token   bool // the request asks for a token of app
+	token   bool   // the request asks for a token of app
+	takes   string // the method that asks for a token at this path
 	app     string
 	address string
 	caller  auth.Caller

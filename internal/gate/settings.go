@@ -2,6 +2,8 @@ package gate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"coze-token/coze"
@@ -13,6 +15,7 @@ var (
 	upstreamTimeout = setting.New(setting.Row{Name: "UPSTREAM_TIMEOUT", Default: "10", Min: 1, Max: 60}, setting.Seconds)
 
 	clientJS = setting.New(setting.Row{Name: "CLIENT_JS", Default: "on"}, setting.OnOff)
+	compat   = setting.New(setting.Row{Name: "COMPAT", Default: setting.Off}, setting.Choice(setting.Off, "quickstart"))
 
 	sessionRequired = setting.New(switchRow("SESSION_REQUIRED"), setting.OnOff)
 	sessionPrefix   = setting.New(setting.Row{Name: "SESSION_PREFIX", App: setting.Shared}, parsePrefix)
@@ -26,7 +29,7 @@ func switchRow(name string) setting.Row {
 
 // Settings are this package's settings.
 var Settings = setting.List{
-	defaultSession, upstreamTimeout, clientJS, sessionRequired, sessionPrefix, hashSessions, sessionSecret,
+	defaultSession, upstreamTimeout, clientJS, compat, sessionRequired, sessionPrefix, hashSessions, sessionSecret,
 }
 
 // ReadTimeout returns how long a caller waits for Coze at most, all attempts and pauses included.
@@ -34,6 +37,21 @@ func ReadTimeout(r *setting.Reader) time.Duration { return upstreamTimeout.Get(r
 
 // ReadClient reports whether GET /client.js is answered.
 func ReadClient(r *setting.Reader) bool { return clientJS.Get(r) }
+
+// ReadQuickstart reports whether the pages of Coze's quickstarts are answered. No app may have one of
+// their paths then: has reports whether there is an app of a name.
+func ReadQuickstart(r *setting.Reader, has func(name string) bool) bool {
+	if compat.Get(r) != "quickstart" {
+		return false
+	}
+	for _, name := range slices.Sorted(maps.Keys(quickstarts)) {
+		if has(name) {
+			r.Fault(compat, "is quickstart, and an app is named "+name+", which is a path of the quickstarts'",
+				"give the app another name, or remove "+r.Call(compat))
+		}
+	}
+	return true
+}
 
 // ReadSessions returns how one app names sessions, and the session of callers who name none.
 func ReadSessions(r *setting.Reader) (sessions Sessions, fallback string) {
