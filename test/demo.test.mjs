@@ -32,6 +32,13 @@ const say = async (pane, text) => {
   return bubbles.nth(n).textContent();
 };
 
+// picture leaves a screenshot in out/, and says where.
+async function picture(page, name) {
+  const path = `out/demo, ${name}.png`;
+  await page.screenshot({ path, fullPage: true });
+  console.log(`screenshot: ${path}`);
+}
+
 test("three panes chat, and do not see each other", async () => {
   const { page, pane, problems } = await open({ locale: "en-US" });
   assert.match(await say(pane(0), "a secret"), /^You are user-1\. You said: a secret \(That is the first/);
@@ -43,6 +50,7 @@ test("three panes chat, and do not see each other", async () => {
   await page.getByRole("button", { name: "中文" }).click();
   assert.equal(await pane(2).locator("h2").textContent(), "访客");
   assert.deepEqual(problems, []);
+  await picture(page, "three panes, Chinese");
 });
 
 test("a revoked token is replaced in the middle of a chat, and one that runs out is renewed", async () => {
@@ -58,6 +66,7 @@ test("a revoked token is replaced in the middle of a chat, and one that runs out
   const second = await token();
   assert.notEqual(second, first);
   await page.waitForFunction((old) => document.querySelectorAll("section:first-child dd")[1].textContent !== old, second, { timeout: 40_000 });
+  await picture(page, "a phone");
   assert.deepEqual(problems, []);
 });
 
@@ -74,4 +83,5 @@ test("each fault shows what a user's page would see", async () => {
     }
   }
   await page.getByRole("button", { name: "Coze is well" }).click();
+  await picture(page, "faults, dark");
 });

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import * as cozeAPI from "@coze/api";
@@ -134,6 +135,26 @@ test("the Python of the documents runs as it stands", { skip: !python && "there 
     const [code] = blocks(text, "python").map(at);
     const { stdout } = await promisify(execFile)("python3", ["-c", `${code}\nget = token_source("py/小明")\nassert get() == get()\nprint(get(), end="")`], { env: { ...process.env, COZE_TOKEN_KEY: KEY } });
     assert.equal(await userOf(stdout), encodeURIComponent("py/小明"));
+  }
+});
+
+const java = spawnSync("java", ["--version"]).status === 0;
+test("the Java of the documents runs as it stands", { skip: !java && "there is no java" }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), "java-"));
+  try {
+    for (const text of documents) {
+      const [code] = blocks(text, "java").map(at);
+      const main = `class Main { public static void main(String[] a) throws Exception {
+        var tokens = new TokenSource("java/小明 x");
+        if (!tokens.get().equals(tokens.get())) throw new Exception("two requests");
+        System.out.print(tokens.get()); } }`;
+      const file = join(dir, "Main.java");
+      writeFileSync(file, code.replace("\n/**", `\n${main}\n/**`));
+      const { stdout } = await promisify(execFile)("java", ["-Dfile.encoding=UTF-8", file], { env: { ...process.env, COZE_TOKEN_KEY: KEY } });
+      assert.equal(await userOf(stdout), encodeURIComponent("java/小明 x"));
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
   }
 });
 
