@@ -122,6 +122,9 @@ func (a *audit) check(t *testing.T, b Build) {
 	wrong := 0
 	for _, want := range a.want {
 		got := all[want.answer.Header.Get("X-Request-ID")]
+		if len(got) == 0 && want.record["reason"] == "other_origin" {
+			continue // refusals before all limits are sampled
+		}
 		if len(got) != 1 {
 			t.Errorf("%s: there are %d records", want.name, len(got))
 			wrong++

@@ -50,12 +50,12 @@ func (h *fixture) testPages(t *testing.T) {
 	ask("/nobody", exact).failure(t, 404, "not_found")
 
 	// What is refused before anybody is asked who they are has its record, too.
-	for code, a := range map[string]answer{
+	for reason, a := range map[string]answer{
 		"method_not_allowed": h.do(t, "GET", "/keys", nil, "Origin", exact, "CF-Connecting-IP", "127.0.0.1"),
-		"forbidden": h.do(t, "POST", "/keys", nil, "Origin", "https://evil.example", "CF-Connecting-IP",
+		"other_origin": h.do(t, "POST", "/keys", nil, "Origin", "https://evil.example", "CF-Connecting-IP",
 			"127.0.0.1"),
 	} {
-		h.expect(code, a, record{"outcome": "refused", "code": code, "path": "/keys", "address": "127.0.0.1"})
+		h.expect(reason, a, record{"outcome": "refused", "reason": reason, "path": "/keys", "address": "127.0.0.1"})
 	}
 
 	for name, a := range map[string]answer{
