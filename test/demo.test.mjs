@@ -72,14 +72,18 @@ test("a revoked token is replaced in the middle of a chat, and one that runs out
 
 test("each fault shows what a user's page would see", async () => {
   const { page, pane } = await open({ locale: "en-US", colorScheme: "dark" });
-  for (const [name, seen] of [["Coze is down", /upstream_unavailable/], ["Key unknown", /upstream_rejected/]]) {
+  const bad = (seen) => pane(0).locator(".bad", { hasText: seen }).first();
+  for (const [name, told] of [
+    ["Coze is slow", page.locator("#log", { hasText: /user-1: .* 200 .*\(4\d\d\d ms\)/ })],
+    ["Coze is down", bad(/upstream_unavailable/)],
+    ["Key unknown", bad(/upstream_rejected/)],
+  ]) {
     await page.getByRole("button", { name }).click();
     await page.locator("#log", { hasText: name }).waitFor();
-    const told = pane(0).locator(".bad", { hasText: seen }).first();
     for (const began = Date.now(); !(await told.isVisible()); ) { // a token is replaced once in ten seconds
       assert.ok(Date.now() - began < 40_000, `${name} is not seen`);
       await pane(0).getByRole("button", { name: "Replace token" }).click();
-      await told.waitFor({ timeout: 2000 }).catch(() => {});
+      await told.waitFor({ timeout: 6000 }).catch(() => {});
     }
   }
   await page.getByRole("button", { name: "Coze is well" }).click();

@@ -19,7 +19,9 @@ type sample struct {
 
 func newSamples() map[string]*sample {
 	samples := map[string]*sample{}
-	for _, reason := range []string{string(auth.OtherOrigin), "method_not_allowed", "misdirected", "not_found", "address_rate"} {
+	for _, reason := range []string{
+		string(auth.OtherOrigin), "method_not_allowed", "misdirected", "not_found", "address_rate",
+	} {
 		samples[reason] = &sample{limiter: rate.NewLimiter(1, 60)}
 	}
 	return samples
