@@ -12,6 +12,7 @@ import (
 const (
 	mePath           = "/v1/users/me"
 	createPath       = "/v1/conversation/create"
+	listPath         = "/v1/conversations"
 	messagesPath     = "/v1/conversation/message/list"
 	chatPath         = "/v3/chat"
 	retrievePath     = "/v3/chat/retrieve"
@@ -23,7 +24,7 @@ const (
 // apiMethods returns the methods that a path of the API takes, and "" if there is nothing at the path.
 func apiMethods(path string) string {
 	switch path {
-	case mePath, onlineInfoPath:
+	case mePath, listPath, onlineInfoPath:
 		return http.MethodGet
 	case retrievePath, chatMessagesPath: // GET in the documentation, POST in coze-js
 		return "GET, POST"
@@ -72,6 +73,8 @@ func (s *Sandbox) api(w http.ResponseWriter, r *http.Request, logID string) {
 		c.me(w)
 	case createPath:
 		c.create(w, r)
+	case listPath:
+		c.list(w, r)
 	case messagesPath:
 		c.messages(w, r)
 	case chatPath:

@@ -158,9 +158,31 @@ func (c *call) create(w http.ResponseWriter, r *http.Request) {
 		v.add(m.message("", ""), c.now)
 	}
 	c.mu.Unlock()
-	c.write(w, members{
+	c.write(w, v.members())
+}
+
+func (v *conversation) members() members {
+	return members{
 		{"id", v.id}, {"created_at", v.created.Unix()}, {"meta_data", struct{}{}}, {"last_section_id", v.id},
-	})
+	}
+}
+
+// list answers with the caller's conversations with a bot, the newest first, all on one page.
+func (c *call) list(w http.ResponseWriter, r *http.Request) {
+	bot := r.URL.Query().Get("bot_id")
+	if e := badBots[bot]; e != nil {
+		c.fail(w, e)
+		return
+	}
+	found := []members{}
+	c.mu.Lock()
+	for _, v := range slices.Backward(c.conversations) {
+		if v.bot == bot && v.client == c.issue.ClientID && v.session == c.issue.Session {
+			found = append(found, v.members())
+		}
+	}
+	c.mu.Unlock()
+	c.write(w, members{{"conversations", found}, {"has_more", false}})
 }
 
 func (c *call) messages(w http.ResponseWriter, r *http.Request) {

@@ -71,6 +71,15 @@ func TestConversationsAreIsolated(t *testing.T) {
 			t.Errorf("another session got status %d: %s", status, text)
 		}
 	}
+	for who, want := range map[chatter]int{alice: 1, bob: 0} {
+		if status, text := who.do("GET", "/v1/conversations?bot_id=73", ""); status != 200 ||
+			strings.Count(text, `"id":"`+made.Data.ID) != want {
+			t.Errorf("of %d conversations, status %d: %s", want, status, text)
+		}
+	}
+	if status, text := alice.do("GET", "/v1/conversations?bot_id=74", ""); status != 200 || strings.Contains(text, made.Data.ID) {
+		t.Errorf("another bot's conversations: status %d: %s", status, text)
+	}
 	if status, _ = alice.do("POST", target, strings.Replace(hello, "73", "74", 1)+"}"); status != 404 {
 		t.Errorf("another bot got status %d", status)
 	}

@@ -17,6 +17,7 @@
 //	POST /api/permission/oauth2/enterprise_id/{id}/token
 //	GET  /v1/users/me
 //	POST /v1/conversation/create
+//	GET  /v1/conversations               the caller's own with a bot
 //	POST /v1/conversation/message/list
 //	POST /v3/chat                        plain, and with "stream": true as events
 //	GET  /v3/chat/retrieve, /v3/chat/message/list
