@@ -124,7 +124,8 @@ func compare(ctx context.Context, out io.Writer, smoke bool) error {
 
 // contenderEnv are the settings of all contenders.
 func contenderEnv(sb *sandbox.Sandbox, url string, cores int) []string {
-	return environment(sb.Settings(url), "GOMAXPROCS="+strconv.Itoa(cores), "MINT_BUDGET=off", "RATE_LIMIT="+boundless)
+	return environment(sb.Settings(url), "GOMAXPROCS="+strconv.Itoa(cores), "MINT_BUDGET=off", "RATE_LIMIT="+boundless,
+		"MAX_CONNECTIONS=2048") // one address, the generator's, may have half of them
 }
 
 func startContender(ctx context.Context, env []string, name string) (*process, error) {
