@@ -107,7 +107,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 		return refusal
 	}
 
-	if d := g.count(ctx, rec, &app); d.Tighter(limit) {
+	if d := g.count(ctx, rec, &app, client); d.Tighter(limit) {
 		limit = d
 	}
 	if !limit.OK {
@@ -192,7 +192,8 @@ func (g *gate) logPage(lines *guard.Throttle, r *http.Request, message string, h
 
 // count applies all limits but that of the address. The limit that the fewest callers share comes
 // first: if it refuses the request, the others do not count it.
-func (g *gate) count(ctx context.Context, rec *record, app *App) ratelimit.Decision {
+// client is whom the address stands for.
+func (g *gate) count(ctx context.Context, rec *record, app *App, client string) ratelimit.Decision {
 	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() { // usual: no keys have to be made
 		return ratelimit.Decision{OK: true}
 	}
@@ -205,7 +206,7 @@ func (g *gate) count(ctx context.Context, rec *record, app *App) ratelimit.Decis
 	}
 	key := rec.app + "\x00" + rec.session
 	if rec.caller.Mode == auth.ModeOpen { // anybody can name a user there, and shall not use up its rate elsewhere
-		key += "\x00" + rec.address
+		key += "\x00" + client
 	}
 	return ratelimit.AllowAll(ctx,
 		ratelimit.Check{Limiter: g.Limits.Sessions, Key: key, Rate: session},

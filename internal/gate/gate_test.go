@@ -182,7 +182,8 @@ func TestOpenSessionsCountByAddress(t *testing.T) {
 	for _, c := range []struct {
 		address string
 		want    int
-	}{{"192.0.2.1:1", 200}, {"192.0.2.1:1", 200}, {"192.0.2.1:1", 429}, {"192.0.2.9:1", 200}} {
+	}{{"192.0.2.1:1", 200}, {"192.0.2.1:1", 200}, {"192.0.2.1:1", 429}, {"192.0.2.9:1", 200},
+		{"[2001:db8::1]:1", 200}, {"[2001:db8::2]:1", 200}, {"[2001:db8::3]:1", 429}} {
 		r := post("/", nil)
 		r.RemoteAddr = c.address
 		r.Header.Set("X-User-ID", "alice")
