@@ -110,7 +110,7 @@ type state struct {
 	handler http.Handler
 	apps    map[string]gate.App
 	proxies *clientip.Proxies
-	open    map[string]bool // app → whether anybody is let in
+	open    map[string]bool // app, also one of before → whether anybody is let in
 }
 
 // OpenAccess is the warning for an operator whose service lets anybody in, at every start (security
@@ -223,7 +223,13 @@ func (v *Service) Use(s *Settings) error {
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	v.current.Store(v.state(s))
+	next := v.state(s)
+	for name, wasOpen := range before { // an app may be missing once, and come back cut off
+		if _, known := next.open[name]; !known {
+			next.open[name] = wasOpen
+		}
+	}
+	v.current.Store(next)
 	return nil
 }
 

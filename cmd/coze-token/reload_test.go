@@ -162,6 +162,21 @@ func TestReloadAndOpenAccess(t *testing.T) {
 	if isOpen() {
 		t.Error("a file without its list of keys let everybody in")
 	}
+	reloads := func() int { return strings.Count(log.String(), "the settings were read again") }
+	before := reloads()
+	members := map[string]any{"api_keys": []string{"other=" + auth.NewKey()}}
+	for _, setting := range []string{"CLIENT_ID", "KID", "PRIVATE_KEY"} {
+		members[strings.ToLower(setting)] = settings[setting]
+	}
+	writeApps(t, file, map[string]any{"other": members}) // shop is missing once
+	eventually(t, "shop is gone", func() bool { return reloads() > before })
+	faults := strings.Count(log.String(), "/shop: would let anybody in")
+	write(map[string]any{})
+	eventually(t, "it is complained of again",
+		func() bool { return strings.Count(log.String(), "/shop: would let anybody in") > faults })
+	if isOpen() {
+		t.Error("an app that was missing once came back open")
+	}
 	write(map[string]any{"open_access": true})
 	eventually(t, "it is open", isOpen)
 	eventually(t, "that is warned of", func() bool { return strings.Contains(log.String(), "access is open") })
