@@ -25,7 +25,7 @@ type Broker struct {
 	shared   *shared // nil: nothing is shared
 	lines    guard.Throttle
 	dividing sync.Mutex
-	owned    map[identity]*capacity // what each app has for itself; nil: there is one app, or they are not known
+	owned    map[identity]*capacity // what each app has for itself; nil: the apps are not known
 	part     part                   // the size of that
 	count    struct{ exchanges, failures, refreshes, overBudget atomic.Int64 }
 }
@@ -63,9 +63,9 @@ func New(next coze.Source, o Options) *Broker {
 }
 
 // Use says which apps there are from now on, all of them. Any other is forgotten, its keys too. Its
-// tokens stay for an app that asks for the same. Without Use, a broker learns the apps from
-// requests and forgets them when there are more than a thousand.
-// Each app has a part of the budget and of MaxExchanges that no other can take.
+// tokens stay for an app that asks for the same. Of several apps, each has a part of the budget and
+// of MaxExchanges that no other can take. Without Use, a broker learns the apps from requests and
+// forgets them when there are more than a thousand.
 func (b *Broker) Use(apps ...*coze.App) {
 	b.dividing.Lock()
 	defer b.dividing.Unlock()

@@ -34,16 +34,6 @@ func newCapacity(budget, slots int) *capacity {
 // it.
 func (b *Broker) divide(apps map[identity][]*app) {
 	budget, slots, n := b.o.Budget, b.o.MaxExchanges, len(apps)
-	if n < 2 {
-		for _, same := range apps {
-			for _, a := range same {
-				a.own.Store(nil)
-			}
-		}
-		b.owned = nil
-		b.common.Store(newCapacity(budget, slots))
-		return
-	}
 	part := newPart(budget, slots, n)
 	owned := map[identity]*capacity{}
 	for id, same := range apps {
@@ -56,7 +46,7 @@ func (b *Broker) divide(apps map[identity][]*app) {
 			a.own.Store(c)
 		}
 	}
-	if b.owned == nil || part != b.part {
+	if part != b.part {
 		if budget > 0 {
 			budget -= n * part.budget
 		}
@@ -65,10 +55,13 @@ func (b *Broker) divide(apps map[identity][]*app) {
 	b.owned, b.part = owned, part
 }
 
-// A part is an app's own.
+// A part is an app's own. A single app has none: what all share is its.
 type part struct{ budget, slots, apps int }
 
 func newPart(budget, slots, n int) part {
+	if n < 2 {
+		return part{min(budget, 0), 0, n}
+	}
 	if budget > 0 {
 		budget /= 2 * n
 	}
@@ -100,25 +93,25 @@ func (c *capacity) spend(now time.Time, anonymous bool) bool {
 // acquire waits until the exchange may be under way, for a second at most. release says that it
 // has ended.
 func (b *Broker) acquire(ctx context.Context, a *app) (release func(), e *coze.Error) {
-	common := b.common.Load()
-	own := common
+	common := b.common.Load().slots
+	var own chan struct{} // nil, which has never room: it has none
 	if c := a.own.Load(); c != nil {
-		own = c
+		own = c.slots
 	}
-	for _, c := range []*capacity{own, common} { // usual: there is room, and no timer
+	for _, slots := range []chan struct{}{own, common} { // usual: there is room, and no timer
 		select {
-		case c.slots <- struct{}{}:
-			return func() { <-c.slots }, nil
+		case slots <- struct{}{}:
+			return func() { <-slots }, nil
 		default:
 		}
 	}
 	timer := time.NewTimer(queueTime)
 	defer timer.Stop()
 	select {
-	case own.slots <- struct{}{}:
-		return func() { <-own.slots }, nil
-	case common.slots <- struct{}{}:
-		return func() { <-common.slots }, nil
+	case own <- struct{}{}:
+		return func() { <-own }, nil
+	case common <- struct{}{}:
+		return func() { <-common }, nil
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -54,6 +54,20 @@ func TestEachAppHasItsPartOfTheBudget(t *testing.T) {
 	})
 }
 
+func TestAReloadGivesTheBudgetOfOneAppNotBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(&fake{}, broker.Options{Budget: 8})
+		b.Use(testApp())
+		if n := spend(t, b, testApp(), "a", broker.GetOptions{}); n != 8 {
+			t.Errorf("%d were spent, not all 8", n)
+		}
+		b.Use(testApp())
+		if n := spend(t, b, testApp(), "b", broker.GetOptions{}); n != 0 {
+			t.Errorf("a reload brought %d", n)
+		}
+	})
+}
+
 func TestHalfOfTheBudgetIsForThoseWhoProveWhoTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(&fake{}, broker.Options{Budget: 20})
