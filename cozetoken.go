@@ -159,27 +159,27 @@ func Build(s *Settings, o Options) *Service {
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
 	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
 	v.tokens = broker.New(v.observed(client), b)
+	var secret []byte // of the first app's key, until a restart: a reload changes no names
+	for _, a := range s.Apps() {
+		secret = broker.KeySecret(a.OAuth.Keys[0].Signer)
+		break
+	}
 	v.limits = gate.Limits{
-		Addresses: v.limiter("address", s),
-		Callers:   v.limiter("caller", s),
-		Sessions:  v.limiter("session", s),
-		Apps:      v.limiter("app", s),
+		Addresses: v.limiter("address", secret),
+		Callers:   v.limiter("caller", secret),
+		Sessions:  v.limiter("session", secret),
+		Apps:      v.limiter("app", secret),
 		Exchanges: ratelimit.New(ratelimit.Options{Name: "exchange", Size: o.LimitSize, Log: o.Log}),
 	}
 	v.current.Store(v.state(s))
 	return v
 }
 
-// limiter makes a limiter. What replicas share of it is named under a secret of the first app's key,
-// until a restart: a reload changes no names.
-func (v *Service) limiter(kind string, s *Settings) *ratelimit.Limiter {
-	o := ratelimit.Options{Name: kind, Size: v.options.LimitSize, Log: v.options.Log}
+// limiter makes a limiter. What replicas share of it is named under the secret.
+func (v *Service) limiter(kind string, secret []byte) *ratelimit.Limiter {
+	o := ratelimit.Options{Name: kind, Size: v.options.LimitSize, Log: v.options.Log, Secret: secret}
 	if v.options.Counter != nil {
 		o.Shared = v.options.Counter(kind)
-		for _, a := range s.Apps() {
-			o.Secret = broker.KeySecret(a.OAuth.Keys[0].Signer)
-			break
-		}
 	}
 	return ratelimit.New(o)
 }
@@ -195,10 +195,10 @@ func (v *Service) TrustsProxy(address netip.Addr) bool {
 	return v.current.Load().proxies.Trusts(address)
 }
 
-// Reload puts the settings in env into force, as New reads them. After an error the old ones stay. An
-// app that was closed is opened only if its settings say so (OPEN_ACCESS).
-// Requests under way end by the old ones. What the service was built with stays: the size of its
-// cache, its budget, its store.
+// Reload puts the settings in env into force, as New reads them. After an error the old ones stay.
+// An app that was closed is opened only if its settings say so (OPEN_ACCESS). Requests under way end
+// by the old ones. What the service was built with stays: the size of its cache, its budget, its
+// store.
 func (v *Service) Reload(env map[string]string) error {
 	s, _, err := Read(env, v.options)
 	if err != nil {
@@ -236,20 +236,18 @@ func (v *Service) Use(s *Settings) error {
 // state builds what the settings say.
 func (v *Service) state(s *Settings) *state {
 	next := &state{apps: map[string]gate.App{}, proxies: s.proxies, open: map[string]bool{}}
+	limits := v.limits
+	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
 	var oauth []*coze.App
 	v.keySets.Reload(func() {
 		for name, a := range s.Apps() {
 			app := v.app(name, a, s.quickstart)
 			next.apps[name] = app
 			next.open[name] = a.Callers.IsOpen()
+			limits.Reserve = limits.Reserve || a.Callers.ProvesCallers()
 			oauth = append(oauth, app.Request.App)
 		}
 	})
-	limits := v.limits
-	limits.AddressRate, limits.Proxies = s.addressRate, s.proxies
-	for _, a := range s.Apps() {
-		limits.Reserve = limits.Reserve || a.Callers.ProvesCallers()
-	}
 	next.handler = gate.New(gate.Options{
 		Source:     v.tokens,
 		Apps:       next.apps,

@@ -99,10 +99,15 @@ func (c *call) begin(bot string) *conversation {
 	return v
 }
 
+// owns reports whether a conversation is of the token's app and session.
+func (c *call) owns(v *conversation) bool {
+	return v.client == c.issue.ClientID && v.session == c.issue.Session
+}
+
 // find returns a conversation of the caller's, or nil. s.mu is held.
 func (c *call) find(id string) *conversation {
 	for _, v := range c.conversations {
-		if v.id == id && v.client == c.issue.ClientID && v.session == c.issue.Session {
+		if v.id == id && c.owns(v) {
 			return v
 		}
 	}
@@ -177,7 +182,7 @@ func (c *call) list(w http.ResponseWriter, r *http.Request) {
 	found := []members{}
 	c.mu.Lock()
 	for _, v := range slices.Backward(c.conversations) {
-		if v.bot == bot && v.client == c.issue.ClientID && v.session == c.issue.Session {
+		if v.bot == bot && c.owns(v) {
 			found = append(found, v.members())
 		}
 	}

@@ -301,37 +301,15 @@ func TestUnixSocketBehindNginx(t *testing.T) {
 	}
 
 	address := freeAddress(t)
-	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, `
-daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+	startNginx(t, nginx, dir, "tcp", address, fmt.Sprintf(`
 	server {
-		listen %[2]s;
+		listen %s;
 		location / {
-			proxy_pass http://unix:%[3]s:/;
+			proxy_pass http://unix:%s:/;
 			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 		}
 	}
-}`, dir, address, socket), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	proxy := exec.Command(nginx, "-p", dir, "-c", config)
-	proxy.Stderr = os.Stderr
-	if err := proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { proxy.Process.Signal(syscall.SIGTERM); proxy.Wait() })
-	eventually(t, "nginx listens", func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+`, address, socket))
 	if _, err := post(t.Context(), "http://"+address, "user-1"); err != nil {
 		t.Fatal(err)
 	}

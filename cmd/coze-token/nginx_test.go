@@ -42,10 +42,12 @@ func TestUserHeaderBehindNginx(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(login.Close)
-	socket := startNginx(t, nginx, strings.NewReplacer(
+	dir := shortDir(t)
+	socket := filepath.Join(dir, "s")
+	startNginx(t, nginx, dir, "unix", socket, serverOfDocs(t, socket, strings.NewReplacer(
 		"http://127.0.0.1:8787/;", strings.TrimSuffix(url, "/")+"/; proxy_bind 127.0.0.2;",
 		"http://127.0.0.1:4180/", login.URL+"/",
-	))
+	)))
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -116,27 +118,23 @@ func TestUserHeaderBehindNginx(t *testing.T) {
 	}
 }
 
-// startNginx runs nginx with the server of docs/access.md until t ends, and returns the socket that
-// it listens on. addresses replaces those of the example.
-func startNginx(t *testing.T, nginx string, addresses *strings.Replacer) (socket string) {
+// serverOfDocs is the server of nginx in docs/access.md, listening on the socket. addresses replaces
+// those of the example.
+func serverOfDocs(t *testing.T, socket string, addresses *strings.Replacer) string {
 	t.Helper()
-	doc, err := os.ReadFile("../../docs/access.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	example := regexp.MustCompile("(?s)```nginx\n(.*?)```").FindSubmatch(doc)
+	example := regexp.MustCompile("(?s)```nginx\n(.*?)```").FindStringSubmatch(readFile(t, "../../docs/access.md"))
 	if example == nil {
 		t.Fatal("docs/access.md has no example of nginx")
 	}
-	dir, err := os.MkdirTemp("", "nginx") // a socket's name has 100 bytes at most
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket = filepath.Join(dir, "s")
-	server := addresses.Replace(string(example[1]))
+	server := addresses.Replace(example[1])
 	server = regexp.MustCompile(`(?m)^.*\b(listen|ssl_certificate|ssl_certificate_key) .*\n`).ReplaceAllString(server, "")
-	server = strings.Replace(server, "server {", "server {\nlisten unix:"+socket+";", 1)
+	return strings.Replace(server, "server {", "server {\nlisten unix:"+socket+";", 1)
+}
+
+// startNginx runs nginx with a server until t ends. The server listens on the address. Whatever else
+// nginx needs is in dir.
+func startNginx(t *testing.T, nginx, dir, network, address, server string) {
+	t.Helper()
 	temporary := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temporary += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
@@ -165,11 +163,10 @@ func startNginx(t *testing.T, nginx string, addresses *strings.Replacer) (socket
 		}
 	})
 	eventually(t, "nginx listens", func() bool {
-		conn, err := net.Dial("unix", socket)
+		conn, err := net.Dial(network, address)
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
-	return socket
 }

@@ -55,7 +55,10 @@ func (c *Caller) TicketHeader() string {
 }
 
 // reserved are the beginnings of sessions that nobody may name, and whose they are.
-type reserved []struct{ prefix, whose string }
+type (
+	reserved       []reservedPrefix
+	reservedPrefix struct{ prefix, whose string }
+)
 
 // find says how a name begins that nobody may use, and who has such names. Both are empty
 // otherwise.

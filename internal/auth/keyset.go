@@ -28,12 +28,12 @@ const (
 	// tokens could keep the users of a new key waiting for all of it.
 	cooldown    = 30 * time.Second
 	secondFetch = 5 * time.Second
+	// firstCooldown is the same while there are no keys, and nobody can log in.
+	firstCooldown = 5 * time.Second
 	// recent is how long after a fetch no key is taken for one that is newer than it.
 	recent = time.Second
 	// maxAbsent is how many keys are remembered that the provider does not have.
 	maxAbsent = 64
-	// firstCooldown is the same while there are no keys, and nobody can log in.
-	firstCooldown = 5 * time.Second
 	// grace is how long keys are used past their freshness while new ones are fetched in the
 	// background. After that, as after a quiet night, the request waits for new ones, because a key
 	// may have been revoked. It waits for patience only: Coze's Chat SDK gives up after 3 s.

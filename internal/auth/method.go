@@ -53,15 +53,17 @@ func New(c Config, o Options) *Authenticator {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Authenticator{methods: methods(c, o), reads: c.KnowsCallers()}
+	a := &Authenticator{reads: c.KnowsCallers()}
 	if c.Keys != nil {
 		a.keys = &apiKeys{c.Keys, o.Now, o.Log}
+		a.methods = append(a.methods, a.keys)
 	}
+	a.methods = append(a.methods, methods(c, o)...)
 	if len(c.VisitorSecrets) > 0 {
-		a.reserved = append(a.reserved, reserved{{VisitorPrefix, "anonymous visitors"}}...)
+		a.reserved = append(a.reserved, reservedPrefix{VisitorPrefix, "anonymous visitors"})
 	}
 	if c.WeChat != nil {
-		a.reserved = append(a.reserved, reserved{{WeChatPrefix, "WeChat users"}}...)
+		a.reserved = append(a.reserved, reservedPrefix{WeChatPrefix, "WeChat users"})
 	}
 	return a
 }

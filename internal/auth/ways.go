@@ -87,9 +87,6 @@ func Read(r *setting.Reader, served bool) Config {
 
 // methods is the list of all ways to be known, in the order in which they are tried.
 func methods(c Config, o Options) (list []Method) {
-	if c.Keys != nil {
-		list = append(list, apiKeys{c.Keys, o.Now, o.Log})
-	}
 	if len(c.Logins) > 0 {
 		list = append(list, newLogins(c.Logins, o))
 	}

@@ -120,7 +120,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	case caller.Mode == auth.ModeOpen || caller.Mode == auth.ModeVisitor:
 		options.Anonymous = g.Limits.Reserve
 		options.Admit = func() bool {
-			refused = g.Limits.admitExchange(ctx, address)
+			refused = g.Limits.admitExchange(ctx, client, address)
 			return refused.OK
 		}
 	case !known:
@@ -163,14 +163,14 @@ func rebound(r *http.Request) bool {
 	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
-// admitExchange counts an exchange of an address and of its network. Without it, the addresses of
-// one network could use up the budget of all (security check 52).
-func (l *Limits) admitExchange(ctx context.Context, address netip.Addr) ratelimit.Decision {
+// admitExchange counts an exchange of an address, whose key is client, and of its network. Without
+// it, the addresses of one network could use up the budget of all (security check 52).
+func (l *Limits) admitExchange(ctx context.Context, client string, address netip.Addr) ratelimit.Decision {
 	one, network := l.AddressRate, l.AddressRate
 	one.Requests = max(one.Requests/2, min(one.Requests, fewExchanges))
 	network.Requests = 4 * one.Requests
 	return ratelimit.AllowAll(ctx,
-		ratelimit.Check{Limiter: l.Exchanges, Key: clientip.Key(address), Rate: one},
+		ratelimit.Check{Limiter: l.Exchanges, Key: client, Rate: one},
 		ratelimit.Check{Limiter: l.Exchanges, Key: clientip.NetworkKey(address), Rate: network},
 	)
 }
@@ -190,9 +190,8 @@ func (g *gate) logPage(lines *guard.Throttle, r *http.Request, message string, h
 	g.Log.Warn(message, attrs...)
 }
 
-// count applies all limits but that of the address. The limit that the fewest callers share comes
-// first: if it refuses the request, the others do not count it.
-// client is whom the address stands for.
+// count applies all limits but that of the address, whose key is client. The limit that the fewest
+// callers share comes first: if it refuses the request, the others do not count it.
 func (g *gate) count(ctx context.Context, rec *record, app *App, client string) ratelimit.Decision {
 	if app.SessionRate.Off() && app.CallerRate.Off() && app.Rate.Off() { // usual: no keys have to be made
 		return ratelimit.Decision{OK: true}

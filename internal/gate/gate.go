@@ -2,9 +2,9 @@
 // request may have, gets it from a [Source], and answers with a token or with what went wrong.
 //
 // POST / asks for a token of one app and POST /NAME for a token of another. GET /healthz and GET
-// /readyz are for monitoring, and GET /client.js is the client for pages. POST /get_jwt_token and GET
-// /callback are POST / for the pages of Coze's quickstarts, where that is wanted.
-// docs/http.md is the contract, and package contract tests every build against it.
+// /readyz are for monitoring, and GET /client.js is the client for pages. POST /get_jwt_token and
+// GET /callback are POST / for the pages of Coze's quickstarts, where that is wanted. docs/http.md is
+// the contract, and package contract tests every build against it.
 package gate
 
 import (

@@ -243,9 +243,13 @@ func (l *limitListener) release(c *connection) error {
 // work notes that the server works for one more request of the connection, or, if n is -1, for one
 // less.
 func (c *connection) work(n int) {
-	l := c.listener
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.add(n)
+}
+
+// add is work with the lock held.
+func (c *connection) add(n int) {
 	if c.requests += n; c.closed {
 		return
 	}
@@ -254,7 +258,7 @@ func (c *connection) work(n int) {
 		c.holder.waiting.Remove(c.element)
 		c.element = nil
 	case c.requests == 0 && c.element == nil:
-		l.wait(c)
+		c.listener.wait(c)
 	}
 }
 
@@ -279,9 +283,9 @@ func accepted(conn net.Conn) *connection {
 // answer notes that the answer to a request is known.
 func (c *connection) answer() {
 	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
 	c.keep = time.Now().Add(keepTime)
-	c.listener.mu.Unlock()
-	c.work(-1)
+	c.add(-1)
 }
 
 type connectionKey struct{}

@@ -36,8 +36,8 @@ type Queue struct {
 	gathered []byte
 	spare    []byte
 	busy     bool // with a write
-	lost     int  // records since the last report
-	allLost  int64
+	lost     int  // records
+	reported int  // of those
 	err      error
 	closed   bool
 }
@@ -57,7 +57,6 @@ func (q *Queue) Write(record []byte) (int, error) {
 	defer q.mu.Unlock()
 	if q.closed || len(q.gathered)+len(record) > maxQueued {
 		q.lost++
-		q.allLost++
 		q.err = errNotRead
 		return 0, errNotRead
 	}
@@ -84,9 +83,7 @@ func (q *Queue) run() {
 		n, err := to.Write(records)
 		q.mu.Lock()
 		if err != nil {
-			lost := bytes.Count(records[min(n, len(records)):], []byte("\n"))
-			q.lost += lost
-			q.allLost += int64(lost)
+			q.lost += bytes.Count(records[min(n, len(records)):], []byte("\n"))
 			q.err = err
 		}
 		if q.spare = records; cap(records) > maxQueued/16 {
@@ -103,7 +100,7 @@ func (q *Queue) run() {
 // reportLost reports what was lost, unless the last report was less than a minute ago.
 func (q *Queue) reportLost() {
 	q.mu.Lock()
-	if q.lost == 0 {
+	if q.lost == q.reported {
 		q.mu.Unlock()
 		return
 	}
@@ -111,8 +108,8 @@ func (q *Queue) reportLost() {
 		q.mu.Unlock()
 		return
 	}
-	records, err := q.lost, q.err
-	q.lost = 0
+	records, err := q.lost-q.reported, q.err
+	q.reported = q.lost
 	q.mu.Unlock()
 	q.report(records, err)
 }
@@ -121,7 +118,7 @@ func (q *Queue) reportLost() {
 func (q *Queue) AllLost() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.allLost
+	return int64(q.lost)
 }
 
 // Swap puts another writer in the place of the one before, which it returns. Of what has gathered,
