@@ -40,6 +40,7 @@ import (
 	"coze-token/internal/clientip"
 	"coze-token/internal/fault"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/ratelimit"
 )
 
@@ -155,7 +156,7 @@ func Build(s *Settings, o Options) *Service {
 	b := s.broker
 	b.Timeout = s.Timeout + joinMargin
 	b.Store, b.Go, b.Log, b.Now = o.Store, o.Go, o.Log, v.clock.Now
-	b.Hint = gate.Hint
+	b.Hint = func(e *coze.Error) string { return string(gate.Hint(e)) }
 	b.Secret = func(app *coze.App) []byte { return broker.KeySecret(app.Keys[0].Signer) }
 	client := &coze.Client{Transport: o.Transport, Clock: v.clock, MaxRetryAfter: maxRetryAfter}
 	v.tokens = broker.New(v.observed(client), b)
@@ -355,7 +356,7 @@ func (v *Service) Auth(app, user string) (coze.Auth, error) {
 // are told which variables are at fault, and remedy: how settings are changed on this host. What is
 // wrong with each goes to the log, with each request.
 func Misconfigured(err error, remedy string, log *slog.Logger) http.Handler {
-	return gate.Misconfigured(fault.Of(err), remedy, log)
+	return gate.Misconfigured(fault.Of(err), message.Format(remedy), log)
 }
 
 var _ interface {

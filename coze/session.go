@@ -1,11 +1,11 @@
 package coze
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"coze-token/internal/message"
 )
 
 // MaxSession is the longest session name, in bytes. Coze states no bound. This one is far above any
@@ -18,14 +18,14 @@ const MaxSession = 256
 func CheckSession(session string) error {
 	switch i := strings.IndexFunc(session, unicode.IsControl); {
 	case session == "":
-		return errors.New("it is empty")
+		return message.New("it is empty")
 	case len(session) > MaxSession:
-		return fmt.Errorf("it is %d bytes long, over the limit of %d", len(session), MaxSession)
+		return message.New("it is %d bytes long, over the limit of %d", len(session), MaxSession)
 	case !utf8.ValidString(session):
-		return errors.New("it is not UTF-8")
+		return message.New("it is not UTF-8")
 	case i >= 0:
 		r, _ := utf8.DecodeRuneInString(session[i:])
-		return fmt.Errorf("it has a control character in it (%U)", r)
+		return message.New("it has a control character in it (%U)", r)
 	}
 	return nil
 }

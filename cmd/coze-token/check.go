@@ -179,14 +179,14 @@ func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) stri
 		return ""
 	}
 	if !observed.answered {
-		c.fail(gate.Hint(e), "coze", "%v", err)
+		c.fail(string(gate.Hint(e)), "coze", "%v", err)
 		return ""
 	}
 	endpoint, _ := request.App.TokenURL()
 	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
-		c.fail(gate.Hint(e), "token", "%v", err)
+		c.fail(string(gate.Hint(e)), "token", "%v", err)
 		return ""
 	}
 	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))

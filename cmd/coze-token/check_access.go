@@ -48,7 +48,7 @@ func (c *checkup) weChat(w auth.WeChatOptions, offline bool) {
 	case e == nil:
 		c.ok("access", "users of the WeChat mini program %s, whose AppSecret WeChat takes", w.AppID)
 	case e.Reason == auth.WeChatRefused:
-		c.fail(strings.TrimPrefix(e.Hint, "whoever runs the service: "), "access", "users of the WeChat mini program %s: %s",
+		c.fail(strings.TrimPrefix(e.Hint.String(), "whoever runs the service: "), "access", "users of the WeChat mini program %s: %s",
 			w.AppID, e.Problem)
 	default:
 		c.warn("access", "users of the WeChat mini program %s: %v", w.AppID, e)

@@ -118,7 +118,7 @@ func (p *process) token(
 func (p *process) cozeError(err error) {
 	var e *coze.Error
 	if errors.As(err, &e) {
-		p.errorf(gate.Hint(e), "%v", err)
+		p.errorf(string(gate.Hint(e)), "%v", err)
 		return
 	}
 	p.errorf("", "%v", err)

@@ -18,6 +18,7 @@ import (
 	cozetoken "coze-token"
 	"coze-token/coze"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/ratelimit"
 	"coze-token/worker"
 )
@@ -53,7 +54,7 @@ func handler(o *worker.Options) http.Handler {
 		}
 	}
 	if err != nil {
-		return atFirst(warn, cozetoken.Misconfigured(err, remedy, host.Log))
+		return atFirst(warn, cozetoken.Misconfigured(err, string(remedy), host.Log))
 	}
 	o.Headers, o.WarmUp = settings.RequestHeaders(), warmUp(settings, host)
 	share(settings.Worker, &host)
@@ -123,7 +124,7 @@ func warmUp(s *cozetoken.Settings, o cozetoken.Options) *worker.WarmUp {
 	}
 }
 
-const remedy = "set what is named: a secret with `npx wrangler secret put NAME`, " +
+const remedy message.Format = "set what is named: a secret with `npx wrangler secret put NAME`, " +
 	"anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
 	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
 

@@ -17,6 +17,7 @@ import (
 
 	"coze-token/internal/fault"
 	"coze-token/internal/guard"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -115,7 +116,7 @@ func (k apiKeys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Err
 	now := k.now()
 	if found.ended(now) {
 		return Caller{}, false, refuse(http.StatusUnauthorized, APIKeyEnded, KeyEnded,
-			"the API key "+found.name+" ended on "+found.last, "ask whoever runs the service for a new one")
+			"the API key %s ended on %s", "ask whoever runs the service for a new one", found.name, found.last)
 	}
 	if found.ended(now.Add(notice)) { // whoever watches the log need not have seen the start
 		if _, ok := found.warned.Allow(now); ok {
@@ -129,7 +130,7 @@ func (k apiKeys) Identify(_ context.Context, c *Credentials) (Caller, bool, *Err
 func (apiKeys) Scheme() string { return bearerScheme }
 
 // Accepts implements [Method].
-func (apiKeys) Accepts() string { return "an API key, as Authorization: Bearer or X-API-Key" }
+func (apiKeys) Accepts() message.Format { return "an API key, as Authorization: Bearer or X-API-Key" }
 
 // find looks a credential up. It compares with every key, in constant time and to the end, so that
 // its duration tells neither which key matches nor whether one does (security check 9).

@@ -193,7 +193,7 @@ func TestChallenges(t *testing.T) {
 			`Bearer realm="coze-token"` + "\n" + `Visitor realm="coze-token", error="invalid_token", error_description="the visitor ticket is not one of this service's"`, "new"},
 	} {
 		_, e := authenticate(authenticator(t, c.o), c.h)
-		if e == nil || strings.Join(e.Challenges, "\n") != c.want || !strings.Contains(e.Hint, c.hint) {
+		if e == nil || strings.Join(e.Challenges, "\n") != c.want || !strings.Contains(e.Hint.String(), c.hint) {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"coze-token/internal/message"
 )
 
 // A Mode is the way in which a caller is known.
@@ -57,12 +59,15 @@ func (c *Caller) TicketHeader() string {
 // reserved are the beginnings of sessions that nobody may name, and whose they are.
 type (
 	reserved       []reservedPrefix
-	reservedPrefix struct{ prefix, whose string }
+	reservedPrefix struct {
+		prefix string
+		whose  message.Format
+	}
 )
 
 // find says how a name begins that nobody may use, and who has such names. Both are empty
 // otherwise.
-func (r reserved) find(name string) (prefix, whose string) {
+func (r reserved) find(name string) (prefix string, whose message.Format) {
 	for _, one := range r {
 		if strings.HasPrefix(name, one.prefix) {
 			return one.prefix, one.whose
@@ -100,8 +105,8 @@ func (c *Caller) MayNameQuota(header string) error {
 	if c.Mode == ModeKey {
 		return nil
 	}
-	return forbidden(NotEntitled, header+" is taken from callers with an API key only",
-		"leave it out; whoever runs the service can set DEVICE_ID or CUSTOM_CONSUMER")
+	return forbidden(NotEntitled, "%s is taken from callers with an API key only",
+		"leave it out; whoever runs the service can set DEVICE_ID or CUSTOM_CONSUMER", header)
 }
 
 // SessionFor is the session of the caller's token. user is the header X-User-ID, whose form has
@@ -115,8 +120,8 @@ func (c *Caller) SessionFor(user string, named bool) (string, error) {
 	case !named:
 		return c.Session, nil
 	case c.MayNameUsers && prefix != "":
-		return "", forbidden(ReservedSession, "X-User-ID begins with "+prefix+", as the names of "+whose+" do",
-			"name your users in another way")
+		return "", forbidden(ReservedSession, "X-User-ID begins with %s, as the names of %s do",
+			"name your users in another way", prefix, whose)
 	case c.MayNameUsers:
 		return user, nil
 	case c.Session == "":

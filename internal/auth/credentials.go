@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"coze-token/internal/message"
 )
 
 // The headers that are read, in Go's canonical form.
@@ -88,12 +90,17 @@ func single(h http.Header, name string) (value string, present bool, e *Error) {
 	case len(values) == 0:
 		return "", false, nil
 	case len(values) > 1 || strings.Contains(values[0], ","):
-		return "", true, ambiguous(name+" was sent more than once", "send it once")
+		return "", true, ambiguous("%s was sent more than once", "send it once", name)
 	case len(values[0]) > maxCredential:
-		return "", true, unauthenticated(TooLarge, name+" is too large", "send the credential alone, of at most 8 KiB")
+		return "", true, unauthenticated(TooLarge, tooLarge, sendAlone, name)
 	}
 	return values[0], true, nil
 }
+
+const (
+	tooLarge  message.Format = "%s is too large"
+	sendAlone message.Format = "send the credential alone, of at most 8 KiB"
+)
 
 const bearerScheme = "Bearer"
 
@@ -114,9 +121,9 @@ func bearer(h http.Header) (credential string, e *Error) {
 	case !ours: // nothing, or a credential without its scheme
 		return "", unauthenticated(Malformed, "Authorization does not hold a scheme and a credential", remedy)
 	case len(parts) > 1:
-		return "", ambiguous("Authorization was sent more than once", "send it once")
+		return "", ambiguous("%s was sent more than once", "send it once", authorizationHeader)
 	case len(value) > maxCredential:
-		return "", forbidden(TooLarge, "Authorization is too large", "send the credential alone, of at most 8 KiB")
+		return "", forbidden(TooLarge, tooLarge, sendAlone, authorizationHeader)
 	}
 	credential, spaced := strings.CutPrefix(value[len(bearerScheme):], " ")
 	credential = strings.Trim(credential, " ")

@@ -3,6 +3,8 @@ package auth
 import (
 	"net/http"
 	"time"
+
+	"coze-token/internal/message"
 )
 
 // A Code is the word for a refusal in the answer to the client: docs/http.md lists them.
@@ -69,8 +71,8 @@ const (
 type Error struct {
 	Status  int
 	Code    Code
-	Problem string // what is wrong, for a person
-	Hint    string // what to do about it
+	Problem message.Text // what is wrong, for a person
+	Hint    message.Text // what to do about it
 	// Challenges are the WWW-Authenticate fields of the answer, one header each. Every 401 has one
 	// (RFC 9110, section 15.5.2).
 	Challenges []string
@@ -88,7 +90,7 @@ type Error struct {
 
 // Error holds nothing that is secret.
 func (e *Error) Error() string {
-	s := string(e.Reason) + ": " + e.Problem
+	s := string(e.Reason) + ": " + e.Problem.String()
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -97,26 +99,29 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-func refuse(status int, code Code, reason Reason, problem, hint string) *Error {
-	return &Error{Status: status, Code: code, Reason: reason, Problem: problem, Hint: hint}
+// refuse makes a refusal. The arguments are those of the problem and then those of the hint.
+func refuse(status int, code Code, reason Reason, problem, hint message.Format, args ...any) *Error {
+	e := &Error{Status: status, Code: code, Reason: reason}
+	e.Problem, e.Hint = message.Pair(problem, hint, args...)
+	return e
 }
 
-func ambiguous(problem, hint string) *Error {
-	return refuse(http.StatusBadRequest, InvalidRequest, Ambiguous, problem, hint)
+func ambiguous(problem, hint message.Format, args ...any) *Error {
+	return refuse(http.StatusBadRequest, InvalidRequest, Ambiguous, problem, hint, args...)
 }
 
-func unauthenticated(reason Reason, problem, hint string) *Error {
-	return refuse(http.StatusUnauthorized, Unauthenticated, reason, problem, hint)
+func unauthenticated(reason Reason, problem, hint message.Format, args ...any) *Error {
+	return refuse(http.StatusUnauthorized, Unauthenticated, reason, problem, hint, args...)
 }
 
-func forbidden(reason Reason, problem, hint string) *Error {
-	return refuse(http.StatusForbidden, Forbidden, reason, problem, hint)
+func forbidden(reason Reason, problem, hint message.Format, args ...any) *Error {
+	return refuse(http.StatusForbidden, Forbidden, reason, problem, hint, args...)
 }
 
 // unavailablePause is the Retry-After of a 503: that of a page that asks again by itself.
 const unavailablePause = 5 * time.Second
 
-func unavailable(reason Reason, problem, hint string, cause error) *Error {
+func unavailable(reason Reason, cause error, problem, hint message.Format) *Error {
 	e := refuse(http.StatusServiceUnavailable, Unavailable, reason, problem, hint)
 	e.RetryAfter, e.Err = unavailablePause, cause
 	return e

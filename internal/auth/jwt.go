@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 	"coze-token/internal/strictjson"
 )
 
@@ -46,8 +47,8 @@ func readToken(raw string) (unverified, *Error) {
 	// compressed or detached contents.
 	for _, name := range []string{"jku", "x5u", "jwk", "crit", "b64", "enc", "zip", "cty"} {
 		if _, ok := header[name]; ok {
-			return t, forbidden(ForbiddenHeader, "the token's header has "+name+" in it, which is refused",
-				"send the provider's own token")
+			return t, forbidden(ForbiddenHeader, "the token's header has %s in it, which is refused",
+				"send the provider's own token", name)
 		}
 	}
 	if typ, ok := header["typ"]; ok && !isTokenType(typ) {
@@ -148,7 +149,7 @@ func newParser(o LoginOptions, now func() time.Time) *jwt.Parser {
 func (l *login) verify(ctx context.Context, t unverified) (jwt.MapClaims, *Error) {
 	if !slices.Contains(l.Algorithms, t.alg) {
 		return nil, forbidden(BadAlgorithm, "the token is signed with an algorithm that is not taken",
-			"have the provider sign with "+strings.Join(l.Algorithms, " or "))
+			"have the provider sign with one of these: %s", strings.Join(l.Algorithms, ", "))
 	}
 	keys, e := l.keys.find(ctx, t.kid, t.alg)
 	if e != nil {
@@ -166,7 +167,7 @@ func (l *login) verify(ctx context.Context, t unverified) (jwt.MapClaims, *Error
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		if v, ok := claims[name]; ok && !isTime(v) {
-			return nil, badClaims("the token's " + name + " is not a time")
+			return nil, badClaims("the token's %s is not a time", name)
 		}
 	}
 	return claims, nil
@@ -228,8 +229,9 @@ func tokenError(claims jwt.MapClaims, err error) *Error {
 	}
 }
 
-func badClaims(problem string) *Error {
-	return forbidden(BadClaims, problem, "have the provider issue tokens with iss, aud and exp as RFC 7519 has them")
+func badClaims(problem message.Format, args ...any) *Error {
+	return forbidden(BadClaims, problem, "have the provider issue tokens with iss, aud and exp as RFC 7519 has them",
+		args...)
 }
 
 // hasNoAudience reports whether aud is missing or empty.
@@ -251,13 +253,13 @@ func (l *login) subject(claims jwt.MapClaims) (subject string, e *Error) {
 		}
 	}
 	if subject == "" {
-		return "", forbidden(NoSessionClaim, "the token does not say who the user is: it has no claim "+l.SessionClaim+
-			" that is a text or a whole number", "have the provider add the claim, or set JWT_SESSION_CLAIM to another")
+		return "", forbidden(NoSessionClaim, "the token does not say who the user is: it has no claim %s that is a text or "+
+			"a whole number", "have the provider add the claim, or set JWT_SESSION_CLAIM to another", l.SessionClaim)
 	}
 	// Go's parser puts U+FFFD in the place of half a character, which would make different names one.
 	if coze.CheckSession(l.prefix+subject) != nil || strings.ContainsRune(subject, utf8.RuneError) {
-		return "", forbidden(NoSessionClaim, "the token's claim "+l.SessionClaim+" cannot be a session name",
-			"use a claim of at most 256 bytes without control characters (JWT_SESSION_CLAIM)")
+		return "", forbidden(NoSessionClaim, "the token's claim %s cannot be a session name",
+			"use a claim of at most 256 bytes without control characters (JWT_SESSION_CLAIM)", l.SessionClaim)
 	}
 	// At some providers anybody can have any address in their profile until they have to prove it.
 	verified, ok := claims["email_verified"]

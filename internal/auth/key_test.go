@@ -223,7 +223,7 @@ func TestKeysEnd(t *testing.T) {
 		switch e := asError(refusal); {
 		case want == "" && (refusal != nil || who.Name != "shop" || !slices.Equal(who.Apps, []string{"x"})):
 			t.Errorf("%s: %v, %v", at, who, refusal)
-		case want != "" && (e == nil || e.Status != 401 || e.Code != auth.APIKeyEnded || e.Problem != want):
+		case want != "" && (e == nil || e.Status != 401 || e.Code != auth.APIKeyEnded || e.Problem.String() != want):
 			t.Errorf("%s: %v", at, e)
 		}
 		if _, err := a.Authenticate(t.Context(), a.Credentials(bearer(keyB), auth.Trust{})); err != nil {

@@ -259,8 +259,8 @@ func (s *keySet) unknown(ctx context.Context, asked, ended bool, w wanted) *Erro
 // providerDown is the answer where keys are missing. Whether the token is good is unknown, so it is
 // not a 401: a page would throw the token away.
 func providerDown(cause error) *Error {
-	return unavailable(ProviderDown, "the login's keys cannot be had at the moment",
-		"try again; if it goes on, the service's log says why", cause)
+	return unavailable(ProviderDown, cause, "the login's keys cannot be had at the moment",
+		"try again; if it goes on, the service's log says why")
 }
 
 // refresh is the fetch under way, or starts one. It is nil if it is too early for another. The lock

@@ -268,8 +268,8 @@ func TestProviderDown(t *testing.T) {
 		}
 		e := h.ask(t, "new", ecKey)
 		wantRefusal(t, e, 503, auth.ProviderDown) // it may be a good one: who knows?
-		if strings.Contains(e.Problem+e.Hint, "10.9.8.7") || !strings.Contains(e.Error(), "10.9.8.7") {
-			t.Errorf("the client is told %q, the log %q", e.Problem, e)
+		if strings.Contains(e.Problem.String()+e.Hint.String(), "10.9.8.7") || !strings.Contains(e.Error(), "10.9.8.7") {
+			t.Errorf("the client is told %q, the log %q", e.Problem.String(), e)
 		}
 		synctest.Wait()
 		if !strings.Contains(h.log.String(), "10.9.8.7") {

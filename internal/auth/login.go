@@ -17,6 +17,7 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 	"coze-token/internal/strictjson"
 )
@@ -277,7 +278,9 @@ func newLogins(list []LoginOptions, o Options) logins {
 func (logins) Scheme() string { return bearerScheme }
 
 // Accepts implements [Method].
-func (logins) Accepts() string { return "the token of the user's login, as Authorization: Bearer" }
+func (logins) Accepts() message.Format {
+	return "the token of the user's login, as Authorization: Bearer"
+}
 
 // Identify implements [Method].
 func (all logins) Identify(ctx context.Context, c *Credentials) (Caller, bool, *Error) {

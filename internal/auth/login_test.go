@@ -164,7 +164,7 @@ func TestLogin(t *testing.T) {
 			who, e := authenticate(a, bearer(c.token))
 			if c.status != 0 {
 				wantRefusal(t, e, c.status, c.reason)
-				if e != nil && len(c.token) > 40 && strings.Contains(e.Error()+e.Hint+strings.Join(e.Challenges, ""),
+				if e != nil && len(c.token) > 40 && strings.Contains(e.Error()+e.Hint.String()+strings.Join(e.Challenges, ""),
 					c.token[:40]) {
 					t.Errorf("the refusal quotes the token: %v", e)
 				}

@@ -5,8 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"coze-token/internal/message"
 )
 
 // A Method is one way to be known: an API key, a login, a visitor's identity. It is safe for
@@ -19,7 +20,7 @@ type Method interface {
 	// Empty: there is none to ask for.
 	Scheme() string
 	// Accepts says in words what a request sends, for the hint of a refusal.
-	Accepts() string
+	Accepts() message.Format
 }
 
 // Options are what an [Authenticator] needs beside its settings. All but Transport are optional.
@@ -116,29 +117,31 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials) (who Calle
 		}
 		named := who.Mode != ModeVisitor && who.Mode != ModeWeChat
 		if prefix, whose := a.reserved.find(who.Session); ok && named && prefix != "" {
-			return Caller{}, m.Scheme(), forbidden(ReservedSession, "the user's name begins as those of "+whose+" do",
-				"whoever runs the service can give the login a name, which then stands before it")
+			return Caller{}, m.Scheme(), forbidden(ReservedSession, "the user's name begins as those of %s do",
+				"whoever runs the service can give the login a name, which then stands before it", whose)
 		}
 		if ok {
 			return who, "", nil
 		}
 	}
 	if c.Sent != "" {
-		return Caller{}, bearerScheme, unauthenticated(UnknownKey, "the API key is not known", a.accepted())
+		return Caller{}, bearerScheme, unauthenticated(UnknownKey, "the API key is not known", sendOne, a.accepted())
 	}
 	if a.schemes() == nil { // nothing that the client could do would be a login
-		return Caller{}, "", forbidden(NoCredential, "there is no credential", a.accepted())
+		return Caller{}, "", forbidden(NoCredential, "there is no credential", sendOne, a.accepted())
 	}
-	return Caller{}, "", unauthenticated(NoCredential, "there is no credential", a.accepted())
+	return Caller{}, "", unauthenticated(NoCredential, "there is no credential", sendOne, a.accepted())
 }
 
+const sendOne message.Format = "send %s"
+
 // accepted says in words what a request may carry.
-func (a *Authenticator) accepted() string {
-	var ways []string
+func (a *Authenticator) accepted() message.Message {
+	var ways []message.Format
 	for _, m := range a.methods {
 		ways = append(ways, m.Accepts())
 	}
-	return "send " + strings.Join(ways, "; or ")
+	return message.Join(ways, "; or ")
 }
 
 // challenges are the WWW-Authenticate fields of a refusal, one for each scheme (RFC 6750 section
@@ -156,7 +159,7 @@ func (a *Authenticator) challenges(e *Error, scheme string) (fields []string) {
 			if e.Code == InvalidRequest {
 				code = "invalid_request"
 			}
-			field += `, error="` + code + `", error_description="` + e.Problem + `"`
+			field += `, error="` + code + `", error_description="` + e.Problem.String() + `"` // ASCII, by RFC 6750
 		}
 		fields = append(fields, field)
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -20,7 +21,7 @@ func (o open) Identify(_ context.Context, c *Credentials) (Caller, bool, *Error)
 func (open) Scheme() string { return "" }
 
 // Accepts implements [Method].
-func (open) Accepts() string { return "nothing" }
+func (open) Accepts() message.Format { return "nothing" }
 
 var openAccess = setting.New(setting.Row{Name: "OPEN_ACCESS", App: callersScope, Default: setting.Off}, setting.OnOff)
 

@@ -314,8 +314,8 @@ func wantRefusal(t *testing.T, e *auth.Error, status int, reason auth.Reason) {
 	if e.Status != status || e.Reason != reason {
 		t.Errorf("refused with %d %s (%v); want %d %s", e.Status, e.Reason, e, status, reason)
 	}
-	if e.Problem == "" || e.Hint == "" {
-		t.Errorf("%s: the problem is %q and the hint %q", e.Reason, e.Problem, e.Hint)
+	if e.Problem.String() == "" || e.Hint.String() == "" {
+		t.Errorf("%s: the problem is %q and the hint %q", e.Reason, e.Problem.String(), e.Hint.String())
 	}
 	code := map[int]auth.Code{400: auth.InvalidRequest, 401: auth.Unauthenticated, 403: auth.Forbidden,
 		429: auth.RateLimited, 500: auth.Misconfigured, 503: auth.Unavailable}[e.Status]

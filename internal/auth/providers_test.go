@@ -72,7 +72,7 @@ func TestWhatALoginCannotMendIsForbidden(t *testing.T) {
 		"no exp":      {map[string]any{"exp": nil}, "no exp"},
 	} {
 		_, e := authenticate(a, bearer(sign(t, jose.EdDSA, edKey, "k", claims(c.change), nil)))
-		if e == nil || e.Status != 403 || !strings.Contains(e.Problem, c.want) || len(e.Challenges) > 0 || e.Hint == "" {
+		if e == nil || e.Status != 403 || !strings.Contains(e.Problem.String(), c.want) || len(e.Challenges) > 0 || e.Hint.String() == "" {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}

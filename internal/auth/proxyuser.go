@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 )
@@ -54,13 +55,13 @@ func (p proxyUser) Identify(_ context.Context, c *Credentials) (Caller, bool, *E
 	case c.Sent != "", !present && e == nil:
 		return Caller{}, false, nil
 	case !c.Proxy:
-		return Caller{}, false, forbidden(NotEntitled, p.header+" is taken from trusted proxies only",
-			"leave it out; whoever runs the service can name the proxy in TRUSTED_PROXIES")
+		return Caller{}, false, forbidden(NotEntitled, "%s is taken from trusted proxies only",
+			"leave it out; whoever runs the service can name the proxy in TRUSTED_PROXIES", p.header)
 	case e != nil:
 		return Caller{}, false, e
 	case coze.CheckSession(p.prefix+user) != nil:
-		return Caller{}, false, forbidden(NoSessionClaim, p.header+" does not hold a user's name",
-			"have the proxy send a name of 1 to 256 bytes of UTF-8 without control characters")
+		return Caller{}, false, forbidden(NoSessionClaim, "%s does not hold a user's name",
+			"have the proxy send a name of 1 to 256 bytes of UTF-8 without control characters", p.header)
 	}
 	return Caller{Mode: ModeProxy, Name: "proxy", Session: p.prefix + user, Subject: user}, true, nil
 }
@@ -69,4 +70,6 @@ func (p proxyUser) Identify(_ context.Context, c *Credentials) (Caller, bool, *E
 func (proxyUser) Scheme() string { return "" }
 
 // Accepts implements [Method].
-func (p proxyUser) Accepts() string { return "the request through the proxy that logs users in" }
+func (p proxyUser) Accepts() message.Format {
+	return "the request through the proxy that logs users in"
+}

@@ -103,21 +103,21 @@ func (t *turnstile) verify(ctx context.Context, h http.Header) *Error {
 		return unauthenticated(TurnstileFailed, no, again)
 	}
 	if !t.asking.Allow() {
-		return unavailable(TurnstileDown, "too many new visitors come at once", "try again", nil)
+		return unavailable(TurnstileDown, nil, "too many new visitors come at once", "try again")
 	}
 	codes, err := t.ask(ctx, token)
 	has := func(code string) bool { return slices.Contains(codes, code) }
 	const down = "Turnstile cannot be asked at the moment, so no new visitor is let in"
 	switch {
 	case err != nil:
-		return unavailable(TurnstileDown, down, "try again", err)
+		return unavailable(TurnstileDown, err, down, "try again")
 	case codes == nil:
 		return nil
 	case has("invalid-input-secret"), has("missing-input-secret"):
-		return unavailable(TurnstileSecretBad, down,
-			"tell whoever runs the service that Cloudflare refuses its TURNSTILE_SECRET", nil)
+		return unavailable(TurnstileSecretBad, nil, down,
+			"tell whoever runs the service that Cloudflare refuses its TURNSTILE_SECRET")
 	case has("internal-error"), has("bad-request"):
-		return unavailable(TurnstileDown, down, "try again", errors.New("turnstile: "+codes[0]))
+		return unavailable(TurnstileDown, errors.New("turnstile: "+codes[0]), down, "try again")
 	default:
 		t.refuse(token)
 		return unauthenticated(TurnstileFailed, no, again)

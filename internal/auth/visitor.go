@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -119,7 +120,7 @@ func newVisitors(c Config, o Options) *visitors {
 func (*visitors) Scheme() string { return "Visitor" }
 
 // Accepts implements [Method].
-func (*visitors) Accepts() string { return "nothing, to be an anonymous visitor" }
+func (*visitors) Accepts() message.Format { return "nothing, to be an anonymous visitor" }
 
 // Identify implements [Method]: the visitor is known again, or new.
 //

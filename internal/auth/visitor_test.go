@@ -122,7 +122,7 @@ func TestForgedVisitors(t *testing.T) {
 			return
 		}
 		wantRefusal(t, e, 401, auth.BadVisitor)
-		if e.Cookie != nil || strings.Contains(e.Error()+e.Hint, value) {
+		if e.Cookie != nil || strings.Contains(e.Error()+e.Hint.String(), value) {
 			t.Errorf("%s: %v, %v", name, e, e.Cookie)
 		}
 	}
@@ -355,7 +355,7 @@ func TestTurnstile(t *testing.T) {
 			continue
 		}
 		wantRefusal(t, e, c.want, c.reason)
-		if strings.Contains(e.Error()+e.Hint, turnstileSecret) || strings.Contains(e.Error(), "0.token") {
+		if strings.Contains(e.Error()+e.Hint.String(), turnstileSecret) || strings.Contains(e.Error(), "0.token") {
 			t.Errorf("%s: %v", c.name, e)
 		}
 	}

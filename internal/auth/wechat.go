@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"coze-token/internal/guard"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -150,7 +151,7 @@ func newWeChat(w WeChatOptions, o Options) *wechat {
 func (*wechat) Scheme() string { return "WeChat" }
 
 // Accepts implements [Method].
-func (*wechat) Accepts() string { return "the code of wx.login() in X-WeChat-Code" }
+func (*wechat) Accepts() message.Format { return "the code of wx.login() in X-WeChat-Code" }
 
 // Identify implements [Method]. A ticket that holds is enough. A code beside it stays unused.
 func (w *wechat) Identify(ctx context.Context, c *Credentials) (Caller, bool, *Error) {
@@ -198,7 +199,7 @@ func (w *wechat) caller(user string) Caller {
 }
 
 // codeRequired is a refusal that a new code mends.
-func codeRequired(reason Reason, problem string) *Error {
+func codeRequired(reason Reason, problem message.Format) *Error {
 	return refuse(http.StatusUnauthorized, WeChatCodeRequired, reason, problem,
 		"call wx.login() and send its code in X-WeChat-Code, once")
 }
@@ -217,12 +218,12 @@ const busyCode = -1
 func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 	const down = "WeChat cannot be asked at the moment, so nobody new is let in"
 	if !w.guard.Ready() {
-		return "", unavailable(WeChatDown, down, "try again", nil)
+		return "", unavailable(WeChatDown, nil, down, "try again")
 	}
 	a, err := guard.Call(ctx, w.guard, "jscode2session",
 		func(ctx context.Context) (wechatAnswer, error) { return w.ask(ctx, code) })
 	if err != nil {
-		return "", unavailable(WeChatDown, down, "try again", err)
+		return "", unavailable(WeChatDown, err, down, "try again")
 	}
 	w.guard.Succeeded()
 	user := a.OpenID
@@ -232,8 +233,8 @@ func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 	switch a.ErrCode {
 	case 0:
 		if user == "" {
-			return "", misconfigured("WeChat named no unionid for this user", "whoever runs the service: bind the mini "+
-				"program to an account of the WeChat Open Platform, or set WECHAT_USER to openid", 0)
+			return "", misconfigured(0, "WeChat named no unionid for this user", "whoever runs the service: bind the mini "+
+				"program to an account of the WeChat Open Platform, or set WECHAT_USER to openid")
 		}
 		return user, nil
 	case 40029:
@@ -248,13 +249,13 @@ func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 	case 40226:
 		return "", forbidden(WeChatBlocked, "WeChat has blocked this user", "nothing helps but to ask WeChat")
 	case 40013:
-		return "", misconfigured("WeChat does not know the mini program",
-			"whoever runs the service: compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com", a.ErrCode)
+		return "", misconfigured(a.ErrCode, "WeChat does not know the mini program",
+			"whoever runs the service: compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com")
 	case 40125:
-		return "", misconfigured("WeChat refuses the mini program's secret",
-			"whoever runs the service: set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com", a.ErrCode)
+		return "", misconfigured(a.ErrCode, "WeChat refuses the mini program's secret",
+			"whoever runs the service: set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com")
 	}
-	return "", misconfigured(fmt.Sprintf("WeChat refused the login with the errcode %d", a.ErrCode),
+	return "", misconfigured(a.ErrCode, "WeChat refused the login with the errcode %d",
 		"whoever runs the service: look the errcode up in WeChat's documentation of code2Session", a.ErrCode)
 }
 
@@ -269,8 +270,8 @@ func CheckWeChat(ctx context.Context, w WeChatOptions, transport http.RoundTripp
 }
 
 // misconfigured is what neither the user nor a new code can mend.
-func misconfigured(problem, hint string, code int) *Error {
-	e := refuse(http.StatusInternalServerError, Misconfigured, WeChatRefused, problem, hint)
+func misconfigured(code int, problem, hint message.Format, args ...any) *Error {
+	e := refuse(http.StatusInternalServerError, Misconfigured, WeChatRefused, problem, hint, args...)
 	if code != 0 {
 		e.Err = fmt.Errorf("wechat: errcode %d", code)
 	}

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func Run(t *testing.T, b Build) {
 	t.Run("Health", func(t *testing.T) { testHealth(t, b) })
 	t.Run("Client", func(t *testing.T) { testClient(t, b) })
 	t.Run("Quickstart", func(t *testing.T) { testQuickstart(t, b) })
+	t.Run("Language", func(t *testing.T) { testLanguage(t, b) })
 	t.Run("Settings", func(t *testing.T) { testSettings(t, b) })
 	t.Run("Upstream", func(t *testing.T) { testUpstream(t, b) })
 	t.Run("Remember", func(t *testing.T) { testRemember(t, b) })
@@ -69,6 +71,7 @@ type server struct {
 	url      string
 	coze     string // the sandbox's address
 	settings map[string]string
+	tried    atomic.Int64 // requests
 }
 
 // start starts a service. The settings are added to those of the sandbox app; an empty one removes
@@ -158,6 +161,9 @@ func (s *server) try(method, path string, body io.Reader, headers ...string) (an
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
+	if r.Header.Get("Accept-Language") == "" { // every failure is to be good in both languages
+		r.Header.Set("Accept-Language", []string{"en", "zh-CN,zh;q=0.9,en;q=0.8"}[s.tried.Add(1)%2])
+	}
 	response, err := client.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -227,6 +233,7 @@ func (a answer) failure(t *testing.T, status int, code string) failureBody {
 	if body.Error == "" || body.Hint == "" {
 		t.Errorf("what went wrong, or what to do, is not said: %s", a.body)
 	}
+	a.checkLanguage(t, body)
 	if body.RequestID != a.Header.Get("X-Request-ID") {
 		t.Errorf("request_id is %q, the header says %q", body.RequestID, a.Header.Get("X-Request-ID"))
 	}

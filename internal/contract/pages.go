@@ -58,12 +58,13 @@ func (h *fixture) testPages(t *testing.T) {
 		h.expect(reason, a, record{"outcome": "refused", "reason": reason, "path": "/keys", "address": "127.0.0.1"})
 	}
 
+	inEnglish := append(bearer(h.backend), "Origin", exact, "Accept-Language", "en") // as the record is
 	for name, a := range map[string]answer{
-		"method": h.do(t, "GET", "/keys", nil, "Origin", exact),
+		"method": h.do(t, "GET", "/keys", nil, "Origin", exact, "Accept-Language", "en"),
 		"body": h.do(t, "POST", "/keys", strings.NewReader(strings.Repeat("x", 17<<10)),
-			append(bearer(h.backend), "Origin", exact)...),
-		"wish": h.do(t, "POST", "/keys?min_ttl=x", nil, append(bearer(h.backend), "Origin", exact)...),
-		"name": h.do(t, "POST", "/keys", nil, append(bearer(h.backend), "Origin", exact, "X-User-ID", "a, b")...),
+			inEnglish...),
+		"wish": h.do(t, "POST", "/keys?min_ttl=x", nil, inEnglish...),
+		"name": h.do(t, "POST", "/keys", nil, append(inEnglish, "X-User-ID", "a, b")...),
 	} {
 		f := a.failure(t, a.StatusCode, map[string]string{
 			"method": "method_not_allowed", "body": "body_too_large", "wish": "invalid_min_ttl", "name": "invalid_session",

@@ -46,7 +46,7 @@ func testQuota(t *testing.T, b Build) {
 	asked := s.Exchanges()
 	for _, header := range []string{"X-Device-ID", "X-Custom-Consumer"} {
 		f := s.post(t, header, "mallory").failure(t, 403, "forbidden")
-		if !strings.Contains(f.Error, "API key") {
+		if !strings.Contains(f.Error, "API") {
 			t.Errorf("%s of a caller without a key: %s", header, f.Error)
 		}
 		for name, values := range map[string][]string{

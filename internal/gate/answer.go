@@ -13,6 +13,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/message"
 	"coze-token/internal/ratelimit"
 )
 
@@ -38,11 +39,11 @@ type tokenBody struct {
 
 // A failure is the answer without a token. docs/http.md lists the codes.
 type failure struct {
-	Error     string    `json:"error"`
-	Code      string    `json:"code"`
-	Hint      string    `json:"hint"`
-	RequestID string    `json:"request_id"`
-	Upstream  *upstream `json:"upstream,omitempty"`
+	Error     message.Text `json:"error"`
+	Code      string       `json:"code"`
+	Hint      message.Text `json:"hint"`
+	RequestID string       `json:"request_id"`
+	Upstream  *upstream    `json:"upstream,omitempty"`
 }
 
 // upstream is what Coze said.
@@ -63,8 +64,8 @@ var (
 	buffers    = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 )
 
-// write sends the answer with the headers that every answer has.
-func (a answer) write(w http.ResponseWriter, id string) {
+// write sends the answer to r with the headers that every answer has.
+func (a answer) write(w http.ResponseWriter, r *http.Request, id string) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
@@ -82,6 +83,7 @@ func (a answer) write(w http.ResponseWriter, id string) {
 	}
 	if f, ok := a.body.(failure); ok {
 		f.RequestID = id
+		f.translate(h, r)
 		a.body = f
 	}
 	body := buffers.Get().(*bytes.Buffer)
@@ -98,8 +100,11 @@ func (a answer) write(w http.ResponseWriter, id string) {
 	w.Write(body.Bytes())
 }
 
-func fail(status int, code, problem, hint string) answer {
-	return answer{status: status, body: failure{Error: problem, Code: code, Hint: hint}}
+// fail is a refusal. The arguments are those of the problem and then those of the hint.
+func fail(status int, code string, problem, hint message.Format, args ...any) answer {
+	f := failure{Code: code}
+	f.Error, f.Hint = message.Pair(problem, hint, args...)
+	return answer{status: status, body: f}
 }
 
 var (
@@ -119,7 +124,7 @@ var (
 )
 
 func methodNotAllowed(allow string) answer {
-	a := fail(http.StatusMethodNotAllowed, "method_not_allowed", "this path does not take this method", "use "+allow)
+	a := fail(http.StatusMethodNotAllowed, "method_not_allowed", "this path does not take this method", "use %s", allow)
 	a.allow = allow
 	return a
 }
@@ -131,24 +136,27 @@ func otherOrigin() answer {
 	return a
 }
 
-func invalidBody(problem string) answer {
+func invalidBody(problem message.Format) answer {
 	return fail(http.StatusBadRequest, "invalid_body", problem,
 		`send no body, or {"stale_token": "…"} with the token that Coze no longer takes`)
 }
 
 func invalidSession(err error) answer {
-	problem := "X-User-ID is not a session name: " + err.Error()
+	const hint = "send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \"; " +
+		"in a browser, encodeURIComponent(id) makes any id fit"
 	if errors.Is(err, errNoSession) {
-		problem = "X-User-ID is missing, and this service gives no token without one"
+		return fail(http.StatusBadRequest, "invalid_session",
+			"X-User-ID is missing, and this service gives no token without one", hint)
 	}
-	return fail(http.StatusBadRequest, "invalid_session", problem,
-		"send the id of your end user once, as 1 to 256 bytes of UTF-8 without control characters or \", \"; "+
-			"in a browser, encodeURIComponent(id) makes any id fit")
+	return fail(http.StatusBadRequest, "invalid_session", "X-User-ID is not a session name: %v", hint, err)
 }
 
+// limits are the kinds of limits in words.
+var limits = map[string]message.Format{"address": "address", "session": "session", "caller": "caller", "app": "app"}
+
 func rateLimited(d ratelimit.Decision) answer {
-	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this "+d.Name,
-		"wait as long as Retry-After says, and keep a token until it runs out")
+	a := fail(http.StatusTooManyRequests, "rate_limited", "there are too many requests of this %s",
+		"wait as long as Retry-After says, and keep a token until it runs out", limits[d.Name])
 	a.retryAfter, a.reason, a.limit = d.RetryAfter, d.Name+"_rate", d.Name
 	return a
 }
@@ -166,7 +174,7 @@ func failed(h http.Header, err error) answer {
 	if e, ok := errors.AsType[*coze.Error](err); ok {
 		a = upstreamFailure(e)
 	} else if e, ok := errors.AsType[*auth.Error](err); ok {
-		a = fail(e.Status, string(e.Code), e.Problem, e.Hint)
+		a = answer{status: e.Status, body: failure{Code: string(e.Code), Error: e.Problem, Hint: e.Hint}}
 		a.retryAfter, a.reason = e.RetryAfter, string(e.Reason)
 		for _, challenge := range e.Challenges {
 			h.Add("WWW-Authenticate", challenge)
@@ -185,31 +193,32 @@ const busyPause = 5 * time.Second
 // upstreamFailure has Coze's own words, if Coze answered, and nothing about the network behind this
 // service. It is never a 401, because Coze's Chat SDK answers a 401 by asking again at once.
 func upstreamFailure(e *coze.Error) answer {
-	f := failure{Code: "upstream_unavailable", Error: "Coze could not be reached", Hint: Hint(e)}
+	code, problem, hint := "upstream_unavailable", message.Format("Coze could not be reached"), Hint(e)
 	status, pause := http.StatusBadGateway, e.RetryAfter
 	switch {
 	case errors.Is(e, broker.ErrBudget):
-		status, f.Code = http.StatusServiceUnavailable, "over_budget"
-		f.Error = "this service has exchanged as many tokens as it may for now"
-		f.Hint = "wait, and ask less often; the operator can raise MINT_BUDGET"
+		status, code = http.StatusServiceUnavailable, "over_budget"
+		problem = "this service has exchanged as many tokens as it may for now"
+		hint = "wait, and ask less often; the operator can raise MINT_BUDGET"
 	case errors.Is(e, broker.ErrExchanges):
-		status, f.Code = http.StatusServiceUnavailable, "upstream_busy"
-		f.Error = "this service waits for Coze for as many tokens as it may at once"
-		f.Hint = "try again in a second; Coze is slow, or the operator can raise MAX_EXCHANGES"
+		status, code = http.StatusServiceUnavailable, "upstream_busy"
+		problem = "this service waits for Coze for as many tokens as it may at once"
+		hint = "try again in a second; Coze is slow, or the operator can raise MAX_EXCHANGES"
 	case e.Kind == coze.Rejected:
-		f.Code, f.Error = "upstream_rejected", "Coze refused to issue a token"
+		code, problem = "upstream_rejected", "Coze refused to issue a token"
 	case e.Kind == coze.Busy:
-		status, f.Code = http.StatusServiceUnavailable, "upstream_busy"
-		f.Error = "Coze is asked for tokens too often"
+		status, code = http.StatusServiceUnavailable, "upstream_busy"
+		problem = "Coze is asked for tokens too often"
 		pause = cmp.Or(pause, busyPause)
 	case e.Kind == coze.Timeout:
-		status, f.Code, f.Error = http.StatusGatewayTimeout, "upstream_timeout", "Coze did not answer in time"
+		status, code, problem = http.StatusGatewayTimeout, "upstream_timeout", "Coze did not answer in time"
 	case e.Kind == coze.InvalidRequest:
-		status, f.Code = http.StatusInternalServerError, "misconfigured"
-		f.Error = "the request to Coze could not be signed"
+		status, code = http.StatusInternalServerError, "misconfigured"
+		problem = "the request to Coze could not be signed"
 	case e.Status != 0:
-		f.Error = "Coze's answer held no token"
+		problem = "Coze's answer held no token"
 	}
+	f := failure{Code: code, Error: message.New(problem), Hint: message.New(hint)}
 	if e.Status != 0 {
 		f.Upstream = &upstream{e.Status, e.Code, e.Message, e.LogID}
 	}

@@ -26,6 +26,7 @@ import (
 	"coze-token/internal/cors"
 	"coze-token/internal/fault"
 	"coze-token/internal/guard"
+	"coze-token/internal/message"
 	"coze-token/internal/ratelimit"
 )
 
@@ -34,7 +35,7 @@ const MaxBody = 16 << 10
 
 // RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
 var RequestHeaders = slices.Concat(
-	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader},
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader, languageHeader},
 	auth.RequestHeaders, cors.RequestHeaders,
 )
 
@@ -132,9 +133,9 @@ func New(o Options) http.Handler {
 // Misconfigured is what hosts serve that cannot refuse to start while settings are wrong. Callers
 // are told which settings are at fault, and remedy: how settings are changed on this host. What is
 // wrong with each setting goes to the log with each request.
-func Misconfigured(faults fault.List, remedy string, log *slog.Logger) http.Handler {
+func Misconfigured(faults fault.List, remedy message.Format, log *slog.Logger) http.Handler {
 	a := fail(http.StatusInternalServerError, "misconfigured",
-		"settings are missing or wrong: "+strings.Join(faults.Settings(), ", "), remedy)
+		"settings are missing or wrong: %s", remedy, strings.Join(faults.Settings(), ", "))
 	a.err = faults
 	token := func(_ http.ResponseWriter, r *http.Request, rec *record) answer {
 		switch {
@@ -158,7 +159,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := g.answer(w, r, rec)
-	a.write(w, rec.id)
+	a.write(w, r, rec.id)
 	g.record(r, rec, a)
 }
 

@@ -4,12 +4,16 @@ import (
 	"strings"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 )
 
 // refusals are the refusals that Coze is known to send, and what to do about each. The first one
 // that fits is used. message is a part of Coze's own text, spelling included. An empty code or
 // message fits any.
-var refusals = []struct{ code, message, hint string }{
+var refusals = []struct {
+	code, message string
+	hint          message.Format
+}{
 	{"", "kid not been", "Coze does not know this key. In order of likelihood: the app was made in the other region " +
 		"(coze.cn and coze.com share nothing: set COZE_REGION to cn or com); KID is not the fingerprint of this " +
 		"private key's public half; CLIENT_ID is not the OAuth app's id; or the key was created seconds ago " +
@@ -35,7 +39,7 @@ var refusals = []struct{ code, message, hint string }{
 
 // Hint says in plain words what a person can do about a failure at Coze. It names settings as
 // docs/settings.md does.
-func Hint(e *coze.Error) string {
+func Hint(e *coze.Error) message.Format {
 	switch e.Kind {
 	case coze.Busy:
 		return "Coze limits how often tokens are asked for. Wait, and ask less often."

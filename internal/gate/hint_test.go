@@ -37,7 +37,7 @@ func TestHint(t *testing.T) {
 		{&coze.Error{Kind: coze.Unavailable, Status: 200,
 			Message: "expires_in (900) is in the past; if this machine's clock is wrong, set it", WrongClock: true}, "NTP"},
 	} {
-		if hint := gate.Hint(c.err); !strings.Contains(hint, c.hint) {
+		if hint := gate.Hint(c.err); !strings.Contains(string(hint), c.hint) {
 			t.Errorf("%v: hint %q", c.err, hint)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -21,10 +20,11 @@ import (
 func readOptions(
 	w http.ResponseWriter, r *http.Request, duration time.Duration,
 ) (o broker.GetOptions, refusal answer, ok bool) {
-	var err error
-	if o.MinTTL, err = minTTL(r.URL.RawQuery, cmp.Or(duration, coze.DefaultDuration)); err != nil {
-		return o, fail(http.StatusBadRequest, "invalid_min_ttl",
-			"min_ttl is not a life that a token here can have", err.Error()), false
+	most := cmp.Or(duration, coze.DefaultDuration)
+	if o.MinTTL, ok = minTTL(r.URL.RawQuery, most); !ok {
+		return o, fail(http.StatusBadRequest, "invalid_min_ttl", "min_ttl is not a life that a token here can have",
+			"give it once, as whole seconds from 1 to %d, which is how long a token lives here",
+			int64(most/time.Second)), false
 	}
 	if r.ContentLength == 0 {
 		return o, answer{}, true
@@ -45,7 +45,7 @@ func readOptions(
 
 // minTTL reads ?min_ttl=, in whole seconds. It ignores the other members, malformed or not, as the
 // original did. It does not use URL.Query, which would ignore a malformed min_ttl too.
-func minTTL(query string, most time.Duration) (time.Duration, error) {
+func minTTL(query string, most time.Duration) (ttl time.Duration, ok bool) {
 	var values []string
 	for member := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(member, "=")
@@ -55,13 +55,13 @@ func minTTL(query string, most time.Duration) (time.Duration, error) {
 		}
 	}
 	if len(values) == 0 {
-		return 0, nil
+		return 0, true
 	}
 	seconds, err := strconv.ParseInt(values[0], 10, 64)
 	if limit := int64(most / time.Second); err != nil || len(values) > 1 || seconds < 1 || seconds > limit {
-		return 0, fmt.Errorf("give it once, as whole seconds from 1 to %d, which is how long a token lives here", limit)
+		return 0, false
 	}
-	return time.Duration(seconds) * time.Second, nil
+	return time.Duration(seconds) * time.Second, true
 }
 
 // staleToken reads {"stale_token": "…"}. It ignores any other body, because the original did. ok is

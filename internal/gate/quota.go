@@ -3,11 +3,10 @@ package gate
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -63,13 +62,13 @@ func readQuota(
 	if err := caller.MayNameQuota(header); err != nil {
 		return "", failed(nil, err), false
 	}
-	err := errors.New("it was sent more than once")
+	err := error(message.New("it was sent more than once"))
 	if len(values) == 1 {
 		err = checkName(values[0])
 	}
 	if err != nil {
-		return "", fail(http.StatusBadRequest, "invalid_quota_id", fmt.Sprintf("%s is not a name: %v", header, err),
-			"send it once, as 1 to 256 bytes of UTF-8 without control characters or \", \""), false
+		return "", fail(http.StatusBadRequest, "invalid_quota_id", "%s is not a name: %v",
+			"send it once, as 1 to 256 bytes of UTF-8 without control characters or \", \"", header, err), false
 	}
 	return values[0], answer{}, true
 }

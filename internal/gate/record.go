@@ -100,7 +100,7 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 		text("reason", cmp.Or(a.reason, f.Code))
 	}
 	if a.err == nil {
-		text("error", f.Error)
+		text("error", f.Error.String())
 	} else {
 		text("error", a.err.Error())
 		if e, ok := errors.AsType[*coze.Error](a.err); ok {

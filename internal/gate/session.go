@@ -6,12 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 )
 
 // SessionHeader names the caller's end user. The token is limited to this user's session. It is in
@@ -40,7 +40,7 @@ func (s Sessions) name(user string) (string, error) {
 	case user == "":
 		return "", nil
 	case s.Secret == nil && len(s.Prefix)+len(user) > coze.MaxSession:
-		return "", fmt.Errorf("it is %d bytes long, and %d is the most here", len(user), coze.MaxSession-len(s.Prefix))
+		return "", message.New("it is %d bytes long, and %d is the most here", len(user), coze.MaxSession-len(s.Prefix))
 	case s.Secret == nil:
 		return s.Prefix + user, nil
 	}
@@ -72,7 +72,7 @@ func readUser(h http.Header) (user string, named bool, err error) {
 		return "", false, nil
 	}
 	if len(values) > 1 {
-		return "", true, fmt.Errorf("it was sent %d times", len(values))
+		return "", true, message.New("it was sent %d times", len(values))
 	}
 	return values[0], true, checkName(values[0])
 }
@@ -83,10 +83,10 @@ func checkName(name string) error {
 	case strings.Contains(name, ", "):
 		// Workers' runtime and many proxies join a header that was sent twice with ", " (RFC 9110 section
 		// 5.2). Then it cannot be told from one name that holds ", ".
-		return errors.New("it holds a comma and a space, as when the header is sent twice")
+		return message.New("it holds a comma and a space, as when the header is sent twice")
 	case strings.ContainsRune(name, utf8.RuneError):
 		// That runtime also replaces bytes that are not UTF-8 by U+FFFD, so different names could be one.
-		return errors.New("it is not UTF-8")
+		return message.New("it is not UTF-8")
 	}
 	return coze.CheckSession(name)
 }
