@@ -57,6 +57,7 @@ var (
 	spacing = is("中文与字母、数字、代码之间空一格", `\p{Han}\w|\w\p{Han}`)
 	code    = regexp.MustCompile("`+[^`]*`+|<[^>]*>|https?://[\\w/.-]+")
 	target  = regexp.MustCompile(`\]\([^)]*\)`)
+	verb    = regexp.MustCompile(`%[+#]?[a-zA-Z]`) // of package fmt: what it writes may be Chinese
 	marks   = strings.NewReplacer("*", "", "[", "", "]", "")
 )
 
@@ -87,7 +88,8 @@ func Check(name, text string) []string {
 		for _, r := range typography {
 			fault(r.wrong.FindString(prose), r.right)
 		}
-		fault(spacing.wrong.FindString(marks.Replace(code.ReplaceAllString(line, "x"))), spacing.right)
+		plain := verb.ReplaceAllString(marks.Replace(code.ReplaceAllString(line, "x")), "")
+		fault(spacing.wrong.FindString(plain), spacing.right)
 		fault(notBold(prose), "** 原样显示：标点移到粗体之外，或在旁边加空格")
 	}
 	return faults
