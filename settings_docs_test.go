@@ -15,7 +15,7 @@ import (
 func TestReference(t *testing.T) {
 	for _, page := range []struct{ path, required, none, bounds, native, workers string }{
 		{"docs/settings.md", "**required**", "not set", "%d to %d", "Native server only", "Cloudflare Workers only"},
-		{"docs/settings.zh-CN.md", "**必填**", "无", "%d～%d", "仅用于原生服务器",
+		{"docs/settings.zh-CN.md", "**必填**", "无", "%d～%d", "仅用于服务器版",
 			"仅用于 Cloudflare Workers"},
 	} {
 		text, err := os.ReadFile(page.path)
