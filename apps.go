@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -24,8 +23,11 @@ import (
 // maxApps bounds mistakes, not use.
 const maxApps = 1000
 
-// appName is what can stand in a path as it is.
-var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+// isAppName reports whether a name can stand in a path as it is.
+func isAppName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return name != "" && len(name) <= 40 && !strings.ContainsAny(name[:1], "_-") && strings.Trim(name, letters+"_-") == ""
+}
 
 // reservedNames are paths of the service's own.
 var reservedNames = []string{"healthz", "readyz", "metrics"}
@@ -62,7 +64,7 @@ func parseApps(v *setting.Value) apps {
 	found := apps{}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		switch {
-		case !appName.MatchString(name):
+		case !isAppName(name):
 			v.Fault("has an app named "+quote.Name(name)+", which cannot stand in a path",
 				"use 1 to 40 letters a-z, digits, - and _, with a letter or digit first")
 		case slices.Contains(reservedNames, name):

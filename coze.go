@@ -2,7 +2,7 @@ package cozetoken
 
 import (
 	"bytes"
-	"crypto/rsa"
+	"crypto"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -86,7 +86,7 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 	}
 	keys := []struct {
 		id  *setting.Var[string]
-		key *setting.Var[*rsa.PrivateKey]
+		key *setting.Var[crypto.Signer]
 	}{{keyID, privateKey}, {keyID2, privateKey2}, {keyID3, privateKey3}}
 	for i, k := range keys {
 		id, key := k.id.Get(r), k.key.Get(r)
@@ -144,13 +144,13 @@ func parseKeyID(v *setting.Value) string {
 	return id
 }
 
-func parseKey(v *setting.Value) *rsa.PrivateKey {
+func parseKey(v *setting.Value) crypto.Signer {
 	if looksLikePath(v.Text()) {
 		v.Fault("holds the name of a file, not a key",
 			"put that name into "+v.Row.Name+"_FILE, or the file's content here")
 		return nil
 	}
-	key, err := coze.ParseKey(v.Text())
+	key, err := newSigner(v.Text())
 	v.Report(err)
 	return key
 }

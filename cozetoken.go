@@ -25,7 +25,6 @@ package cozetoken
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -50,9 +49,6 @@ type Options struct {
 	// Transport sends requests to Coze and to the providers of logins. Required. It is called
 	// directly, so no redirect is followed and no http.Client is linked.
 	Transport http.RoundTripper
-	// Signer wraps an RSA private key where the host signs better than Go does. Without it the key
-	// signs by itself.
-	Signer func(crypto.Signer) crypto.Signer
 	// Go starts a goroutine that outlives the request which began it. Without it the go statement
 	// does.
 	Go func(func())
@@ -272,14 +268,6 @@ func (v *Service) Drain() { v.drains.Store(true) }
 
 // app builds one app of the gate. quickstart lets pages send what those of the quickstarts do.
 func (v *Service) app(name string, a App, quickstart bool) gate.App {
-	oauth := *a.OAuth
-	if v.options.Signer != nil {
-		oauth.Keys = slices.Clone(oauth.Keys)
-		for i := range oauth.Keys {
-			oauth.Keys[i].Signer = v.options.Signer(oauth.Keys[i].Signer)
-		}
-	}
-	a.OAuth = &oauth
 	app := a.gate()
 	app.Callers = auth.New(a.Callers, auth.Options{
 		App: name, Transport: v.options.Transport, KeySets: v.keySets, Log: v.options.Log,

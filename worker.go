@@ -1,7 +1,6 @@
 package cozetoken
 
 import (
-	"regexp"
 	"strings"
 
 	"coze-token/internal/auth"
@@ -30,13 +29,17 @@ func readWorker(r *setting.Reader) WorkerSettings {
 	return WorkerSettings{SharedStore: sharedStore.Get(r), RateLimitBinding: rateLimitBinding.Get(r)}
 }
 
-// bindingName is what a binding can be called: a name in JavaScript.
-var bindingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+// isBindingName reports whether a binding can be called so: by a name in JavaScript.
+func isBindingName(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+	return name != "" && len(name) <= 64 && strings.ContainsAny(name[:1], letters) &&
+		strings.Trim(name, letters+"0123456789") == ""
+}
 
 func parseSharedStore(v *setting.Value) string {
 	text := v.Text()
 	name, isKV := strings.CutPrefix(text, "kv:")
-	if text != "cache" && text != setting.Off && !(isKV && bindingName.MatchString(name)) {
+	if text != "cache" && text != setting.Off && !(isKV && isBindingName(name)) {
 		v.Fault("is "+quote.Text(text)+", none of what it can be",
 			"use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS")
 	}

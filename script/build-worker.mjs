@@ -1,14 +1,28 @@
 // Builds the Worker's Go program. Wrangler runs this before it bundles, on any system that has Go.
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const cwd = fileURLToPath(new URL("..", import.meta.url));
 const module = "build/coze-token.wasm";
+const overlay = "build/overlay.json";
 rmSync(`${cwd}/${module}`, { force: true }); // so that yesterday's is never deployed
+
+// worker/notls stands in for crypto/tls, which net/http needs in order to compile and no Worker in order to run. It makes the
+// module 1.5 MB smaller.
+const list = spawnSync("go", ["list", "-f", "{{.Dir}}", "crypto/tls"], { cwd, encoding: "utf8" });
+if (list.status === 0) {
+  const dir = list.stdout.trim();
+  const files = readdirSync(dir).filter((file) => file.endsWith(".go")).map((file) => [path.join(dir, file), ""]);
+  const Replace = { ...Object.fromEntries(files), [path.join(dir, "tls.go")]: path.join(cwd, "worker", "notls", "tls.go") };
+  mkdirSync(`${cwd}/build`, { recursive: true });
+  writeFileSync(`${cwd}/${overlay}`, JSON.stringify({ Replace }));
+}
+
 const { error, status } = spawnSync(
   "go",
-  ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", module, "./cmd/worker"],
+  ["build", "-overlay", overlay, "-tags=nethttpomithttp2", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", module, "./cmd/worker"],
   {
     cwd,
     // Go 1.27 has another encoding/json, which makes the module 0.9 MB larger (golang/go#81067). Go 1.26 knows the

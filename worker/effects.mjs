@@ -61,6 +61,7 @@ export const effects = {
   22: abortable(kvGet),
   23: abortable(kvPut),
   24: abortable(limit),
+  25: verify,
 };
 
 // The number in a result says how an effect on a binding ended. bindings.go has the same numbers.
@@ -173,6 +174,42 @@ async function sign({ payload, keys }) {
   const key = keys[new DataView(payload.buffer, payload.byteOffset).getUint32(0, true) - 1];
   if (!key) throw new Failure("no such key");
   return new Uint8Array(await crypto.subtle.sign(RS256.name, key, payload.subarray(4)));
+}
+
+/**
+ * How an algorithm of a JWT is called in WebCrypto.
+ * @param {string} alg
+ * @param {JsonWebKey} jwk
+ */
+function algorithmOf(alg, jwk) {
+  const bits = Number(alg.slice(2));
+  const hash = `SHA-${bits}`;
+  switch (alg.slice(0, 2)) {
+    case "RS":
+      return { name: RS256.name, hash };
+    case "PS":
+      return { name: "RSA-PSS", hash, saltLength: bits / 8 };
+    case "ES":
+      return { name: "ECDSA", hash, namedCurve: jwk.crv };
+    default:
+      return { name: "Ed25519" };
+  }
+}
+
+/** @param {Task} task */
+async function verify({ payload }) {
+  const { number: length, fields, body } = decodeFrame(payload);
+  /** @type {JsonWebKey} */
+  const jwk = JSON.parse(fields[1]);
+  const how = algorithmOf(fields[0], jwk);
+  let key;
+  try {
+    key = await crypto.subtle.importKey("jwk", jwk, how, false, ["verify"]);
+  } catch {
+    throw new Failure("the platform does not take the key");
+  }
+  const good = await crypto.subtle.verify(how, key, body.subarray(0, length), body.subarray(length));
+  return reply(good ? YES : NO);
 }
 
 /**

@@ -95,6 +95,7 @@ const (
 	kindKVGet     uint32 = 22 // read from a KV namespace
 	kindKVPut     uint32 = 23 // write to it
 	kindLimit     uint32 = 24 // count against a rate limit
+	kindVerify    uint32 = 25 // verify a signature with a public key
 )
 
 // messageHead is the size of what stands before a message's payload: kind, id, owner, length.

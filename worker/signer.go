@@ -21,8 +21,8 @@ import (
 // It is a crypto.MessageSigner: WebCrypto hashes by itself, so SignMessage works and Sign with a
 // digest always fails. crypto.SignMessage calls the right one.
 //
-// The key is imported at the first signature, once per instance, as non-extractable: JavaScript can
-// sign with it and cannot read it.
+// The key is imported at the first signature after the warm-up, once per instance, as non-extractable:
+// JavaScript can sign with it and cannot read it.
 type Signer struct {
 	public crypto.PublicKey
 	secret []byte
@@ -32,8 +32,12 @@ type Signer struct {
 	handle    uint32        // JavaScript's name for the key; 0 before the import
 }
 
-// NewSigner makes a signer of a key with two primes. The key crosses the bridge as a JSON Web Key
-// (RFC 7517): PKCS#8 would need encoding/asn1, which took a fifth of a Worker's start.
+// An RSAKey holds the numbers of an RSA private key of two primes, by their names in RFC 7518 section
+// 6.3, as unsigned big-endian bytes.
+type RSAKey struct{ N, E, D, P, Q, DP, DQ, QI []byte }
+
+// NewSigner makes a signer of a key with two primes. It links crypto/rsa's own arithmetic, which
+// [NewSignerOf] does not.
 func NewSigner(key *rsa.PrivateKey) (*Signer, error) {
 	if len(key.Primes) != 2 {
 		return nil, errors.New("worker: WebCrypto needs an RSA key of two primes")
@@ -42,21 +46,28 @@ func NewSigner(key *rsa.PrivateKey) (*Signer, error) {
 	if key.Precomputed.Dp == nil {
 		return nil, errors.New("worker: the numbers of the RSA key do not belong together")
 	}
+	return NewSignerOf(RSAKey{
+		key.N.Bytes(), big.NewInt(int64(key.E)).Bytes(), key.D.Bytes(), key.Primes[0].Bytes(), key.Primes[1].Bytes(),
+		key.Precomputed.Dp.Bytes(), key.Precomputed.Dq.Bytes(), key.Precomputed.Qinv.Bytes(),
+	})
+}
+
+// NewSignerOf makes a signer of a key's numbers, which have to belong together. The key crosses the
+// bridge as a JSON Web Key (RFC 7517).
+func NewSignerOf(key RSAKey) (*Signer, error) {
 	// Written by hand, because reflection is slow in a program that has just started.
 	jwk := []byte(`{"kty":"RSA","alg":"RS256"`)
-	for i, n := range []*big.Int{
-		key.N, big.NewInt(int64(key.E)), key.D, key.Primes[0], key.Primes[1],
-		key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv,
-	} {
+	for i, n := range [][]byte{key.N, key.E, key.D, key.P, key.Q, key.DP, key.DQ, key.QI} {
 		jwk = append(jwk, `,"`+[]string{"n", "e", "d", "p", "q", "dp", "dq", "qi"}[i]+`":"`...)
-		jwk = append(base64.RawURLEncoding.AppendEncode(jwk, n.Bytes()), '"')
+		jwk = append(base64.RawURLEncoding.AppendEncode(jwk, n), '"')
 	}
-	secret, err := hkdf.Key(sha256.New, key.D.Bytes(), nil, "worker signer secret 1", sha256.Size)
+	secret, err := hkdf.Key(sha256.New, key.D, nil, "worker signer secret 1", sha256.Size)
 	if err != nil {
 		return nil, err
 	}
+	public := &rsa.PublicKey{N: new(big.Int).SetBytes(key.N), E: int(new(big.Int).SetBytes(key.E).Int64())}
 	return &Signer{
-		public:    key.Public(),
+		public:    public,
 		secret:    secret,
 		importing: make(chan struct{}, 1),
 		jwk:       append(jwk, '}'),
@@ -113,6 +124,9 @@ func (s *Signer) imported(ctx context.Context) (uint32, error) {
 	p, err := theBridge().perform(ctx, kindImportKey, s.jwk)
 	if err != nil {
 		return 0, fmt.Errorf("worker: import the signing key: %w", err)
+	}
+	if warmingUp { // the handle is made up
+		return binary.LittleEndian.Uint32(p), nil
 	}
 	s.handle = binary.LittleEndian.Uint32(p)
 	clear(s.jwk)

@@ -6,8 +6,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -36,7 +34,6 @@ func init() {
 func handler(o *worker.Options) http.Handler {
 	host := cozetoken.Options{
 		Transport: &worker.Transport{MaxBody: coze.MaxAnswer + 1}, // one byte more than is allowed is an error
-		Signer:    webCrypto,
 		Go:        worker.Background,
 		LimitSize: 4096, // memory is short, and clearing it takes time at the start
 		Workers:   true,
@@ -127,17 +124,3 @@ func warmUp(s *cozetoken.Settings, o cozetoken.Options) *worker.WarmUp {
 const remedy message.Format = "set what is named: a secret with `npx wrangler secret put NAME`, " +
 	"anything else under vars in wrangler.jsonc and with `npx wrangler deploy`; " +
 	"the Worker's log (`npx wrangler tail`) says what is wrong with each"
-
-// webCrypto signs in a tenth of the time that Go needs in WebAssembly. It moves an RSA key to where
-// JavaScript can sign with it and no code can read it.
-func webCrypto(key crypto.Signer) crypto.Signer {
-	private, ok := key.(*rsa.PrivateKey)
-	if !ok {
-		return key
-	}
-	signer, err := worker.NewSigner(private)
-	if err != nil {
-		return key // Go signs, slowly
-	}
-	return signer
-}

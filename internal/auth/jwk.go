@@ -1,10 +1,7 @@
 package auth
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -33,7 +30,36 @@ var rsaAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512
 type signingKey struct {
 	kid    string // empty: the provider does not name it
 	algs   []string
-	public any // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	public publicKey
+	verify verifier
+}
+
+// A publicKey holds the members of a JWK that verify signatures (RFC 7518 section 6, RFC 8037
+// section 2), as bytes without leading zeros in RSA's and of the curve's length in the others'.
+type publicKey struct {
+	kty, crv   string
+	n, e, x, y []byte
+}
+
+// A verifier reports whether a signature is one of the message, with one of the key's algorithms. An
+// error means that it could not be found out.
+type verifier func(ctx context.Context, alg string, message, signature []byte) (bool, error)
+
+// signs reports whether the key has signed the message. Signatures of another length than the
+// algorithm's are none, whatever verifies them (RFC 7518 sections 3.3 to 3.5, RFC 8037 section
+// 3.1).
+func (k *signingKey) signs(ctx context.Context, alg string, message, signature []byte) (bool, error) {
+	size := len(k.public.n)
+	switch k.public.kty {
+	case "EC":
+		size = 2 * len(k.public.x)
+	case "OKP":
+		size = 64
+	}
+	if !slices.Contains(k.algs, alg) || len(signature) != size {
+		return false, nil
+	}
+	return k.verify(ctx, alg, message, signature)
 }
 
 // A jwk is one key of a set, as far as it is read (RFC 7517 section 4; RFC 7518 section 6; RFC 8037
@@ -115,6 +141,9 @@ func (j *jwk) key() (*signingKey, error) {
 	default:
 		err = errors.New("its type (kty) is none of RSA, EC and OKP")
 	}
+	if err == nil {
+		k.verify, err = newVerifier(k.public)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -127,49 +156,46 @@ func (j *jwk) key() (*signingKey, error) {
 	return k, nil
 }
 
-func (j *jwk) rsa() (any, error) {
+func (j *jwk) rsa() (publicKey, error) {
 	n, e := number(j.N), number(j.E)
 	switch {
 	case n == nil || e == nil || n.Bit(0) == 0:
-		return nil, errors.New("its numbers (n, e) are none of an RSA key")
+		return publicKey{}, errors.New("its numbers (n, e) are none of an RSA key")
 	case n.BitLen() < minRSA || n.BitLen() > maxRSA:
-		return nil, fmt.Errorf("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
+		return publicKey{}, fmt.Errorf("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
 	case !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
-		return nil, errors.New("its exponent (e) is not one that is used")
+		return publicKey{}, errors.New("its exponent (e) is not one that is used")
 	}
-	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+	return publicKey{kty: "RSA", n: n.Bytes(), e: e.Bytes()}, nil
 }
 
-func (j *jwk) ec(k *signingKey) (any, error) {
-	var curve elliptic.Curve
+var errPoint = errors.New("its point (x, y) is not of its curve")
+
+func (j *jwk) ec(k *signingKey) (publicKey, error) {
+	size := 0
 	switch j.Crv {
 	case "P-256":
-		curve, k.algs = elliptic.P256(), []string{"ES256"}
+		size, k.algs = 32, []string{"ES256"}
 	case "P-384":
-		curve, k.algs = elliptic.P384(), []string{"ES384"}
+		size, k.algs = 48, []string{"ES384"}
 	case "P-521":
-		curve, k.algs = elliptic.P521(), []string{"ES512"}
+		size, k.algs = 66, []string{"ES512"}
 	default:
-		return nil, errors.New("its curve (crv) is none of P-256, P-384 and P-521")
+		return publicKey{}, errors.New("its curve (crv) is none of P-256, P-384 and P-521")
 	}
-	size := (curve.Params().BitSize + 7) / 8
 	x, y := decode(j.X), decode(j.Y)
 	if len(x) != size || len(y) != size {
-		return nil, errors.New("its point (x, y) is not of its curve")
+		return publicKey{}, errPoint
 	}
-	public, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
-	if err != nil {
-		return nil, errors.New("its point (x, y) is not of its curve")
-	}
-	return public, nil
+	return publicKey{kty: "EC", crv: j.Crv, x: x, y: y}, nil
 }
 
-func (j *jwk) ed25519() (any, error) {
+func (j *jwk) ed25519() (publicKey, error) {
 	x := decode(j.X)
-	if j.Crv != "Ed25519" || len(x) != ed25519.PublicKeySize {
-		return nil, errors.New("it is not an Ed25519 key")
+	if j.Crv != "Ed25519" || len(x) != 32 {
+		return publicKey{}, errors.New("it is not an Ed25519 key")
 	}
-	return ed25519.PublicKey(x), nil
+	return publicKey{kty: "OKP", crv: j.Crv, x: x}, nil
 }
 
 func number(text string) *big.Int {

@@ -11,26 +11,25 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"coze-token/coze"
 	"coze-token/internal/message"
 	"coze-token/internal/strictjson"
 )
 
 // An unverified token has been taken apart, and nothing in it can be believed. It says which login,
-// and which of its keys, is to verify it. What no honest provider makes is refused before the
-// library sees it.
+// and which of its keys, is to verify it. What no honest provider makes is refused before that.
 type unverified struct {
-	raw    string
-	alg    string
-	kid    string
-	issuer string
+	alg       string
+	kid       string
+	issuer    string
+	claims    map[string]any
+	message   string // what is signed: the first two parts as they were sent
+	signature []byte
 }
 
 // readToken takes a JWT apart (RFC 7519 section 7.2, in the compact form of RFC 7515).
 func readToken(raw string) (unverified, *Error) {
-	t := unverified{raw: raw}
+	var t unverified
 	parts := strings.Split(raw, ".")
 	if len(raw) > maxCredential {
 		return t, tokenTooLarge()
@@ -63,17 +62,20 @@ func readToken(raw string) (unverified, *Error) {
 			return t, badToken()
 		}
 	}
-	claims, err := object(parts[1])
-	if err != nil {
+	t.message = parts[0] + "." + parts[1]
+	if t.signature, err = decodePart(parts[2]); err != nil {
 		return t, badToken()
 	}
-	if t.issuer, ok = claims["iss"].(string); !ok || t.issuer == "" {
+	if t.claims, err = object(parts[1]); err != nil {
+		return t, badToken()
+	}
+	if t.issuer, ok = t.claims["iss"].(string); !ok || t.issuer == "" {
 		return t, unauthenticated(UnknownIssuer, "the token does not say who issued it",
 			"send the token of a login that this service takes")
 	}
 	// A security event (RFC 8417), such as a logout token, is a JWT of the same issuer for the same
 	// audience. It says that a user is no longer logged in (RFC 8725 section 3.12).
-	if _, ok := claims["events"]; ok {
+	if _, ok := t.claims["events"]; ok {
 		return t, wrongType()
 	}
 	return t, nil
@@ -108,10 +110,7 @@ var errNotJSON = errors.New("not a JSON object in base64url")
 // allows: parsers differ in which of the two they take. So are bytes that are not UTF-8: Go's
 // parser would replace them, and two users would have one name.
 func object(part string) (map[string]any, error) {
-	if strings.ContainsAny(part, "\r\n") { // Go's decoder skips line ends, in the strict mode too
-		return nil, errNotJSON
-	}
-	p, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	p, err := decodePart(part)
 	if err != nil || !utf8.Valid(p) {
 		return nil, errNotJSON
 	}
@@ -127,26 +126,21 @@ func object(part string) (map[string]any, error) {
 	return members, nil
 }
 
+// decodePart decodes the one form that bytes have in base64url (RFC 7515 section 2). So a token cannot
+// be changed without its signature.
+func decodePart(part string) ([]byte, error) {
+	if strings.ContainsAny(part, "\r\n") { // Go's decoder skips line ends, in the strict mode too
+		return nil, errNotJSON
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(part)
+}
+
 // leeway is how far the provider's clock may be from ours (RFC 7519 sections 4.1.4 to 4.1.6).
 const leeway = time.Minute
 
-func newParser(o LoginOptions, now func() time.Time) *jwt.Parser {
-	return jwt.NewParser(
-		jwt.WithValidMethods(o.Algorithms),
-		jwt.WithStrictDecoding(),
-		jwt.WithJSONNumber(),
-		jwt.WithIssuer(o.Issuer),
-		jwt.WithAudience(o.Audiences...),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(leeway),
-		jwt.WithTimeFunc(now),
-	)
-}
-
-// verify returns the claims of a token of this login. The library checks signature, algorithm,
-// issuer, audience and times. Which key it gets is decided here.
-func (l *login) verify(ctx context.Context, t unverified) (jwt.MapClaims, *Error) {
+// verify returns the claims of a token of this login, whose issuer has been compared. It checks
+// algorithm, signature, times and audience.
+func (l *login) verify(ctx context.Context, t unverified) (map[string]any, *Error) {
 	if !slices.Contains(l.Algorithms, t.alg) {
 		return nil, forbidden(BadAlgorithm, "the token is signed with an algorithm that is not taken",
 			"have the provider sign with one of these: %s", strings.Join(l.Algorithms, ", "))
@@ -155,78 +149,112 @@ func (l *login) verify(ctx context.Context, t unverified) (jwt.MapClaims, *Error
 	if e != nil {
 		return nil, e
 	}
-	claims, err := l.parse(t, keys)
-	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && (t.kid == "" || keys[0].kid == "") {
+	signed, err := t.signedBy(ctx, keys)
+	if err == nil && !signed && (t.kid == "" || keys[0].kid == "") {
 		// A provider that does not name its keys may have new ones.
-		if newer := l.keys.newer(ctx, keys, t.kid, t.alg); len(newer) > 0 {
-			claims, err = l.parse(t, newer)
-		}
+		signed, err = t.signedBy(ctx, l.keys.newer(ctx, keys, t.kid, t.alg))
 	}
-	if err != nil {
-		return nil, tokenError(claims, err)
+	switch {
+	case err != nil:
+		return nil, providerDown(err)
+	case !signed:
+		return nil, unauthenticated(BadSignature, "the token's signature is wrong",
+			"send the token that the login gave, whole and unchanged")
 	}
-	for _, name := range []string{"exp", "nbf", "iat"} {
-		if v, ok := claims[name]; ok && !isTime(v) {
-			return nil, badClaims("the token's %s is not a time", name)
-		}
+	if e := l.checkClaims(t.claims); e != nil {
+		return nil, e
 	}
-	return claims, nil
+	return t.claims, nil
 }
 
-// parse tries the keys. claims are those of the last one.
-func (l *login) parse(t unverified, keys []*signingKey) (claims jwt.MapClaims, err error) {
+// signedBy reports whether one of the keys has signed the token.
+func (t unverified) signedBy(ctx context.Context, keys []*signingKey) (signed bool, err error) {
 	for _, k := range keys {
-		claims = jwt.MapClaims{}
-		_, err = l.parser.ParseWithClaims(t.raw, claims, func(parsed *jwt.Token) (any, error) {
-			if !slices.Contains(k.algs, parsed.Method.Alg()) {
-				return nil, jwt.ErrTokenUnverifiable // a key is bound to its algorithms
-			}
-			return k.public, nil
-		})
-		if !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+		signed, err = k.signs(ctx, t.alg, []byte(t.message), t.signature)
+		if signed || err != nil {
 			break
 		}
 	}
-	return claims, err
+	return signed, err
 }
 
-// isTime reports whether a claim is a time. Beyond some 8,700 years a float is none, and what it
-// becomes depends on the processor.
-func isTime(v any) bool {
-	number, ok := v.(json.Number)
-	if !ok {
-		return false
+// checkClaims checks times and audience (RFC 7519 section 4.1). What a new login would not mend is a
+// 403: a page that sends its user to the login after a 401 would do so for ever.
+func (l *login) checkClaims(claims map[string]any) *Error {
+	now := l.now()
+	times := map[string]time.Time{} // :: claim → when
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		v, present := claims[name]
+		at, ok := asTime(v)
+		if present && (!ok || at.Unix() <= 0 && name != "exp") { // an exp of before 1970 is over
+			return badClaims("the token's %s is not a time", name)
+		}
+		if ok {
+			times[name] = at
+		}
 	}
-	seconds, err := number.Float64()
-	return err == nil && seconds > 0 && seconds < 1<<38
-}
-
-// tokenError sorts the library's errors. What a new login would not mend is a 403: a page that
-// sends its user to the login after a 401 would do so for ever.
-func tokenError(claims jwt.MapClaims, err error) *Error {
-	switch {
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
-		return unauthenticated(BadSignature, "the token's signature is wrong",
-			"send the token that the login gave, whole and unchanged")
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return badToken()
-	case errors.Is(err, jwt.ErrTokenExpired):
+	if at, ok := times["exp"]; ok && !now.Before(at.Add(leeway)) {
 		return unauthenticated(TokenExpired, "the token has expired", "log in again, and send the new token")
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		return unauthenticated(TokenNotYetValid, "the token is not valid yet",
-			"check the clocks of the provider and of this service")
-	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return forbidden(WrongAudience, "the token is meant for another service: its aud is another",
-			"have the provider write the audience of this service into aud, or set JWT_AUDIENCE to what it writes there")
-	case hasNoAudience(claims):
+	}
+	for _, name := range []string{"nbf", "iat"} {
+		if at, ok := times[name]; ok && now.Before(at.Add(-leeway)) {
+			return unauthenticated(TokenNotYetValid, "the token is not valid yet",
+				"check the clocks of the provider and of this service")
+		}
+	}
+	audiences, ok := texts(claims["aud"])
+	switch {
+	case !ok:
+		return badClaims("the token's aud is neither a text nor a list of texts")
+	case len(audiences) == 0:
 		return forbidden(WrongAudience, "the token does not say for which service it is: it has no aud",
 			"have the provider write the audience that JWT_AUDIENCE names into aud, "+
 				"or send another of its tokens: an ID token has one")
+	case !slices.ContainsFunc(audiences, func(aud string) bool { return slices.Contains(l.Audiences, aud) }):
+		return forbidden(WrongAudience, "the token is meant for another service: its aud is another",
+			"have the provider write the audience of this service into aud, or set JWT_AUDIENCE to what it writes there")
 	case claims["exp"] == nil:
 		return badClaims("the token has no exp")
-	default:
-		return badClaims("one of the token's claims is wrong")
 	}
+	return nil
+}
+
+// texts returns the texts of a claim that is one text or a list of them. An empty text and null are
+// none. ok is false for anything else.
+func texts(claim any) (list []string, ok bool) {
+	switch v := claim.(type) {
+	case nil:
+		return nil, true
+	case string:
+		if v == "" {
+			return nil, true
+		}
+		return []string{v}, true
+	case []any:
+		for _, item := range v {
+			text, ok := item.(string)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, text)
+		}
+		return list, true
+	}
+	return nil, false
+}
+
+// asTime returns a claim that is a time, in whole seconds. Beyond some 8,700 years a float is none,
+// and what it becomes depends on the processor.
+func asTime(v any) (at time.Time, ok bool) {
+	number, ok := v.(json.Number)
+	if !ok {
+		return at, false
+	}
+	seconds, err := number.Float64()
+	if err != nil || seconds <= -1<<38 || seconds >= 1<<38 {
+		return at, false
+	}
+	return time.Unix(int64(seconds), 0), true
 }
 
 func badClaims(problem message.Format, args ...any) *Error {
@@ -234,16 +262,10 @@ func badClaims(problem message.Format, args ...any) *Error {
 		args...)
 }
 
-// hasNoAudience reports whether aud is missing or empty.
-func hasNoAudience(claims jwt.MapClaims) bool {
-	list, isList := claims["aud"].([]any)
-	return claims["aud"] == nil || claims["aud"] == "" || isList && len(list) == 0
-}
-
 // subject is the claim that says who the user is. If it cannot be a session, the token is good all
 // the same, and to log in again would not help. So that is a 403: Coze's Chat SDK answers a 401 by
 // asking again at once.
-func (l *login) subject(claims jwt.MapClaims) (subject string, e *Error) {
+func (l *login) subject(claims map[string]any) (subject string, e *Error) {
 	switch v := claims[l.SessionClaim].(type) {
 	case string:
 		subject = v

@@ -12,8 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/golang-jwt/jwt/v5"
+	"time"
 
 	"coze-token/coze"
 	"coze-token/internal/fault"
@@ -253,7 +252,7 @@ type logins []*login
 type login struct {
 	LoginOptions
 	prefix string // before each session
-	parser *jwt.Parser
+	now    func() time.Time
 	keys   *keySet
 }
 
@@ -269,7 +268,7 @@ func newLogins(list []LoginOptions, o Options) logins {
 		if l.Name != "" || len(list) > 1 {
 			prefix = l.Label() + "|" // no name and no issuer has it, so sessions of two logins never meet
 		}
-		all = append(all, &login{l, prefix, newParser(l, o.Now), o.KeySets.of(l)})
+		all = append(all, &login{l, prefix, o.Now, o.KeySets.of(l)})
 	}
 	return all
 }

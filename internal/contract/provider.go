@@ -37,9 +37,15 @@ var (
 	rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	// forgersKey is nobody's.
 	forgersKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
-	ecKey      = sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
+	ecKey      = ecKeyOf(elliptic.P256())
+	ecKey384   = ecKeyOf(elliptic.P384())
+	ecKey521   = ecKeyOf(elliptic.P521())
 	edKey      = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(must(randomBytes(32))) })
 )
+
+func ecKeyOf(curve elliptic.Curve) func() *ecdsa.PrivateKey {
+	return sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(curve, rand.Reader)) })
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -56,7 +62,10 @@ func randomBytes(n int) ([]byte, error) {
 
 // newProvider opens a provider with a key for each algorithm.
 func newProvider(t *testing.T) *provider {
-	p := &provider{keys: []jose.JSONWebKey{public("rsa", rsaKey()), public("ec", ecKey()), public("ed", edKey())}}
+	p := &provider{keys: []jose.JSONWebKey{
+		public("rsa", rsaKey()), public("ec", ecKey()), public("ed", edKey()),
+		public("ec384", ecKey384()), public("ec521", ecKey521()),
+	}}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.url = server.URL
