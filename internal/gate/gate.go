@@ -152,7 +152,7 @@ func Misconfigured(faults fault.List, remedy string, log *slog.Logger) http.Hand
 
 // ServeHTTP writes nothing before the whole answer is known, so a panic also ends in a good answer.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &record{id: rand.Text(), began: g.Now(), takes: http.MethodPost}
+	rec := &record{id: rand.Text(), began: time.Now(), takes: http.MethodPost}
 	if g.isClient(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		g.record(r, rec, answer{status: serveClient(w, r, rec.id)})
 		return
