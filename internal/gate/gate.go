@@ -32,10 +32,10 @@ import (
 // MaxBody is the largest request body, in bytes.
 const MaxBody = 16 << 10
 
-// RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
+// RequestHeaders are all headers that a gate reads, for hosts that pass on no others, but for those
+// by which callers are known: see [auth.Config.Headers].
 var RequestHeaders = slices.Concat(
-	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader},
-	auth.RequestHeaders, cors.RequestHeaders,
+	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader}, cors.RequestHeaders,
 )
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
