@@ -309,7 +309,7 @@ func (a App) RequestFor(user string) (coze.TokenRequest, error) {
 }
 
 // RequestHeaders are all headers that a service with these settings reads, for hosts that carry no
-// others: those of the gate, and those in which proxies put the tokens of logins.
+// others. Each costs time on Workers, where it is read from the platform one by one.
 func (s *Settings) RequestHeaders() []string {
 	headers := slices.Clone(gate.RequestHeaders)
 	for _, a := range s.Apps() {

@@ -162,7 +162,8 @@ func serveContender(name string) error {
 	if name == quiet {
 		level = slog.LevelWarn
 	}
-	log := native.Logger(os.Stderr, level, "json")
+	queue := native.NewQueue(os.Stderr, func(int, error) {}) // as coze-token serve does
+	log := native.Logger(queue, level, "json")
 	switch name {
 	case exchanging, remembered, quiet:
 		h, err := ours(s, native.Transport(), log)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"runtime"
 	"slices"
@@ -208,6 +209,35 @@ func TestRequestsAreAsInNetHTTP(t *testing.T) {
 	want := http.Header{clientIP: {"192.0.2.1"}, "X-User-Id": {"u"}, "X-A": {"1", "2"}}
 	if !reflect.DeepEqual(r.Header, want) || r.RemoteAddr != "192.0.2.1:0" || r.Host != "example.com" {
 		t.Errorf("request %+v", r)
+	}
+}
+
+// What is parsed without url.ParseRequestURI is what that returns.
+func TestTargetsAreParsedAsByNetURL(t *testing.T) {
+	for _, target := range []string{
+		"/", "//", "//host/x", "/a/../b.js", "/a-b_c", "/%68ealthz", "/a%2Fb", "/用户", "/a b", "/?q=1", "/a?", "/a:b@c",
+		"/[", "/~x", "/a;b", "/a+b", "/%zz",
+	} {
+		got, err := parseTarget(target)
+		want, wantErr := url.ParseRequestURI(target)
+		if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) {
+			t.Errorf("%s: %+v, %v; want %+v, %v", target, got, err, want, wantErr)
+		}
+	}
+}
+
+// JavaScript looks for a repeated name, and for an encoding, only where Go says that there is one.
+func TestAnswersSayWhatIsRare(t *testing.T) {
+	for want, header := range map[uint32]http.Header{
+		200:                      {"A": {"1"}},
+		200 | repeated:           {"A": {"1", "2"}, "B": {}},
+		200 | encoded:            {"Content-Encoding": {"gzip"}},
+		200 | repeated | encoded: {"Content-Encoding": {"gzip"}, "A": {"1", "2"}},
+	} {
+		a := &answer{header: header, body: []byte("x")}
+		if f, err := decodeFrame(a.appendTo(nil)); err != nil || f.number != want || string(f.body) != "x" {
+			t.Errorf("%v: %+v, %v; want %x", header, f, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 // One request on its way through the bridge.
 
 /** @typedef {import("./instance.mjs").Instance} Instance */
+/** @typedef {import("./codec.mjs").Frame} Frame */
 
 /**
  * How often a waiting request wakes Go, in milliseconds. Go's timers are late by as much. Each
@@ -29,7 +30,7 @@ export class Call {
     this.id = 0;
     this.pending = 0; // effects under way on its account
     this.background = false; // whether it has begun work that goes on after its answer
-    /** @type {Uint8Array | null | undefined} the answer; null when Go has failed */
+    /** @type {Frame | null | undefined} the answer; null when Go or the handler has failed */
     this.answer = undefined;
     /** @type {((value?: unknown) => void) | undefined} */
     this.answered = undefined;
@@ -41,7 +42,7 @@ export class Call {
     this.lastTurn = 0; // Date.now() of the loop's last turn; 0 while it does not run
   }
 
-  /** @param {Uint8Array | null} answer */
+  /** @param {Frame | null} answer */
   settle(answer) {
     this.answer = answer;
     this.answered?.();

@@ -35,6 +35,18 @@ export function decodeFrame(bytes) {
 }
 
 /**
+ * Reads the frame of an answer, which the next call into Go overwrites: only the body is kept, as a
+ * copy.
+ * @param {Uint8Array} bytes
+ * @returns {Frame}
+ */
+export function decodeAnswer(bytes) {
+  const frame = decodeFrame(bytes);
+  frame.body = frame.body.slice();
+  return frame;
+}
+
+/**
  * Reads the fields of a head, each of which ends in a NUL.
  * @param {Uint8Array} head
  */
@@ -96,24 +108,17 @@ export function encodeInto(text, into) {
  * Makes headers for Response and fetch from names and values: an object, which they read in half
  * the time of anything else, or Headers if a name is repeated.
  * @param {string[]} fields
- * @param {number} [from] where the first name is
+ * @param {number} from where the first name is
+ * @param {boolean} repeated
  */
-export function headersOf(fields, from = 0) {
+export function headersOf(fields, from, repeated) {
+  if (repeated) {
+    const headers = new Headers();
+    for (let i = from; i < fields.length; i += 2) headers.append(fields[i], fields[i + 1]);
+    return headers;
+  }
   /** @type {Record<string, string>} */
   const once = {};
-  for (let i = from; i < fields.length; i += 2) {
-    if (fields[i] in once) return repeated(fields, from);
-    once[fields[i]] = fields[i + 1];
-  }
+  for (let i = from; i < fields.length; i += 2) once[fields[i]] = fields[i + 1];
   return once;
-}
-
-/**
- * @param {string[]} fields
- * @param {number} from
- */
-function repeated(fields, from) {
-  const headers = new Headers();
-  for (let i = from; i < fields.length; i += 2) headers.append(fields[i], fields[i + 1]);
-  return headers;
 }

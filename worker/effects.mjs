@@ -93,12 +93,22 @@ async function readBody({ payload, request, own, abandoned }) {
   return encodeFrame(whole ? 0 : 1, [], bytes);
 }
 
+/**
+ * Reports whether a request's frame has a name more than once. Go writes equal names one after the
+ * other.
+ * @param {string[]} fields
+ */
+function isRepeated(fields) {
+  for (let i = 4; i < fields.length; i += 2) if (fields[i] === fields[i - 2]) return true;
+  return false;
+}
+
 /** @param {Task} task */
 async function sendRequest({ payload, signal }) {
   const { number: cap, fields, body } = decodeFrame(payload);
   const response = await fetch(fields[1], {
     method: fields[0],
-    headers: headersOf(fields, 2),
+    headers: headersOf(fields, 2, isRepeated(fields)),
     body: body.length > 0 ? body : undefined,
     redirect: "manual",
     signal,

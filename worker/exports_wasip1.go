@@ -6,7 +6,7 @@ import (
 )
 
 // abiVersion is the version of the bridge, which both sides must have. ABI.md describes it.
-const abiVersion = 2
+const abiVersion = 3
 
 // The mailbox holds numbers for JavaScript, which gets its address from worker_open. Go's collector
 // does not move it.

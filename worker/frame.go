@@ -41,31 +41,49 @@ func appendFrame(p []byte, number uint32, fields []string, body []byte) []byte {
 	at := len(p)
 	p = append(p, 0, 0, 0, 0)
 	for _, f := range fields {
-		if !oneLine(f) {
-			f = fieldCleaner.Replace(f)
-		}
-		p = append(append(p, f...), 0)
+		p = appendField(p, f)
 	}
 	binary.LittleEndian.PutUint32(p[at:], uint32(len(p)-at-4))
 	return append(p, body...)
 }
 
+// appendField writes one field of a head.
+func appendField(p []byte, text string) []byte {
+	if !oneLine(text) {
+		text = fieldCleaner.Replace(text)
+	}
+	return append(append(p, text...), 0)
+}
+
 var fieldCleaner = strings.NewReplacer("\x00", " ", "\r", " ", "\n", " ")
 
 // oneLine reports whether a text crosses the bridge unchanged.
-func oneLine(text string) bool { return !strings.ContainsAny(text, "\x00\r\n") }
+func oneLine(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= '\r' && (c == 0 || c == '\r' || c == '\n') {
+			return false
+		}
+	}
+	return true
+}
 
 // decodeHeader reads names and values.
 func decodeHeader(head string) (http.Header, error) {
 	header := make(http.Header, 8)
+	values := make([]string, 0, strings.Count(head, "\x00")/2) // all of them, in one piece
 	for head != "" {
 		name, rest, _ := strings.Cut(head, "\x00")
 		value, rest, ok := strings.Cut(rest, "\x00")
 		if !ok {
 			return nil, errFrame
 		}
-		header.Add(name, value)
-		head = rest
+		name, head = http.CanonicalHeaderKey(name), rest
+		if before := header[name]; before != nil {
+			header[name] = append(before, value)
+			continue
+		}
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	return header, nil
 }
@@ -73,10 +91,14 @@ func decodeHeader(head string) (http.Header, error) {
 // validName reports whether a header's name is a token (RFC 9110, section 5.6.2). JavaScript would
 // throw on any other name, and the message would be lost.
 func validName(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+	for i := range len(name) {
+		c := name[i]
 		letter, digit := c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9'
-		return !letter && !digit && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	})
+		if c != '-' && !letter && !digit && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // The kinds of message that Go puts in the outbox. Kinds below kindBody are the bridge's own. The

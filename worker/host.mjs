@@ -1,7 +1,7 @@
 // The JavaScript side of a Go program on Workers. It translates and performs, and decides nothing.
 // ABI.md describes the bridge, and README.md how to use it.
 
-import { decodeFrame, headersOf } from "./codec.mjs";
+import { headersOf } from "./codec.mjs";
 import { Call } from "./call.mjs";
 import { Instance } from "./instance.mjs";
 
@@ -71,18 +71,23 @@ function textOf(value) {
   return NOT_TEXT;
 }
 
+/** Set in an answer's number: a name is repeated, and the handler has encoded the body. */
+const REPEATED = 1 << 16;
+const ENCODED = 1 << 17;
+
 /**
- * Makes the Response of Go's answer. There is none if Go has failed, and it is empty if the handler
- * has.
- * @param {Uint8Array | null | undefined} answer
+ * Makes the Response of Go's answer. There is none if Go or the handler has failed.
+ * @param {import("./codec.mjs").Frame | null | undefined} answer
  */
 function respond(answer) {
-  if (!answer?.length) return internalError();
-  const { number: status, fields, body } = decodeFrame(answer);
+  if (!answer) return internalError();
+  const { number, fields, body } = answer;
+  const status = number & 0xffff;
   const none = status === 204 || status === 205 || status === 304;
-  // A body that the handler has encoded must not be encoded again.
-  const encodeBody = fields.includes("Content-Encoding") ? "manual" : "automatic";
-  return new Response(none ? null : body, { status, headers: headersOf(fields), encodeBody });
+  /** @type {ResponseInit} */
+  const init = { status, headers: headersOf(fields, 0, (number & REPEATED) !== 0) };
+  if (number & ENCODED) init.encodeBody = "manual"; // it must not be encoded again
+  return new Response(none ? null : body, init);
 }
 
 function internalError() {

@@ -1,12 +1,12 @@
 // One running Go program, and what is under way between it and the platform.
 
 import { FRAME_HEAD, MESSAGE_HEAD, UNKNOWN_LENGTH } from "./codec.mjs";
-import { decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
+import { decodeAnswer, decodeFrame, decodeText, encodeInto, encodeText } from "./codec.mjs";
 import { READ_BODY, Task, effects, reason } from "./effects.mjs";
 import { Wasi } from "./wasi.mjs";
 
 /** The version of the bridge, which Go must have too: mailbox.version. */
-const ABI = 2;
+const ABI = 3;
 
 /** @typedef {import("./call.mjs").Call} Call */
 
@@ -235,7 +235,7 @@ export class Instance {
       const id = this.words[word + 1];
       const owner = this.words[word + 2];
       const length = this.words[word + 3];
-      const payload = this.bytes.slice(at + MESSAGE_HEAD, at + MESSAGE_HEAD + length);
+      const payload = this.bytes.subarray(at + MESSAGE_HEAD, at + MESSAGE_HEAD + length);
       at += (MESSAGE_HEAD + length + 3) & ~3;
       this.#message(call, kind, id, owner, payload);
     }
@@ -246,14 +246,14 @@ export class Instance {
    * @param {number} kind
    * @param {number} id
    * @param {number} owner
-   * @param {Uint8Array} payload
+   * @param {Uint8Array} message in Go's memory
    */
-  #message(call, kind, id, owner, payload) {
+  #message(call, kind, id, owner, message) {
     switch (kind) {
       case 1: {
         const answered = this.open.get(id);
         this.open.delete(id);
-        answered?.settle(payload);
+        answered?.settle(message.length > 0 ? decodeAnswer(message) : null);
         return;
       }
       case 2: {
@@ -265,6 +265,7 @@ export class Instance {
     }
     // The owner performs its effects itself if it still can: they count against its limits and end
     // with it. Only the owner can read its body.
+    const payload = message.slice();
     const by = owner === call.id ? call : this.open.get(owner);
     if (by && by !== call && (kind === READ_BODY || by.alive())) {
       by.run(() => this.perform(by, kind, id, owner, payload));
@@ -300,9 +301,9 @@ export class Instance {
     this.#look();
   }
 
-  /** Renews the views of a memory that has grown. */
+  /** Renews the views of a memory that has grown: they are empty then. */
   #look() {
-    if (this.bytes.buffer === this.memory.buffer) return;
+    if (this.bytes.length > 0) return;
     this.bytes = new Uint8Array(this.memory.buffer);
     this.words = new Uint32Array(this.memory.buffer);
   }

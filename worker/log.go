@@ -44,5 +44,8 @@ func (lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// Log writes a record that is JSON already to the Worker's logs, as a handler of [NewLogHandler] does.
+func Log(level slog.Level, record []byte) { writeLog(level, record) }
+
 // writeLog passes a line to JavaScript. Native tests have no JavaScript.
 var writeLog = func(slog.Level, []byte) {}

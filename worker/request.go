@@ -35,7 +35,7 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 		return nil, errFrame
 	}
 	host, path := rest[:slash], rest[slash:]
-	u, err := url.ParseRequestURI(path)
+	u, err := parseTarget(path)
 	if err != nil {
 		return nil, errFrame // err would quote the URL
 	}
@@ -67,6 +67,19 @@ func (b *bridge) newRequest(ctx context.Context, f frame) (*http.Request, error)
 		r.ContentLength = -1
 	}
 	return r, nil
+}
+
+// parseTarget is url.ParseRequestURI, which escapes a path to see whether it was escaped. A path
+// without anything to escape, and without a query, is all that its URL has.
+func parseTarget(target string) (*url.URL, error) {
+	for i := range len(target) {
+		c := target[i]
+		letter, digit := c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9'
+		if c != '/' && c != '-' && c != '_' && c != '.' && !letter && !digit {
+			return url.ParseRequestURI(target)
+		}
+	}
+	return &url.URL{Path: target}, nil
 }
 
 // A body is a request's body. It is carried over the bridge when it is first read.

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,24 +13,24 @@ import (
 // A panic is logged with its stack and ends only its request, as in net/http. So does
 // runtime.Goexit, which would otherwise leave the client waiting: the answer is therefore made in a
 // deferred call.
-func (b *bridge) serve(ctx context.Context, cancel context.CancelFunc, id uint32, f frame) {
+func (b *bridge) serve(c *call) {
 	var a *answer // nil until the handler has returned
 	defer func() {
 		if v := recover(); v != nil && v != http.ErrAbortHandler {
 			log := slog.New(NewLogHandler(slog.LevelInfo))
-			log.ErrorContext(ctx, "panic in handler", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			log.ErrorContext(c, "panic in handler", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
-		cancel()
-		b.answer(id, a)
+		c.cancel()
+		b.answer(c.id, a)
 	}()
-	r, err := b.newRequest(ctx, f)
+	r, err := b.newRequest(c, c.frame)
 	if err != nil {
 		a = &answer{status: http.StatusBadRequest}
 		return
 	}
-	w := &answer{head: r.Method == http.MethodHead}
-	b.handler.ServeHTTP(w, r)
-	a = w
+	c.answer.head = r.Method == http.MethodHead
+	b.handler.ServeHTTP(&c.answer, r)
+	a = &c.answer
 }
 
 // An answer is the http.ResponseWriter that a handler gets. It collects the whole answer, which
@@ -83,7 +83,9 @@ func (a *answer) appendTo(p []byte) []byte {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	fields := make([]string, 0, 2*len(a.header)+2)
+	number := uint32(a.status)
+	at := len(p)
+	p = append(p, make([]byte, frameHead)...)
 	for name, values := range a.header {
 		switch name {
 		case "Connection", "Content-Length", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade":
@@ -92,15 +94,30 @@ func (a *answer) appendTo(p []byte) []byte {
 		if !validName(name) {
 			continue
 		}
+		if len(values) > 1 {
+			number |= repeated
+		}
 		for _, v := range values {
-			fields = append(fields, name, v)
+			p = appendField(appendField(p, name), v)
 		}
 	}
 	if len(a.body) > 0 && a.header["Content-Type"] == nil {
-		fields = append(fields, "Content-Type", http.DetectContentType(a.body))
+		p = appendField(appendField(p, "Content-Type"), http.DetectContentType(a.body))
 	}
+	if a.header["Content-Encoding"] != nil {
+		number |= encoded
+	}
+	binary.LittleEndian.PutUint32(p[at:], number)
+	binary.LittleEndian.PutUint32(p[at+4:], uint32(len(p)-at-frameHead))
 	if a.head {
-		a.body = nil
+		return p
 	}
-	return appendFrame(p, uint32(a.status), fields, a.body)
+	return append(p, a.body...)
 }
+
+// Set in the number of an answer, so that JavaScript need not look through the head for what is
+// rare: a name is repeated, and the handler has encoded the body itself.
+const (
+	repeated = 1 << 16
+	encoded  = 1 << 17
+)

@@ -13,6 +13,9 @@ const NOTSUP = 58;
  */
 const STARTING = 1767225600000;
 
+/** How many random bytes are fetched at once. */
+const POOL = 4096;
+
 /** How much of a program's output is kept for one log line, in characters. */
 const MAX_OUTPUT = 16384;
 
@@ -39,7 +42,10 @@ export class Wasi {
     this.memory = undefined;
     this.seeds = 0;
     this.output = "";
-    this.lastTime = 0n; // what the clock said last, in nanoseconds
+    this.time = 0; // what the clock said last, in microseconds
+    this.pool = new Uint8Array(POOL); // random bytes, wiped as they are used
+    this.drawn = POOL; // of these
+    this.words = new Uint32Array(0); // a view of the memory; it is emptied when the memory grows
   }
 
   /** Call it with the first request: now there is time and randomness. */
@@ -134,9 +140,14 @@ export class Wasi {
    * @param {number} at
    */
   #clockTimeGet(_clock, _precision, at) {
-    const now = BigInt(this.starting ? STARTING : Date.now()) * 1000000n;
-    this.lastTime = now > this.lastTime ? now : this.lastTime + 1000n;
-    this.view().setBigUint64(at, this.lastTime, true);
+    const time = Math.max((this.starting ? STARTING : Date.now()) * 1000, this.time + 1);
+    this.time = time;
+    // In nanoseconds it has 61 bits, and a BigInt would be slow.
+    const upper = Math.floor(time / 0x400000) * 1000;
+    const low = (upper % 0x400) * 0x400000 + (time % 0x400000) * 1000;
+    if (this.words.length === 0) this.words = new Uint32Array(this.#memory().buffer);
+    this.words[at >>> 2] = low;
+    this.words[(at >>> 2) + 1] = Math.floor(upper / 0x400) + Math.floor(low / 0x100000000);
     return OK;
   }
 
@@ -150,7 +161,7 @@ export class Wasi {
   #randomGet(at, length) {
     const bytes = new Uint8Array(this.#memory().buffer, at, length);
     if (!this.starting) {
-      for (let i = 0; i < length; i += 65536) crypto.getRandomValues(bytes.subarray(i, i + 65536));
+      for (let i = 0; i < length; i++) bytes[i] = this.#randomByte();
       return OK;
     }
     if (this.warmingUp) {
@@ -160,6 +171,17 @@ export class Wasi {
     if (this.seeds++ > 0) return NOTSUP;
     for (let i = 0; i < length; i++) bytes[i] = (i * 167 + 89) & 0xff;
     return OK;
+  }
+
+  /** A call of crypto.getRandomValues for each number costs more than the bytes do. */
+  #randomByte() {
+    if (this.drawn === POOL) {
+      crypto.getRandomValues(this.pool);
+      this.drawn = 0;
+    }
+    const byte = this.pool[this.drawn];
+    this.pool[this.drawn++] = 0;
+    return byte;
   }
 
   /**

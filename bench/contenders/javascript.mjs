@@ -58,6 +58,28 @@ function json(body, status = 200) {
   });
 }
 
+/**
+ * Exchanges an assertion for a token.
+ * @param {Env} env
+ * @param {string | null} session
+ * @returns {Promise<{access_token: string, expires_in: number} | undefined>}
+ */
+export async function exchange(env, session) {
+  const answer = await fetch(env.TOKEN_ENDPOINT, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      Authorization: `Bearer ${await assertion(env, session)}`,
+    },
+    body: JSON.stringify({
+      grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      duration_seconds: Number(env.TOKEN_DURATION),
+    }),
+  });
+  const token = await answer.json();
+  return answer.ok && token.access_token ? token : undefined;
+}
+
 export default {
   /**
    * @param {Request} request
@@ -65,20 +87,8 @@ export default {
    */
   async fetch(request, env) {
     if (request.method !== "POST") return json({ error: "use POST" }, 405);
-    const answer = await fetch(env.TOKEN_ENDPOINT, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        Authorization: `Bearer ${await assertion(env, request.headers.get("X-User-ID"))}`,
-      },
-      body: JSON.stringify({
-        grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        duration_seconds: Number(env.TOKEN_DURATION),
-      }),
-    });
-    /** @type {{access_token?: string, expires_in?: number}} */
-    const token = await answer.json();
-    if (!answer.ok || !token.access_token) return json({ error: "no token" }, 502);
+    const token = await exchange(env, request.headers.get("X-User-ID"));
+    if (!token) return json({ error: "no token" }, 502);
     return json({ access_token: token.access_token, expires_in: token.expires_in, token_type: "Bearer" });
   },
 };

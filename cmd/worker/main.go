@@ -17,6 +17,7 @@ import (
 	"coze-token/coze"
 	"coze-token/internal/gate"
 	"coze-token/internal/message"
+	"coze-token/internal/plainjson"
 	"coze-token/internal/ratelimit"
 	"coze-token/worker"
 )
@@ -44,7 +45,10 @@ func handler(o *worker.Options) http.Handler {
 	if err == nil {
 		level = settings.LogLevel
 	}
-	host.Log = slog.New(worker.NewLogHandler(level))
+	host.Log = slog.New(plainjson.NewHandler(worker.NewLogHandler(level), false, func(l slog.Level, line []byte) error {
+		worker.Log(l, line)
+		return nil
+	}))
 	warn := func() {
 		for _, w := range warnings {
 			host.Log.Warn(w.Problem, "setting", w.Setting, "remedy", w.Remedy)

@@ -22,9 +22,9 @@ const (
 	AccessHeader = "Cf-Access-Jwt-Assertion"
 )
 
-// RequestHeaders are all headers that this package reads, but for those that logins name. Hosts
-// that carry no others need the list.
-var RequestHeaders = []string{
+// requestHeaders are all headers that this package reads, but for those that settings name, which
+// cannot be one of these.
+var requestHeaders = []string{
 	authorizationHeader, keyHeader, TicketHeader, TurnstileHeader, AccessHeader, cookieHeader, fetchSiteHeader,
 	WeChatCodeHeader, WeChatTicketHeader,
 }

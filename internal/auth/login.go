@@ -198,7 +198,7 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 	case len(header) > 64 || strings.Trim(header, letters+"-") != "":
 		faults.Add("the header's name is not one",
 			"name it alone, with up to 64 letters, digits and hyphens, such as X-Auth-Token")
-	case header != AccessHeader && slices.Contains(slices.Concat(RequestHeaders, otherHeaders), header):
+	case header != AccessHeader && slices.Contains(slices.Concat(requestHeaders, otherHeaders), header):
 		faults.Add("the header "+header+" has another meaning", "leave it out, as every login reads Authorization: Bearer; "+
 			"or have the proxy put the token into a header of its own, such as X-Auth-Token")
 	}

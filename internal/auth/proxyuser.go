@@ -26,7 +26,7 @@ func parseUserHeader(v *setting.Value) string {
 	case len(header) > 64 || strings.Trim(header, letters+"-") != "":
 		v.Fault("is "+quote.Text(v.Text())+", which is not the name of a header",
 			"name the header in which your proxy sends the user, such as X-Forwarded-User")
-	case slices.Contains(slices.Concat(RequestHeaders, otherHeaders), header):
+	case slices.Contains(slices.Concat(requestHeaders, otherHeaders), header):
 		v.Fault("is "+header+", which has another meaning",
 			"have the proxy send the user in a header of its own, such as X-Forwarded-User")
 	}

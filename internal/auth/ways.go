@@ -66,8 +66,21 @@ func (c Config) ReadsCookies() bool {
 	return len(c.VisitorSecrets) > 0 || len(c.Logins) > 0 || c.UserHeader != ""
 }
 
-// Headers are the further request headers that are read: those of logins.
-func (c Config) Headers() (headers []string) {
+// Headers are the request headers that are read, for hosts that carry no others.
+func (c Config) Headers() []string {
+	if !c.KnowsCallers() {
+		return nil
+	}
+	headers := []string{authorizationHeader, keyHeader}
+	if len(c.VisitorSecrets) > 0 {
+		headers = append(headers, TicketHeader, TurnstileHeader, cookieHeader, fetchSiteHeader)
+	}
+	if c.WeChat != nil {
+		headers = append(headers, WeChatCodeHeader, WeChatTicketHeader)
+	}
+	if c.UserHeader != "" {
+		headers = append(headers, c.UserHeader)
+	}
 	for _, login := range c.Logins {
 		if login.Header != "" {
 			headers = append(headers, login.Header)

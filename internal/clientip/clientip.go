@@ -65,10 +65,13 @@ func (p *Proxies) Client(r *http.Request) netip.Addr {
 // Sent reports whether one of the proxies sent the request, so that what it says of the client
 // counts.
 func (p *Proxies) Sent(r *http.Request) bool {
+	if p == nil {
+		return false
+	}
 	if a := peer(r.RemoteAddr); a.IsValid() {
 		return p.Trusts(a)
 	}
-	return p != nil && p.sockets && isSocket(r.RemoteAddr)
+	return p.sockets && isSocket(r.RemoteAddr)
 }
 
 // isSocket reports whether Request.RemoteAddr is that of a Unix socket's client. It has a name only

@@ -28,9 +28,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	rec.token = true
 	ctx, h := r.Context(), w.Header()
 	address := g.Limits.Proxies.Client(r)
-	if address.IsValid() {
-		rec.address = address.String()
-	}
+	rec.address = address
 
 	if !app.Private && rebound(r) && !g.Limits.Proxies.Sent(r) {
 		return misdirected

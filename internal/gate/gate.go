@@ -33,10 +33,11 @@ import (
 // MaxBody is the largest request body, in bytes.
 const MaxBody = 16 << 10
 
-// RequestHeaders are all headers that a gate reads, for hosts that pass on no others.
+// RequestHeaders are all headers that a gate reads, for hosts that pass on no others, but for those
+// by which callers are known: see [auth.Config.Headers].
 var RequestHeaders = slices.Concat(
 	[]string{SessionHeader, DeviceHeader, ConsumerHeader, clientHeader, ScriptHeader, languageHeader},
-	auth.RequestHeaders, cors.RequestHeaders,
+	cors.RequestHeaders,
 )
 
 // A Source provides tokens: a [*broker.Broker]. It is safe for concurrent use. A failure at Coze is
@@ -153,7 +154,7 @@ func Misconfigured(faults fault.List, remedy message.Format, log *slog.Logger) h
 
 // ServeHTTP writes nothing before the whole answer is known, so a panic also ends in a good answer.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &record{id: rand.Text(), began: g.Now(), takes: http.MethodPost}
+	rec := &record{id: rand.Text(), began: time.Now(), takes: http.MethodPost}
 	if g.isClient(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		g.record(r, rec, answer{status: serveClient(w, r, rec.id)})
 		return

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -299,6 +300,31 @@ func TestAnExpiredTokenHasNoTimeLeft(t *testing.T) {
 	_, body, _ := ask(t, gate.Options{Now: later, Source: granted}, post("/", nil))
 	if body["ttl"] != 0.0 {
 		t.Errorf("ttl %v", body["ttl"])
+	}
+}
+
+// The answer with a token is what package json makes of it, whatever the texts are.
+func TestTokensAreWrittenAsByPackageJSON(t *testing.T) {
+	for _, text := range []string{"czs_a", "", `quoted "<&>" \ `, "用户\u2028\xff\n"} {
+		token := coze.Token{AccessToken: text, Type: text, Expiry: time.Now().Add(90 * time.Second)}
+		w := httptest.NewRecorder()
+		gate.New(gate.Options{
+			Apps: oneApp(gate.App{}), Log: slog.New(slog.DiscardHandler),
+			Source: sourceFunc(func(context.Context, coze.TokenRequest) (coze.Token, error) { return token, nil }),
+		}).ServeHTTP(w, post("/", nil))
+		var want bytes.Buffer
+		encoder := json.NewEncoder(&want)
+		encoder.SetEscapeHTML(false)
+		encoder.Encode(struct {
+			AccessToken string `json:"access_token"`
+			ExpiresIn   int64  `json:"expires_in"`
+			TokenType   string `json:"token_type"`
+			Token       string `json:"token"`
+			TTL         int64  `json:"ttl"`
+		}{text, token.Expiry.Unix(), text, text, 89})
+		if got := w.Body.String(); got != want.String() || w.Header().Get("Content-Length") != strconv.Itoa(len(got)) {
+			t.Errorf("%s is not %s", got, want.String())
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,12 +19,12 @@ import (
 
 // A record collects what the log says about one request.
 type record struct {
-	id      string // 26 characters of base32, which are over 128 random bits
-	began   time.Time
-	token   bool   // the request asks for a token of app
-	takes   string // the method that asks for a token at this path
+	id      string    // 26 characters of base32, which are over 128 random bits
+	began   time.Time // by the machine's own clock, as all times of the log
+	token   bool      // the request asks for a token of app
+	takes   string    // the method that asks for a token at this path
 	app     string
-	address string
+	address netip.Addr
 	caller  auth.Caller
 	session string
 	cache   broker.CacheStatus
@@ -45,11 +46,11 @@ type Observation struct {
 // result. The record has the path but not the query. It has the session only as a hash, and nothing
 // of a token or a credential.
 func (g *gate) record(r *http.Request, rec *record, a answer) {
+	f, failed := a.body.(failure)
 	if rec.token && g.Observe != nil {
-		f, _ := a.body.(failure)
 		g.Observe(Observation{
 			App: rec.app, Way: rec.caller.Mode, Status: a.status, Code: f.Code, Cache: rec.cache, Limit: a.limit,
-			Duration: g.Now().Sub(rec.began),
+			Duration: time.Since(rec.began),
 		})
 	}
 	log, level := g.Log, slog.LevelDebug
@@ -63,15 +64,16 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 	if !log.Enabled(ctx, level) {
 		return
 	}
+	now := time.Now()
 	attrs := make([]slog.Attr, 0, 20)
 	text := func(name, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(name, value))
 		}
 	}
-	f, failed := a.body.(failure)
-	if s := g.samples[cmp.Or(a.reason, f.Code)]; s != nil && failed {
-		skipped, ok := s.take(g.Now())
+	reason := cmp.Or(a.reason, f.Code)
+	if failed {
+		skipped, ok := g.samples[reason].take(g.Now())
 		if !ok {
 			return
 		}
@@ -82,7 +84,7 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 	text("request_id", rec.id)
 	text("method", clip(r.Method, 20))
 	text("path", clip(r.URL.EscapedPath(), 100))
-	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", g.Now().Sub(rec.began).Milliseconds()))
+	attrs = append(attrs, slog.Int("status", a.status), slog.Int64("ms", now.Sub(rec.began).Milliseconds()))
 	text("code", f.Code)
 	if rec.token {
 		outcome := "granted"
@@ -95,9 +97,11 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 		text("caller", rec.caller.Name)
 		text("session_hash", sessionHash(rec.session))
 		text("origin", clip(strings.Join(r.Header["Origin"], ", "), 100))
-		text("address", rec.address)
+		if rec.address.IsValid() {
+			text("address", rec.address.String())
+		}
 		text("cache", string(rec.cache))
-		text("reason", cmp.Or(a.reason, f.Code))
+		text("reason", reason)
 	}
 	if a.err == nil {
 		text("error", f.Error.String())
@@ -111,7 +115,10 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 			attrs = append(attrs, slog.Bool("caller_gone", true))
 		}
 	}
-	log.LogAttrs(ctx, level, "request", attrs...)
+	// Logger.LogAttrs would look up the line of code, which is always this one.
+	record := slog.NewRecord(now, level, "request", 0)
+	record.AddAttrs(attrs...)
+	log.Handler().Handle(ctx, record)
 }
 
 // sessionHash stands for a session in records, which must not hold user ids.

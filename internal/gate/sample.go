@@ -27,8 +27,12 @@ func newSamples() map[string]*sample {
 	return samples
 }
 
-// take reports whether this one is recorded, and how many were not since the last that was.
+// take reports whether this one is recorded, and how many were not since the last that was. A nil
+// sample has all recorded.
 func (s *sample) take(now time.Time) (skipped int64, ok bool) {
+	if s == nil {
+		return 0, true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.limiter.AllowN(now, 1) {

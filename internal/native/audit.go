@@ -88,5 +88,5 @@ func (a *AuditFile) Close() { a.queue.Close() }
 
 // Logger writes records to the file, whatever level the log has.
 func (a *AuditFile) Logger() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return jsonLogger(a, slog.LevelDebug)
 }

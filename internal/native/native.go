@@ -15,12 +15,14 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
+	"coze-token/internal/plainjson"
 	"coze-token/internal/setting"
 )
 
@@ -186,9 +188,29 @@ func Logger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 			format = "text"
 		}
 	}
-	o := &slog.HandlerOptions{Level: level}
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return jsonLogger(w, level)
+}
+
+func jsonLogger(w io.Writer, level slog.Leveler) *slog.Logger {
+	l := &lineWriter{to: w}
+	others := slog.NewJSONHandler(l, &slog.HandlerOptions{Level: level})
+	return slog.New(plainjson.NewHandler(others, true, func(_ slog.Level, line []byte) error {
+		_, err := l.Write(line)
+		return err
+	}))
+}
+
+// A lineWriter writes one line after the other.
+type lineWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (l *lineWriter) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.Write(line)
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -76,6 +77,11 @@ func (q *Queue) run() {
 		if len(q.gathered) == 0 {
 			return
 		}
+		// Goroutines that are ready come first, so that one write has their records too. On a quiet server
+		// there are none.
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
 		records, to := q.gathered, q.to
 		q.gathered, q.spare = q.spare[:0], nil
 		q.busy = true

@@ -89,10 +89,9 @@ func (d Decision) WriteHeader(h http.Header) {
 	if d.Rate.Off() {
 		return
 	}
-	name := `"` + d.Name + `"`
-	h.Set("Ratelimit-Policy", name+";q="+strconv.Itoa(d.Rate.Requests)+";w="+seconds(d.Rate.Per))
+	h["Ratelimit-Policy"] = []string{d.field(";q=", d.Rate.Requests, ";w=", d.Rate.Per)}
 	if !d.OK {
-		h.Set("Retry-After", seconds(d.RetryAfter))
+		h["Retry-After"] = []string{strconv.FormatInt(seconds(d.RetryAfter), 10)}
 	}
 	if d.Remaining == Unknown {
 		return
@@ -101,11 +100,17 @@ func (d Decision) WriteHeader(h http.Header) {
 	if d.OK && d.Remaining > 0 {
 		t = min(d.Rate.Per, time.Duration(d.Remaining)*time.Duration(d.Rate.interval()))
 	}
-	h.Set("Ratelimit", name+";r="+strconv.Itoa(d.Remaining)+";t="+seconds(t))
+	h["Ratelimit"] = []string{d.field(";r=", d.Remaining, ";t=", t)}
+}
+
+// field is a field's value: the name, a count and a time. It is made with one allocation.
+func (d Decision) field(count string, n int, span string, t time.Duration) string {
+	var space [64]byte
+	p := append(append(append(space[:0], '"'), d.Name...), '"')
+	p = strconv.AppendInt(append(p, count...), int64(n), 10)
+	return string(strconv.AppendInt(append(p, span...), seconds(t), 10))
 }
 
 // seconds rounds up. It is at least 1, because a client that is told to wait 0 seconds comes back
 // at once.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
-}
+func seconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }

@@ -154,7 +154,7 @@ var HTTP = message.Catalogue{
 		"请让身份提供方在 aud 中写入 JWT_AUDIENCE 的值，或改用含有 aud 的令牌，如 ID token"},
 	{"the token has no exp", "令牌缺少 exp"},
 	{"the token's %s is not a time", "令牌的 %s 不是时间"},
-	{"one of the token's claims is wrong", "令牌中有声明（claim）不正确"},
+	{"the token's aud is neither a text nor a list of texts", "令牌的 aud 既不是字符串，也不是字符串列表"},
 	{"have the provider issue tokens with iss, aud and exp as RFC 7519 has them",
 		"请让身份提供方按 RFC 7519 写入 iss、aud 和 exp"},
 	{"the token does not say who the user is: it has no claim %s that is a text or a whole number",
