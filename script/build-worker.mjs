@@ -5,9 +5,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const cwd = fileURLToPath(new URL("..", import.meta.url));
-const module = "build/coze-token.wasm";
+const [named] = process.argv.slice(2); // a test names a file for the same module with the names of its functions
+const module = named ?? "build/coze-token.wasm";
 const overlay = "build/overlay.json";
-rmSync(`${cwd}/${module}`, { force: true }); // so that yesterday's is never deployed
+rmSync(path.resolve(cwd, module), { force: true }); // so that yesterday's is never deployed
 
 // Two packages of the standard library that have no use on Workers are there as types only, because net/http and our own code
 // need them in order to compile. It makes the module a fifth smaller.
@@ -27,7 +28,7 @@ if (list.status === 0) {
 
 const { error, status } = spawnSync(
   "go",
-  ["build", "-overlay", overlay, "-tags=nethttpomithttp2", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", module, "./cmd/worker"],
+  ["build", "-overlay", overlay, "-tags=nethttpomithttp2", "-buildmode=c-shared", "-trimpath", named ? "-ldflags=" : "-ldflags=-s -w", "-o", module, "./cmd/worker"],
   {
     cwd,
     // Go 1.27 has another encoding/json, which makes the module 0.9 MB larger (golang/go#81067). Go 1.26 knows the
