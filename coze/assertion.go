@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -47,7 +46,7 @@ func sign(request TokenRequest, key Key, now time.Time) (string, error) {
 	if err := checkClaims(request, key, c); err != nil {
 		return "", err
 	}
-	if _, ok := key.public().(*rsa.PublicKey); !ok {
+	if n, _ := numbers(key.public()); n == nil {
 		return "", fmt.Errorf("key %s has no RSA key: "+
 			"give it the private key that ParseKey returned, or another signer that has one", key.ID)
 	}

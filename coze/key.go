@@ -42,12 +42,26 @@ func (k Key) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
 // Fingerprint is the SHA-256 of an RSA key's public half in DER (SubjectPublicKeyInfo), which tells
 // keys apart in logs. It is not Coze's kid, whose algorithm is not published.
 func Fingerprint(public crypto.PublicKey) string {
-	key, ok := public.(*rsa.PublicKey)
-	if !ok || key == nil || key.N == nil {
+	n, e := numbers(public)
+	if n == nil {
 		return "unknown"
 	}
-	sum := sha256.Sum256(rsakey.PublicDER(key.N.Bytes(), big.NewInt(int64(key.E)).Bytes()))
+	sum := sha256.Sum256(rsakey.PublicDER(n, e))
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// numbers returns the modulus and the exponent of an RSA key, or nothing for any other key. A host's
+// own key may have a method of that name in the place of crypto/rsa.
+func numbers(public crypto.PublicKey) (n, e []byte) {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		if key != nil && key.N != nil {
+			return key.N.Bytes(), big.NewInt(int64(key.E)).Bytes()
+		}
+	case interface{ Numbers() (n, e []byte) }:
+		return key.Numbers()
+	}
+	return nil, nil
 }
 
 // ParseKey reads an RSA private key from what people paste into a setting: PEM in PKCS#8 (what

@@ -24,7 +24,7 @@ import (
 // The key is imported at the first signature after the warm-up, once per instance, as non-extractable:
 // JavaScript can sign with it and cannot read it.
 type Signer struct {
-	public crypto.PublicKey
+	public PublicKey
 	secret []byte
 
 	importing chan struct{} // holds a value while a goroutine uses the fields below
@@ -65,9 +65,8 @@ func NewSignerOf(key RSAKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	public := &rsa.PublicKey{N: new(big.Int).SetBytes(key.N), E: int(new(big.Int).SetBytes(key.E).Int64())}
 	return &Signer{
-		public:    public,
+		public:    PublicKey{key.N, key.E},
 		secret:    secret,
 		importing: make(chan struct{}, 1),
 		jwk:       append(jwk, '}'),
@@ -79,7 +78,14 @@ func NewSignerOf(key RSAKey) (*Signer, error) {
 // nothing about the key. It can be called before the first request.
 func (s *Signer) Secret() []byte { return s.secret }
 
-// Public returns the public half of the key.
+// A PublicKey is the public half of a [Signer]'s key. A *rsa.PublicKey in an interface would keep all
+// of math/big in the module.
+type PublicKey struct{ n, e []byte }
+
+// Numbers returns the modulus and the exponent, as unsigned big-endian bytes.
+func (k PublicKey) Numbers() (n, e []byte) { return k.n, k.e }
+
+// Public returns the public half of the key, a [PublicKey].
 func (s *Signer) Public() crypto.PublicKey { return s.public }
 
 // Sign always fails: see [Signer].

@@ -64,3 +64,19 @@ test("a value is kept for as long as was asked, as bytes that nothing rewrites",
   assert.equal(got.number, 1);
   assert.deepEqual(new Uint8Array(got.body), body);
 });
+
+test("a wrong signature is an answer, and a key that the platform does not take is an error", async () => {
+  const { publicKey, privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+  const jwk = await crypto.subtle.exportKey("jwk", publicKey);
+  const message = new TextEncoder().encode("message");
+  const signature = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, privateKey, message));
+  /** @param {object} key @param {Uint8Array} message */
+  const verify = async (key, message) => {
+    const body = new Uint8Array([...signature, ...message]);
+    const payload = encodeFrame(signature.length, ["ES256", JSON.stringify(key)], body);
+    return decodeFrame(await effects[25](task({ payload }))).number;
+  };
+  assert.equal(await verify(jwk, message), 1);
+  assert.equal(await verify(jwk, message.subarray(1)), 0);
+  await assert.rejects(verify({ ...jwk, y: jwk.x }, message), /does not take the key/);
+});
