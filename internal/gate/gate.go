@@ -158,7 +158,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := g.answer(w, r, rec)
-	a.write(w, rec.id)
+	a.write(w, rec)
 	g.record(r, rec, a)
 }
 
