@@ -113,13 +113,12 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	}
 
 	options.Wait, options.Client = g.Timeout, client
-	var refused ratelimit.Decision
 	switch {
 	case caller.Mode == auth.ModeOpen || caller.Mode == auth.ModeVisitor:
 		options.Anonymous = g.Limits.Reserve
 		options.Admit = func() bool {
-			refused = g.Limits.admitExchange(ctx, client, address)
-			return refused.OK
+			rec.exchange = g.Limits.admitExchange(ctx, client, address)
+			return rec.exchange.OK
 		}
 	case !known:
 		options.Client = rec.session
@@ -127,7 +126,7 @@ func (g *gate) admit(w http.ResponseWriter, r *http.Request, rec *record) answer
 	result, err := g.Source.Get(ctx, request, options)
 	rec.cache = result.CacheStatus
 	if errors.Is(err, broker.ErrNotAdmitted) {
-		return tooManySessions(refused)
+		return tooManySessions(rec.exchange)
 	}
 	if err != nil {
 		return failed(h, err)

@@ -66,12 +66,13 @@ var (
 )
 
 // write sends the answer to r with the headers that every answer has.
-func (a answer) write(w http.ResponseWriter, r *http.Request, id string) {
+func (a answer) write(w http.ResponseWriter, r *http.Request, rec *record) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noReferrer
-	h["X-Request-Id"] = []string{id}
+	rec.header[0] = rec.id
+	h["X-Request-Id"] = rec.header[0:1:1]
 	if a.body == nil {
 		w.WriteHeader(a.status)
 		return
@@ -83,7 +84,7 @@ func (a answer) write(w http.ResponseWriter, r *http.Request, id string) {
 		h.Set("Retry-After", strconv.FormatInt(int64((a.retryAfter+time.Second-1)/time.Second), 10))
 	}
 	if f, ok := a.body.(failure); ok {
-		f.RequestID = id
+		f.RequestID = rec.id
 		f.translate(h, r)
 		a.body = f
 	}
@@ -99,7 +100,8 @@ func (a answer) write(w http.ResponseWriter, r *http.Request, id string) {
 		}
 	}
 	h["Content-Type"] = isJSON
-	h["Content-Length"] = []string{strconv.Itoa(body.Len())}
+	rec.header[1] = strconv.Itoa(body.Len())
+	h["Content-Length"] = rec.header[1:2:2]
 	w.WriteHeader(a.status)
 	w.Write(body.Bytes())
 }

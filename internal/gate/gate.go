@@ -160,7 +160,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := g.answer(w, r, rec)
-	a.write(w, r, rec.id)
+	a.write(w, r, rec)
 	g.record(r, rec, a)
 }
 

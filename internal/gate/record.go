@@ -15,6 +15,7 @@ import (
 	"coze-token/broker"
 	"coze-token/coze"
 	"coze-token/internal/auth"
+	"coze-token/internal/ratelimit"
 )
 
 // A record collects what the log says about one request.
@@ -28,6 +29,9 @@ type record struct {
 	caller  auth.Caller
 	session string
 	cache   broker.CacheStatus
+
+	exchange ratelimit.Decision // whether its address may begin an exchange, if one was needed
+	header   [2]string          // values of the answer's header
 }
 
 // An Observation is what metrics may know of one request for a token. Nothing in it is a text that

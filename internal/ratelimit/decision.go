@@ -89,7 +89,8 @@ func (d Decision) WriteHeader(h http.Header) {
 	if d.Rate.Off() {
 		return
 	}
-	h["Ratelimit-Policy"] = []string{d.field(";q=", d.Rate.Requests, ";w=", d.Rate.Per)}
+	values := []string{d.field(";q=", d.Rate.Requests, ";w=", d.Rate.Per), ""}
+	h["Ratelimit-Policy"] = values[0:1:1]
 	if !d.OK {
 		h["Retry-After"] = []string{strconv.FormatInt(seconds(d.RetryAfter), 10)}
 	}
@@ -100,7 +101,8 @@ func (d Decision) WriteHeader(h http.Header) {
 	if d.OK && d.Remaining > 0 {
 		t = min(d.Rate.Per, time.Duration(d.Remaining)*time.Duration(d.Rate.interval()))
 	}
-	h["Ratelimit"] = []string{d.field(";r=", d.Remaining, ";t=", t)}
+	values[1] = d.field(";r=", d.Remaining, ";t=", t)
+	h["Ratelimit"] = values[1:2:2]
 }
 
 // field is a field's value: the name, a count and a time. It is made with one allocation.
