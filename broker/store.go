@@ -23,7 +23,7 @@ import (
 //
 // Methods are called concurrently and should return when their context ends, 150 ms later at most
 // by default. A broker does not wait longer, but a method that hangs keeps a goroutine. It takes a
-// panic for an error. After five errors in a row it does not ask the store for three seconds.
+// panic for an error. After five errors in a row it does not ask the store for a second.
 type Store interface {
 	// Get returns the value last put under the key. It returns nil without an error if there is none
 	// or its time is over. The broker does not change the value.
@@ -54,7 +54,9 @@ const (
 	// storeFailures in a row open the store's breaker. One failure may be this machine's own, which
 	// was busy. Without the store, each session costs an exchange.
 	storeFailures = 5
-	storeOpen     = 3 * time.Second
+	// storeOpen is how long it is left alone then. Redis with Sentinel has a new primary after about a
+	// second. One caller tries each time.
+	storeOpen = time.Second
 	// Pauses between two looks into the store.
 	firstPause = 25 * time.Millisecond
 	lastPause  = 200 * time.Millisecond

@@ -466,14 +466,14 @@ func TestOneFailureDoesNotRestTheStore(t *testing.T) {
 		if n := store.Calls("get") - asked; n != 10 { // the first broker's
 			t.Errorf("a store that is left alone was asked %d times", n-10)
 		}
-		// One that is still down is asked by one flight each three seconds.
+		// One that is still down is asked by one flight each second.
 		for range 3 {
-			time.Sleep(3 * time.Second)
+			time.Sleep(time.Second)
 			if get(1) != broker.Miss || get(0) != broker.Miss {
 				t.Fatal("one failure is enough now")
 			}
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(time.Second)
 		for range 3 {
 			if get(0) != broker.Shared {
 				t.Fatal("the store works again")

@@ -65,7 +65,7 @@ func serve(t *testing.T, log *logBuffer, environ ...string) string {
 
 // waitForURL reads the log of "coze-token serve" up to the line that has the URL. It goes on
 // reading in the background, so that the command can write.
-func waitForURL(t *testing.T, log io.Reader) string {
+func waitForURL(t testing.TB, log io.Reader) string {
 	t.Helper()
 	lines := bufio.NewReader(log)
 	url := readURL(t, lines)
@@ -74,7 +74,7 @@ func waitForURL(t *testing.T, log io.Reader) string {
 }
 
 // readURL reads the log up to the line with the URL.
-func readURL(t *testing.T, lines *bufio.Reader) string {
+func readURL(t testing.TB, lines *bufio.Reader) string {
 	t.Helper()
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -85,7 +85,9 @@ func readURL(t *testing.T, lines *bufio.Reader) string {
 		if json.Unmarshal(line, &record) == nil && record.Msg == "serving" {
 			return record.URL
 		}
-		t.Logf("serve: %s", line)
+		if record.Msg != "metrics" {
+			t.Logf("serve: %s", line)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +32,7 @@ type child struct {
 }
 
 // startChild starts one and waits until it serves.
-func startChild(t *testing.T, environ ...string) *child {
+func startChild(t testing.TB, environ ...string) *child {
 	t.Helper()
 	c := &child{Cmd: exec.Command("coze-token", "serve")}
 	c.Env = environ
@@ -45,6 +46,11 @@ func startChild(t *testing.T, environ ...string) *child {
 	t.Cleanup(func() { c.Process.Kill() })
 	c.url = strings.TrimSuffix(waitForURL(t, io.TeeReader(stderr, &c.log)), "/")
 	return c
+}
+
+// metrics is the address of the child's metrics.
+func (c *child) metrics() string {
+	return regexp.MustCompile(`"msg":"metrics","url":"([^"]+)"`).FindStringSubmatch(c.log.String())[1]
 }
 
 // stop sends the signal to stop and fails if the process does not end well.
@@ -93,7 +99,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, url string) (status int, body string) {
+func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 	response, err := http.Get(url)
 	if err != nil {
@@ -277,10 +283,7 @@ func shortDir(t *testing.T) string {
 // has its mode, a second service does not take it, and one that was killed leaves it to the next.
 func TestUnixSocketBehindNginx(t *testing.T) {
 	t.Parallel()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("there is no nginx on PATH: apt-get install nginx-light")
-	}
+	nginx := needNginx(t)
 	_, environ := startSandboxServer(t)
 	dir := shortDir(t)
 	socket := filepath.Join(dir, "coze-token.sock")

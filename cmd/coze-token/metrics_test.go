@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +107,18 @@ func TestMetrics(t *testing.T) {
 	if status, _ := get(t, strings.TrimSuffix(metrics, "metrics")); status != http.StatusNotFound {
 		t.Errorf("beside the metrics there is something: %d", status)
 	}
+}
+
+// sample is the value of a metric in the text of /metrics.
+func sample(t testing.TB, text, name string) float64 {
+	t.Helper()
+	_, rest, _ := strings.Cut(text, "\n"+name+" ")
+	value, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 // needProgram skips a test whose program is somebody else's and not here.

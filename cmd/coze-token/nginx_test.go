@@ -17,10 +17,7 @@ import (
 // A user whom nginx has logged in (auth_request, with the configuration of docs/access.md) is that
 // user, whatever the client says. Only the proxy is believed.
 func TestUserHeaderBehindNginx(t *testing.T) {
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("there is no nginx on this machine")
-	}
+	nginx := needNginx(t)
 	if out, _ := exec.Command(nginx, "-V").CombinedOutput(); !strings.Contains(string(out), "http_auth_request_module") {
 		t.Skip("this nginx has no auth_request")
 	}
@@ -129,6 +126,16 @@ func serverOfDocs(t *testing.T, socket string, addresses *strings.Replacer) stri
 	server := addresses.Replace(example[1])
 	server = regexp.MustCompile(`(?m)^.*\b(listen|ssl_certificate|ssl_certificate_key) .*\n`).ReplaceAllString(server, "")
 	return strings.Replace(server, "server {", "server {\nlisten unix:"+socket+";", 1)
+}
+
+// needNginx skips a test where there is no nginx.
+func needNginx(t *testing.T) string {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skip("there is no nginx on PATH: apt-get install nginx-light")
+	}
+	return nginx
 }
 
 // startNginx runs nginx with a server until t ends. The server listens on the address. Whatever else

@@ -29,7 +29,7 @@ import (
 )
 
 // startSandboxServer is a sandbox on loopback, and its app's settings as an environment.
-func startSandboxServer(t *testing.T, faults ...string) (sb *sandbox.Sandbox, environ []string) {
+func startSandboxServer(t testing.TB, faults ...string) (sb *sandbox.Sandbox, environ []string) {
 	t.Helper()
 	sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
 	if err != nil {
@@ -217,7 +217,7 @@ func TestCertificateIsSwappedWithoutARestart(t *testing.T) {
 	eventually(t, "it is said until when", func() bool { return strings.Contains(log.String(), `"certificate_until":"`) })
 }
 
-func writePEM(t *testing.T, name, kind string, der []byte) {
+func writePEM(t testing.TB, name, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)

@@ -268,7 +268,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 	}{
 		{"well", func() {}, 2 * time.Second},
 		{"hung", server.Hang, 4 * time.Second},
-		{"goes on", server.GoOn, 3500 * time.Millisecond}, // the breaker stays open for 3 s
+		{"goes on", server.GoOn, 3500 * time.Millisecond}, // the breaker stays open for 1 s, perhaps more than once
 		{"well again", func() {}, 2 * time.Second},
 		{"killed", server.Kill, 4 * time.Second},
 		{"comes back", server.Run, 4500 * time.Millisecond},
@@ -301,6 +301,54 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 			t.Errorf("%d lines in 22 s:\n%s", n, log.String())
 		}
 	}
+}
+
+// Sentinel makes a replica the primary under load. No request fails, and brokers soon share again.
+func TestFailoverUnderLoad(t *testing.T) {
+	servers := redistest.StartSentinel(t)
+	source := &mint{latency: 5 * time.Millisecond}
+	var log logs
+	brokers := []*broker.Broker{replica(t, servers.URL, source, &log, 0), replica(t, servers.URL, source, &log, 0)}
+	var requests, shared atomic.Int64
+	var mu sync.Mutex
+	var longest time.Duration // without a shared token
+	last := time.Now()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				session := fmt.Sprint(worker, "-", n)
+				for turn := range 2 {
+					request := coze.TokenRequest{App: app, Session: session}
+					got, err := brokers[(worker+turn)%2].Get(context.WithoutCancel(ctx), request, broker.GetOptions{})
+					if err != nil || !strings.HasPrefix(got.Token.AccessToken, "czs_"+session+"_") {
+						t.Errorf("%s: %+v, %v", session, got, err)
+					}
+					requests.Add(1)
+					if got.CacheStatus == broker.Shared {
+						shared.Add(1)
+						mu.Lock()
+						longest, last = max(longest, time.Since(last)), time.Now()
+						mu.Unlock()
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { stop(); wg.Wait() })
+	redistest.Until(t, "tokens are shared", func() bool { return shared.Load() > 100 })
+	before := requests.Load()
+	servers.Primary.Kill()
+	redistest.Until(t, "the replica is the primary", func() bool {
+		return strings.HasPrefix(servers.Replica.Do(ctx, "ROLE"), "[master")
+	})
+	after := shared.Load()
+	redistest.Until(t, "tokens are shared again", func() bool { return shared.Load() > after+100 })
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("%d requests since its death; no token was shared for %v", requests.Load()-before, longest)
 }
 
 // How much the store adds to a request, if an exchange takes no time: it has another replica's

@@ -4,8 +4,6 @@ package redis_test
 
 import (
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,15 +53,6 @@ func usable(t *testing.T, s *redis.Store, what string) {
 	t.Fatalf("%s: %v", what, err)
 }
 
-// hostPort is the address of a server.
-func hostPort(t *testing.T, s *redistest.Server) string {
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u.Host
-}
-
 // A cluster of three, of which one node dies and its replica takes its place.
 func TestCluster(t *testing.T) {
 	var nodes []*redistest.Server
@@ -82,10 +71,10 @@ func TestCluster(t *testing.T) {
 		nodes[i].Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
 	}
 	for i, n := range nodes[1:] {
-		_, port, _ := strings.Cut(hostPort(t, n), ":")
+		_, port, _ := strings.Cut(n.Address(), ":")
 		nodes[0].Do(ctx, "CLUSTER", "MEET", "127.0.0.1", port, ports[i+1])
 	}
-	until(t, "the nodes know each other", func() bool {
+	redistest.Until(t, "the nodes know each other", func() bool {
 		for _, n := range nodes {
 			if !strings.Contains(n.Do(ctx, "CLUSTER", "INFO"), "cluster_known_nodes:4") {
 				return false
@@ -94,11 +83,11 @@ func TestCluster(t *testing.T) {
 		return strings.Contains(nodes[3].Do(ctx, "CLUSTER", "INFO"), "cluster_state:ok")
 	})
 	nodes[3].Do(ctx, "CLUSTER", "REPLICATE", nodes[0].Do(ctx, "CLUSTER", "MYID"))
-	until(t, "the replica follows", func() bool {
+	redistest.Until(t, "the replica follows", func() bool {
 		return strings.Contains(nodes[3].Do(ctx, "INFO", "replication"), "master_link_status:up")
 	})
 
-	s := open(t, "redis+cluster://"+hostPort(t, nodes[1])+","+hostPort(t, nodes[2]))
+	s := open(t, "redis+cluster://"+nodes[1].Address()+","+nodes[2].Address())
 	if err := s.Check(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -120,41 +109,15 @@ func TestCluster(t *testing.T) {
 // A primary dies, and Sentinel makes its replica the primary.
 func TestSentinel(t *testing.T) {
 	ctx := t.Context()
-	first := redistest.Start(t, redistest.Options{})
-	host, port, _ := strings.Cut(hostPort(t, first), ":")
-	second := redistest.Start(t, redistest.Options{Args: []string{"--replicaof", host + " " + port,
-		"--repl-diskless-sync-delay", "0"}})
-	until(t, "the replica follows", func() bool {
-		return strings.Contains(second.Do(ctx, "INFO", "replication"), "master_link_status:up")
-	})
-	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "sentinel monitor coze %s %s 1\n"+
-		"sentinel down-after-milliseconds coze 500\nsentinel failover-timeout coze 3000\n", host, port), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	watch := redistest.Start(t, redistest.Options{Config: config, Args: []string{"--sentinel"}})
-	until(t, "Sentinel knows the replica", func() bool {
-		_, port, _ := strings.Cut(hostPort(t, second), ":")
-		return strings.Contains(watch.Do(ctx, "SENTINEL", "REPLICAS", "coze"), port)
-	})
-
-	s := open(t, "redis+sentinel://"+hostPort(t, watch)+"/coze")
+	servers := redistest.StartSentinel(t)
+	s := open(t, servers.URL)
 	if err := s.Check(ctx); err != nil {
 		t.Fatal(err)
 	}
-	first.Kill()
+	servers.Primary.Kill()
 	usable(t, s, "the primary died")
-	if role := second.Do(ctx, "ROLE"); !strings.HasPrefix(role, "[master") {
+	if role := servers.Replica.Do(ctx, "ROLE"); !strings.HasPrefix(role, "[master") {
 		t.Errorf("the replica is %s", role)
-	}
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it never came that %s", what)
-		}
 	}
 }
 

@@ -92,6 +92,53 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
+// Sentinels are a primary, its replica, and a sentinel that watches them. They end with their test.
+type Sentinels struct {
+	// URL names them as REDIS_URL does.
+	URL              string
+	Primary, Replica *Server
+}
+
+// StartSentinel starts them. The sentinel takes a primary that does not answer for half a second for
+// dead.
+func StartSentinel(t testing.TB) *Sentinels {
+	t.Helper()
+	ctx := t.Context()
+	primary := Start(t, Options{})
+	host, port, _ := strings.Cut(primary.Address(), ":")
+	replica := Start(t, Options{Args: []string{"--replicaof", host + " " + port, "--repl-diskless-sync-delay", "0"}})
+	Until(t, "the replica follows", func() bool {
+		return strings.Contains(replica.Do(ctx, "INFO", "replication"), "master_link_status:up")
+	})
+	config := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "sentinel monitor coze %s %s 1\n"+
+		"sentinel down-after-milliseconds coze 500\nsentinel failover-timeout coze 3000\n", host, port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	watch := Start(t, Options{Config: config, Args: []string{"--sentinel"}})
+	Until(t, "Sentinel knows the replica", func() bool {
+		_, port, _ := strings.Cut(replica.Address(), ":")
+		return strings.Contains(watch.Do(ctx, "SENTINEL", "REPLICAS", "coze"), port)
+	})
+	return &Sentinels{URL: "redis+sentinel://" + watch.Address() + "/coze", Primary: primary, Replica: replica}
+}
+
+// Until waits for something, for a minute at most.
+func Until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came that %s", what)
+		}
+	}
+}
+
+// Address is the server's host and port.
+func (s *Server) Address() string {
+	_, address, _ := strings.Cut(s.URL, "://")
+	return address[strings.LastIndexByte(address, '@')+1:]
+}
+
 // FreePort is a port of 127.0.0.1 that nobody listens on.
 func FreePort(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
