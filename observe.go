@@ -21,8 +21,8 @@ type Observer struct {
 	// is "ok" or a [coze.Kind].
 	Exchange func(app, outcome string, took time.Duration)
 	// KeyFetch is called after each request for the keys of a login, and says whether it brought an
-	// answer with status 200.
-	KeyFetch func(ok bool)
+	// answer with status 200, and how long that took.
+	KeyFetch func(ok bool, took time.Duration)
 }
 
 // Stats are what a service has counted since it was made.
@@ -30,15 +30,20 @@ type Stats struct {
 	broker.Stats
 	// CounterFaults is how many operations of each shared counter failed.
 	CounterFaults map[string]int64 // :: kind of limit → faults
+	// Breakers are the circuit breakers of the apps in force.
+	Breakers map[string]broker.BreakerState // :: app → state
 }
 
 // Stats counts. Ask every few seconds, not with every request.
 func (v *Service) Stats() Stats {
-	s := Stats{Stats: v.tokens.Stats(), CounterFaults: map[string]int64{}}
+	s := Stats{Stats: v.tokens.Stats(), CounterFaults: map[string]int64{}, Breakers: map[string]broker.BreakerState{}}
 	for kind, l := range map[string]*ratelimit.Limiter{
 		"address": v.limits.Addresses, "caller": v.limits.Callers, "session": v.limits.Sessions, "app": v.limits.Apps,
 	} {
 		s.CounterFaults[kind] = l.Faults()
+	}
+	for name, app := range v.current.Load().apps {
+		s.Breakers[name] = v.tokens.Breaker(app.Request.App)
 	}
 	return s
 }
@@ -89,8 +94,9 @@ func (o Observer) keyFetches(next http.RoundTripper) http.RoundTripper {
 		return next
 	}
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		began := time.Now()
 		response, err := next.RoundTrip(r)
-		o.KeyFetch(err == nil && response.StatusCode == http.StatusOK)
+		o.KeyFetch(err == nil && response.StatusCode == http.StatusOK, time.Since(began))
 		return response, err
 	})
 }

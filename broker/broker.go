@@ -210,7 +210,6 @@ func (b *Broker) refresh(ctx context.Context, s *shard, j *job, now int64) {
 // Stats are a broker's counts since it was made, for metrics.
 type Stats struct {
 	Entries     int     // tokens and failures that are remembered now
-	Paused      int     // apps for which nothing is exchanged now, because exchanges of several clients failed
 	Calls       int     // calls that go on now
 	Evicted     int64   // entries forgotten for want of room before they expired
 	Exchanges   int64   // exchanges asked of the source behind
@@ -236,16 +235,6 @@ func (b *Broker) Stats() Stats {
 	if b.o.Budget > 0 {
 		st.BudgetLimit, st.BudgetLeft = b.o.Budget, b.budgetLeft()
 	}
-	now := b.now()
-	b.apps.known.Range(func(_, value any) bool {
-		a := value.(*app)
-		a.mu.Lock()
-		if a.all.open.holds(a, now) {
-			st.Paused++
-		}
-		a.mu.Unlock()
-		return true
-	})
 	for i := range b.table.shards {
 		s := &b.table.shards[i]
 		s.mu.RLock()

@@ -117,6 +117,35 @@ type circuit struct {
 	epoch    uint64 // successes of the app before the last of them
 }
 
+// A BreakerState is the state of an app's circuit breaker.
+type BreakerState string
+
+// The states. While an app's breaker is not closed, remembered tokens are still handed out.
+const (
+	BreakerClosed   BreakerState = "closed"
+	BreakerOpen     BreakerState = "open"      // nothing is exchanged
+	BreakerHalfOpen BreakerState = "half-open" // one exchange every two seconds tries
+)
+
+// Breaker is the state of the app's breaker, which opens when exchanges of several clients failed.
+// A client's own breaker is not told of.
+func (b *Broker) Breaker(of *coze.App) BreakerState {
+	known, ok := b.apps.known.Load(of)
+	if !ok {
+		return BreakerClosed
+	}
+	a := known.(*app)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.all.open == nil:
+		return BreakerClosed
+	case a.all.open.holds(a, b.now()) && !a.all.halfOpen:
+		return BreakerOpen
+	}
+	return BreakerHalfOpen
+}
+
 // check returns why no exchange may be made now for the client, or nil.
 func (a *app) check(client string, now int64) *coze.Error {
 	a.mu.Lock()

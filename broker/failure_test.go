@@ -106,6 +106,51 @@ func TestNewKeysAreTried(t *testing.T) {
 	})
 }
 
+// The breaker opens when exchanges of several clients failed, is half-open after the pause, and
+// closes with a success.
+func TestBreakerState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := true
+		source := &fake{fail: func(int64, coze.TokenRequest) error {
+			if wrong {
+				return refused()
+			}
+			return nil
+		}}
+		b := broker.New(source, broker.Options{})
+		app := testApp()
+		n := 0
+		ask := func(want broker.BreakerState) {
+			t.Helper()
+			n++
+			b.Get(t.Context(), coze.TokenRequest{App: app, Session: fmt.Sprint(n)}, broker.GetOptions{Client: fmt.Sprint(n)})
+			if got := b.Breaker(app); got != want {
+				t.Fatalf("after request %d it is %s, not %s", n, got, want)
+			}
+		}
+		if got := b.Breaker(app); got != broker.BreakerClosed {
+			t.Fatalf("at first it is %s", got)
+		}
+		ask(broker.BreakerClosed)
+		ask(broker.BreakerClosed)
+		ask(broker.BreakerOpen)
+		time.Sleep(4 * time.Second)
+		ask(broker.BreakerOpen)
+		time.Sleep(3 * time.Second) // the pause of 5 s and its jitter are over
+		if got := b.Breaker(app); got != broker.BreakerHalfOpen {
+			t.Fatalf("after the pause it is %s", got)
+		}
+		ask(broker.BreakerOpen) // it tried
+		time.Sleep(12 * time.Second)
+		wrong = false
+		ask(broker.BreakerClosed)
+		source.expect(t, 5)
+		if got := b.Breaker(testApp()); got != broker.BreakerClosed {
+			t.Errorf("that of another app is %s", got)
+		}
+	})
+}
+
 // One visitor's odd session must not stop the others.
 func TestOneGrantsRefusalIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

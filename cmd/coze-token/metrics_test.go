@@ -4,10 +4,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"coze-token/internal/redistest"
 )
 
 // startMeasured starts a service with metrics, and uses it in all ways that leave a trace there.
@@ -24,20 +29,39 @@ import (
 func startMeasured(t *testing.T) (metrics string) {
 	t.Helper()
 	sb, environ := startSandboxServer(t)
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"keys":[]}`)
+	}))
+	t.Cleanup(keys.Close)
+	app := sb.Settings("http://127.0.0.1:1")
+	open := map[string]string{"client_id": app["CLIENT_ID"], "kid": app["KID"], "private_key": app["PRIVATE_KEY"]}
+	users := map[string]string{"jwt_issuer": keys.URL, "jwt_audience": "callers-own-page", "jwks_url": keys.URL}
+	maps.Copy(users, open)
+	apps, err := json.Marshal(map[string]any{"users": users, "open": open})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var log logBuffer
-	service := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "METRICS_LISTEN=127.0.0.1:0", "RATE_LIMIT=off",
-		"RATE_LIMIT_SESSION=5/1h")...)
+	service := serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "METRICS_LISTEN=127.0.0.1:0", "RATE_LIMIT=62/1h",
+		"RATE_LIMIT_SESSION=5/1h", "TRUSTED_PROXIES=127.0.0.1", "REDIS_URL="+redistest.Start(t, redistest.Options{}).URL,
+		"APPS="+string(apps))...)
 	found := regexp.MustCompile(`"msg":"metrics","url":"([^"]+)"`).FindStringSubmatch(log.String())
 	if found == nil {
 		t.Fatalf("where the metrics are is not said: %s", log.String())
 	}
-	ask := func(path, user string, want int) {
+	ask := func(address, path, user string, want int) {
 		t.Helper()
 		request, err := http.NewRequest("POST", service+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
+		request.Header.Set("X-Forwarded-For", address)
 		request.Header.Set("X-User-ID", user)
+		if path == "/users" {
+			part := base64.RawURLEncoding.EncodeToString
+			request.Header.Set("Authorization", "Bearer "+part([]byte(`{"alg":"RS256","kid":"callers-own-key"}`))+"."+
+				part([]byte(`{"iss":"`+keys.URL+`","aud":"callers-own-page","sub":"x"}`))+"."+part([]byte("x")))
+		}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
@@ -47,18 +71,29 @@ func startMeasured(t *testing.T) (metrics string) {
 			t.Fatalf("%s for %s: status %d, not %d", path, user, response.StatusCode, want)
 		}
 	}
+	const home = "192.0.2.1"
 	for i := range 7 {
 		want := http.StatusOK
 		if i >= 5 {
 			want = http.StatusTooManyRequests
 		}
-		ask("/", "callers-own-text", want)
+		ask(home, "/", "callers-own-text", want)
 	}
-	ask("/callers-own-path", "x", http.StatusNotFound)
+	ask(home, "/callers-own-path", "x", http.StatusNotFound)
+	ask(home, "/users", "", http.StatusServiceUnavailable)
+	for i := range 32 { // an address begins half as many exchanges as it may send requests, and not fewer than 30
+		want := http.StatusOK
+		if i == 31 {
+			want = http.StatusTooManyRequests
+		}
+		ask("192.0.2.2", "/open", fmt.Sprint("callers-own-text-", i), want)
+	}
 	if err := sb.Fail("unknown-key"); err != nil {
 		t.Fatal(err)
 	}
-	ask("/", "user-2", http.StatusBadGateway)
+	for i := range 3 {
+		ask(fmt.Sprint("192.0.3.", i), "/", fmt.Sprint("user-2", i), http.StatusBadGateway)
+	}
 	if err := sb.Fail(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,16 +111,24 @@ func TestMetrics(t *testing.T) {
 		`coze_token_requests_total{app="/",way="open",status="200",code="",cache="miss"} 1`,
 		`coze_token_requests_total{app="/",way="open",status="200",code="",cache="hit"} 4`,
 		`coze_token_requests_total{app="/",way="open",status="429",code="rate_limited",cache=""} 2`,
-		`coze_token_requests_total{app="/",way="open",status="502",code="upstream_rejected",cache="miss"} 1`,
+		`coze_token_requests_total{app="/",way="open",status="502",code="upstream_rejected",cache="miss"} 3`,
 		`coze_token_rate_limited_total{limit="session"} 2`,
 		`coze_token_exchanges_total{app="/",outcome="ok"} 1`,
-		`coze_token_exchanges_total{app="/",outcome="rejected"} 1`,
-		`coze_token_exchange_duration_seconds_count{app="/"} 2`,
+		`coze_token_rate_limited_total{limit="exchange"} 1`,
+		`coze_token_exchanges_total{app="/",outcome="rejected"} 3`,
+		`coze_token_exchange_duration_seconds_count{app="/"} 4`,
 		`coze_token_request_duration_seconds_count{app="/",cache="hit"} 4`,
-		`coze_token_cache_entries 2`,
+		`coze_token_cache_entries 35`,
 		`coze_token_budget_limit 6000`,
 		`coze_token_store_faults_total 0`,
-		`coze_token_apps_paused 0`,
+		`coze_token_breaker_state{app="/",state="open"} 1`,
+		`coze_token_breaker_state{app="/",state="closed"} 0`,
+		`coze_token_breaker_state{app="/open",state="closed"} 1`,
+		`coze_token_store_duration_seconds_count{operation="get"} `,
+		`coze_token_store_duration_seconds_count{operation="claim"} `,
+		`coze_token_store_duration_seconds_count{operation="put"} `,
+		`coze_token_shared_limit_duration_seconds_count{limit="session"} `,
+		`coze_token_login_key_fetch_duration_seconds_count 1`,
 		`coze_token_records_lost_total{kind="log"} 0`,
 		`coze_token_shared_limit_faults_total{limit="address"} 0`,
 		`coze_token_reloads_total{outcome="failed"} 0`,

@@ -182,7 +182,7 @@ func rateLimited(d ratelimit.Decision) answer {
 func tooManySessions(d ratelimit.Decision) answer {
 	a := fail(http.StatusTooManyRequests, "rate_limited", "this address asks for new tokens too often",
 		"wait as long as Retry-After says, keep a token until it runs out, and ask for a user again under the same name")
-	a.retryAfter, a.reason = d.RetryAfter, "exchange_rate"
+	a.retryAfter, a.reason, a.limit = d.RetryAfter, "exchange_rate", d.Name
 	return a
 }
 

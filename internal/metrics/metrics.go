@@ -18,7 +18,9 @@ import (
 	vm "github.com/VictoriaMetrics/metrics"
 
 	cozetoken "coze-token"
+	"coze-token/broker"
 	"coze-token/internal/gate"
+	"coze-token/internal/ratelimit"
 	"coze-token/internal/version"
 )
 
@@ -32,10 +34,13 @@ type Metrics struct {
 }
 
 // The bounds of the histograms' buckets, in seconds. Coze answers within half a second or so; a
-// remembered token takes microseconds.
+// remembered token takes microseconds, and a Redis nearby a millisecond or two. It has 0.15 s for a
+// token, and 0.1 s for a count.
 var (
 	requestBounds  = []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	exchangeBounds = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+	sharedBounds   = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .15}
+	keyBounds      = []float64{.05, .1, .25, .5, 1, 2.5, 5} // a fetch is given up after 5 s
 )
 
 // New makes metrics that have counted nothing. Counters without labels begin with 0, so that their
@@ -47,7 +52,7 @@ func New() *Metrics {
 		m.set.NewCounter(outcome(keyFetches, ok))
 		m.set.NewCounter(outcome(reloads, ok))
 	}
-	for _, kind := range []string{"address", "caller", "session", "app"} {
+	for _, kind := range []string{"address", "caller", "session", "app", "exchange"} {
 		m.set.NewCounter(fmt.Sprintf(limited, kind))
 	}
 	return m
@@ -60,7 +65,10 @@ const (
 	limited          = `coze_token_rate_limited_total{limit=%q}`
 	exchanges        = `coze_token_exchanges_total{app=%q,outcome=%q}`
 	exchangeDuration = `coze_token_exchange_duration_seconds{app=%q}`
+	storeDuration    = `coze_token_store_duration_seconds{operation=%q}`
+	sharedDuration   = `coze_token_shared_limit_duration_seconds{limit=%q}`
 	keyFetches       = `coze_token_login_key_fetches_total{outcome=%q}`
+	keyDuration      = `coze_token_login_key_fetch_duration_seconds`
 	reloads          = `coze_token_reloads_total{outcome=%q}`
 	accepted         = `coze_token_connections_accepted_total`
 )
@@ -72,16 +80,24 @@ func outcome(name string, ok bool) string {
 	return fmt.Sprintf(name, "failed")
 }
 
-// Observe has a service that is built with the options count for these metrics.
+// Observe has a service that is built with the options count for these metrics. The options' store
+// and counters are set before.
 func (m *Metrics) Observe(o *cozetoken.Options) {
 	o.Observe = cozetoken.Observer{Request: m.request, Exchange: m.exchange, KeyFetch: m.keyFetch}
+	if store, ok := o.Store.(broker.Claimer); ok {
+		o.Store = timedStore{store, m}
+	}
+	if counter := o.Counter; counter != nil {
+		o.Counter = func(limit string) ratelimit.Counter {
+			return timedCounter{counter(limit), m, fmt.Sprintf(sharedDuration, limit)}
+		}
+	}
 }
 
 func (m *Metrics) request(o gate.Observation) {
 	app := "/" + o.App
 	m.set.GetOrCreateCounter(fmt.Sprintf(requests, app, o.Way, o.Status, o.Code, o.Cache)).Inc()
-	m.set.GetOrCreatePrometheusHistogramExt(fmt.Sprintf(requestDuration, app, o.Cache), requestBounds).
-		Update(o.Duration.Seconds())
+	m.took(fmt.Sprintf(requestDuration, app, o.Cache), requestBounds, o.Duration)
 	if o.Limit != "" {
 		m.set.GetOrCreateCounter(fmt.Sprintf(limited, o.Limit)).Inc()
 	}
@@ -89,11 +105,17 @@ func (m *Metrics) request(o gate.Observation) {
 
 func (m *Metrics) exchange(app, outcome string, took time.Duration) {
 	m.set.GetOrCreateCounter(fmt.Sprintf(exchanges, "/"+app, outcome)).Inc()
-	m.set.GetOrCreatePrometheusHistogramExt(fmt.Sprintf(exchangeDuration, "/"+app), exchangeBounds).
-		Update(took.Seconds())
+	m.took(fmt.Sprintf(exchangeDuration, "/"+app), exchangeBounds, took)
 }
 
-func (m *Metrics) keyFetch(ok bool) { m.set.GetOrCreateCounter(outcome(keyFetches, ok)).Inc() }
+func (m *Metrics) keyFetch(ok bool, took time.Duration) {
+	m.set.GetOrCreateCounter(outcome(keyFetches, ok)).Inc()
+	m.took(keyDuration, keyBounds, took)
+}
+
+func (m *Metrics) took(name string, bounds []float64, took time.Duration) {
+	m.set.GetOrCreatePrometheusHistogramExt(name, bounds).Update(took.Seconds())
+}
 
 // Reloaded counts that the settings were read again, and whether they are in force.
 func (m *Metrics) Reloaded(ok bool) { m.set.GetOrCreateCounter(outcome(reloads, ok)).Inc() }
@@ -141,12 +163,21 @@ func (m *Metrics) state(w io.Writer) {
 	s := m.service.Stats()
 	for name, value := range map[string]int64{
 		"cache_entries": int64(s.Entries), "cache_evictions_total": s.Evicted, "calls": int64(s.Calls),
-		"apps_paused": int64(s.Paused), "refreshes_total": s.Refreshes, "over_budget_total": s.OverBudget, "store_faults_total": s.StoreFaults,
+		"refreshes_total": s.Refreshes, "over_budget_total": s.OverBudget, "store_faults_total": s.StoreFaults,
 	} {
 		fmt.Fprintf(w, "coze_token_%s %d\n", name, value)
 	}
 	if s.BudgetLimit > 0 {
 		fmt.Fprintf(w, "coze_token_budget_limit %d\ncoze_token_budget_remaining %.0f\n", s.BudgetLimit, s.BudgetLeft)
+	}
+	for app, state := range s.Breakers {
+		for _, other := range []broker.BreakerState{broker.BreakerClosed, broker.BreakerHalfOpen, broker.BreakerOpen} {
+			in := 0
+			if other == state {
+				in = 1
+			}
+			fmt.Fprintf(w, "coze_token_breaker_state{app=%q,state=%q} %d\n", "/"+app, other, in)
+		}
 	}
 	for limit, faults := range s.CounterFaults {
 		fmt.Fprintf(w, "coze_token_shared_limit_faults_total{limit=%q} %d\n", limit, faults)
