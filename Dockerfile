@@ -1,4 +1,5 @@
-# Builds an image that holds the program and nothing else. docs/deploy.md says how it is run.
+# Builds the program, and an image that holds it and nothing else. docs/deploy.md says how it is run.
+# deploy/package/Dockerfile packs a released program.
 FROM golang:1.26 AS build
 WORKDIR /src
 # Where modules come from; in mainland China: docker build --build-arg GOPROXY=https://goproxy.cn,direct
@@ -8,9 +9,8 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /coze-token ./cmd/coze-token
 
-# Root certificates, the program, a user without rights, and no shell.
+# The program, which has root certificates in it, a user without rights, and no shell.
 FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /coze-token /coze-token
 USER 65532:65532
 ENV PORT=8787

@@ -4,12 +4,18 @@
 package script_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"debug/buildinfo"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // output runs a command, which must succeed.
@@ -50,13 +56,14 @@ func tagged(t *testing.T) (dir string) {
 	return dir
 }
 
-// A release has its version, is the same bytes twice, and its package can be installed.
+// A release has its version, is the same bytes twice, its packages can be installed, and its image
+// runs.
 func TestRelease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles for a minute")
 	}
-	need(t, "bash", "git", "tar", "sha256sum")
-	platforms := []string{"PLATFORMS=linux/amd64"}
+	need(t, "bash", "git", "tar", "sha256sum", "zip")
+	platforms := []string{"PLATFORMS=linux/amd64 windows/amd64"}
 	out := t.TempDir()
 	var sums [2]string
 	for i := range sums { // each in a folder of its own: no path is in the bytes
@@ -72,7 +79,8 @@ func TestRelease(t *testing.T) {
 		t.Errorf("two releases of one commit differ:\n%s\n%s", sums[0], sums[1])
 	}
 	names := regexp.MustCompile(`(?m)^[0-9a-f]{64}  (.+)$`).FindAllStringSubmatch(sums[0], -1)
-	want := []string{"coze-token-1.2.3-1.x86_64.rpm", "coze-token_1.2.3_amd64.deb", "coze-token_v1.2.3_linux_amd64.tar.gz"}
+	want := []string{"coze-token-1.2.3-1.x86_64.rpm", "coze-token_1.2.3_amd64.deb", "coze-token_v1.2.3_linux_amd64.tar.gz",
+		"coze-token_v1.2.3_windows_amd64.zip"}
 	if len(names) != len(want) {
 		t.Fatalf("%s", sums[0])
 	}
@@ -88,7 +96,53 @@ func TestRelease(t *testing.T) {
 			t.Errorf("the archive has no %s: %s", file, archive)
 		}
 	}
+	testZip(t, filepath.Join(release, want[3]))
 	t.Run("Debian", func(t *testing.T) { testDebian(t, filepath.Join(release, want[1])) })
+	t.Run("RPM", func(t *testing.T) { testRPM(t, filepath.Join(release, want[0])) })
+	t.Run("Image", func(t *testing.T) { testReleasedImage(t, release, want[2]) })
+}
+
+// testZip reads an archive for Windows, as a program other than zip does.
+func testZip(t *testing.T, archive string) {
+	t.Helper()
+	files, err := zip.OpenReader(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	var names []string
+	for _, f := range files.File {
+		names = append(names, f.Name)
+		if want := time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC); !f.Modified.Equal(want) { // in steps of 2 s
+			t.Errorf("%s is of %v, not %v", f.Name, f.Modified, want)
+		}
+	}
+	if want := []string{"CHANGELOG.md", "LICENSE", "README.md", "README.zh-CN.md", "coze-token.exe"}; !slices.Equal(names, want) {
+		t.Errorf("%s has %v, not %v", archive, names, want)
+	}
+	program, err := files.Open("coze-token.exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	text, err := io.ReadAll(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, err := buildinfo.Read(bytes.NewReader(text))
+	if err != nil || build.Main.Version != "v1.2.3" || setting(build, "GOOS") != "windows" {
+		t.Errorf("it is %v, %v", build, err)
+	}
+}
+
+// setting is what a program was built with.
+func setting(build *buildinfo.BuildInfo, name string) string {
+	for _, s := range build.Settings {
+		if s.Key == name {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // testDebian installs a package into a folder.
@@ -98,6 +152,35 @@ func testDebian(t *testing.T, pkg string) {
 	output(t, root, nil, "sh", "-c", `mkdir -p var/lib/dpkg/info var/lib/dpkg/updates && : > var/lib/dpkg/status`)
 	output(t, root, nil, "dpkg", "--root="+root, "--force-not-root", "--force-script-chrootless", "--log=/dev/null",
 		"-i", pkg)
+	checkInstalled(t, root)
+}
+
+// testRPM installs a package into a folder. Its scripts are compared and not run: rpm runs them in
+// the folder, which has no shell.
+func testRPM(t *testing.T, pkg string) {
+	need(t, "rpm")
+	root := t.TempDir()
+	output(t, root, nil, "rpm", "-i", "--dbpath", filepath.Join(root, "var/lib/rpm"), "--relocate", "/="+root,
+		"--badreloc", "--nodeps", "--noscripts", pkg)
+	checkInstalled(t, root)
+	scripts := output(t, root, nil, "rpm", "-qp", "--scripts", pkg)
+	for _, name := range []string{"postinstall", "preremove"} {
+		text, err := os.ReadFile("../deploy/package/" + name + ".sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(scripts, string(text)) {
+			t.Errorf("the package has no %s.sh: %s", name, scripts)
+		}
+	}
+	if files := output(t, root, nil, "rpm", "-qp", "--configfiles", pkg); !strings.Contains(files, "/etc/coze-token/env\n") {
+		t.Errorf("an update would replace the settings: %s", files)
+	}
+}
+
+// checkInstalled looks at what a package has put into a folder.
+func checkInstalled(t *testing.T, root string) {
+	t.Helper()
 	program := filepath.Join(root, "usr/bin/coze-token")
 	if version := output(t, root, nil, program, "version"); !strings.HasPrefix(version, "coze-token v1.2.3 ") {
 		t.Errorf("it is %s", version)
