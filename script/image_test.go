@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package script_test
 
@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -28,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"coze-token/internal/redistest"
 	"coze-token/sandbox"
 )
 
@@ -127,12 +127,7 @@ func (c *container) check(version string) {
 	}
 	coze := httptest.NewServer(sb)
 	t.Cleanup(coze.Close)
-	free, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := "127.0.0.1:" + redistest.FreePort(t)
 	environ := []string{"LISTEN=" + address}
 	for name, value := range sb.Settings(coze.URL) {
 		environ = append(environ, name+"="+value)
