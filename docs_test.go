@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,63 @@ func contractParts(t *testing.T) map[string]bool {
 		}
 	}
 	return parts
+}
+
+// The queries of the Workers pages have fields that audit records have, and values that these can
+// have. Both pages have the same ones.
+func TestQueriesAreOfAuditRecords(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| (`[^|]+`) \\| ")
+	span := regexp.MustCompile("`([^`]+)`")
+	fields := map[string]bool{}
+	_, table, _ := strings.Cut(read(t, "docs/access.md"), "\n## Audit records\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, m := range row.FindAllStringSubmatch(table, -1) {
+		for _, name := range span.FindAllStringSubmatch(m[1], -1) {
+			fields[name[1]] = true
+		}
+	}
+	values := read(t, "docs/http.md") + read(t, "docs/access.md")
+	sources, err := filepath.Glob("broker/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sources {
+		values += read(t, name)
+	}
+	condition := regexp.MustCompile("`(\\w+)` (?:equals|starts with) `([^`]+)`")
+	var first []string
+	for _, page := range []string{"docs/workers.md", "docs/workers.zh-CN.md"} {
+		text := read(t, page)
+		queries := text[strings.Index(text, "<!-- queries -->"):strings.Index(text, "<!-- /queries -->")]
+		var found []string
+		for line := range strings.Lines(queries) {
+			cells := strings.Split(line, " | ")
+			if !strings.HasPrefix(line, "| ") || len(cells) < 3 {
+				continue
+			}
+			rest := strings.Join(cells[1:], " | ")
+			for _, m := range span.FindAllStringSubmatch(condition.ReplaceAllString(rest, "`$1`"), -1) {
+				found = append(found, m[1])
+				if !fields[m[1]] {
+					t.Errorf("%s: audit records have no %s", page, m[1])
+				}
+			}
+		}
+		conditions := condition.FindAllStringSubmatch(text, -1)
+		for _, m := range conditions {
+			found = append(found, m[0])
+			if !strings.Contains(values, m[2]) {
+				t.Errorf("%s: no record has %s", page, m[0])
+			}
+		}
+		if len(found) < 25 || len(conditions) < 8 {
+			t.Errorf("%s has only %q", page, found)
+		}
+		if first != nil && !slices.Equal(first, found) {
+			t.Errorf("the pages ask for\n%q\n%q", first, found)
+		}
+		first = found
+	}
 }
 
 // Each test that the security pages name exists, and both pages name the same ones for each check.
