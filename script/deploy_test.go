@@ -31,10 +31,10 @@ import (
 )
 
 // A box is a block of code on a page. mark is the paragraph below it that says that it is not tried.
-type box struct{ kind, text, mark string }
+type box struct{ text, mark string }
 
 var (
-	boxes = regexp.MustCompile("(?ms)^ *```(\\w+)\\n(.*?)^ *```\\n(?:\\n(\\*(?:Not tried|未).*?\\*)\\n)?")
+	boxes = regexp.MustCompile("(?ms)^ *```\\w+\\n(.*?)^ *```\\n(?:\\n(\\*(?:Not tried|未).*?\\*)\\n)?")
 	notes = regexp.MustCompile(`(?m) +(#|//) .*$`)
 )
 
@@ -45,7 +45,7 @@ func boxesOf(t *testing.T, page string) (found []box) {
 		t.Fatal(err)
 	}
 	for _, m := range boxes.FindAllStringSubmatch(string(text), -1) {
-		found = append(found, box{m[1], m[2], m[3]})
+		found = append(found, box{m[1], m[2]})
 	}
 	return found
 }

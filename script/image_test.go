@@ -72,7 +72,6 @@ type container struct {
 type imageConfig struct {
 	Architecture string `json:"architecture"`
 	Config       struct {
-		User, WorkingDir     string
 		Env, Entrypoint, Cmd []string
 		Healthcheck          struct{ Test []string }
 	} `json:"config"`
@@ -106,7 +105,7 @@ func (c *container) check(version string) {
 	t := c.b.t
 	t.Helper()
 	program := c.config.Config.Entrypoint
-	if len(program) != 1 {
+	if len(program) != 1 || !slices.Contains(c.config.Config.Env, "PORT=8787") {
 		t.Fatalf("%+v", c.config)
 	}
 	build, err := buildinfo.ReadFile(filepath.Join(c.root, program[0]))
