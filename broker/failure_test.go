@@ -111,14 +111,17 @@ func TestNewKeysAreTried(t *testing.T) {
 func TestBreakerState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wrong := true
+		var b *broker.Broker
+		app := testApp()
+		var during broker.BreakerState // the last exchange
 		source := &fake{fail: func(int64, coze.TokenRequest) error {
+			during = b.Breaker(app)
 			if wrong {
 				return refused()
 			}
 			return nil
 		}}
-		b := broker.New(source, broker.Options{})
-		app := testApp()
+		b = broker.New(source, broker.Options{})
 		n := 0
 		ask := func(want broker.BreakerState) {
 			t.Helper()
@@ -141,6 +144,9 @@ func TestBreakerState(t *testing.T) {
 			t.Fatalf("after the pause it is %s", got)
 		}
 		ask(broker.BreakerOpen) // it tried
+		if during != broker.BreakerHalfOpen {
+			t.Errorf("while it tried it was %s", during)
+		}
 		time.Sleep(12 * time.Second)
 		wrong = false
 		ask(broker.BreakerClosed)
