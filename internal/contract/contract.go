@@ -1,6 +1,6 @@
-// Package contract is the HTTP contract of docs/http.md as a test suite. It runs against every
-// build of the service, native or Worker: a build says how it is started, and the suite speaks to
-// it over HTTP only, with a sandbox in Coze's place.
+// Package contract is the HTTP contract as a test suite. It runs against every build of the
+// service, native or Worker: a build says how it is started, and the suite speaks to it over HTTP
+// only, with a sandbox in Coze's place. Each request and answer is held against docs/openapi.yaml.
 package contract
 
 import (
