@@ -99,7 +99,6 @@ func check(doc *openapi3.T, r *http.Request, response *http.Response, body []byt
 		err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 			Request: r, PathParams: parameters, Route: route, Options: &openapi3filter.Options{
 				AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true,
-				RejectWhenRequestBodyNotSpecified: true,
 			},
 		})
 		if err != nil {
