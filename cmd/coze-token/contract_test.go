@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ func TestContract(t *testing.T) { contract.Run(t, &nativeBuild{}) }
 // nativeBuild runs "coze-token serve".
 type nativeBuild struct{ log logBuffer }
 
+func (*nativeBuild) Host() string { return "native" }
+
 func (b *nativeBuild) Output() string { return b.log.String() }
 
 func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
@@ -28,11 +31,26 @@ func (b *nativeBuild) Start(t *testing.T, settings map[string]string) string {
 	if _, _, err := cozetoken.Read(settings, cozetoken.Options{}); err != nil {
 		return b.startMisconfigured(t, err)
 	}
+	return serve(t, &b.log, environOf(settings)...)
+}
+
+// StartDraining tells the service to stop as soon as it serves.
+func (b *nativeBuild) StartDraining(t *testing.T, settings map[string]string) (string, bool) {
+	url, stop := startServing(t, &b.log, append(environOf(settings), "DRAIN_DELAY=3")...)
+	stop()
+	eventually(t, "it is not ready", func() bool {
+		status, _ := get(t, url+"/readyz")
+		return status == http.StatusServiceUnavailable
+	})
+	return url, true
+}
+
+func environOf(settings map[string]string) []string {
 	environ := []string{"LISTEN=127.0.0.1:0", "LOG_LEVEL=debug"}
 	for name, value := range settings {
 		environ = append(environ, name+"="+value)
 	}
-	return serve(t, &b.log, environ...)
+	return environ
 }
 
 // startMisconfigured serves what a host serves that cannot refuse to start. "coze-token serve" does
@@ -52,15 +70,22 @@ func (b *nativeBuild) startMisconfigured(t *testing.T, wrong error) string {
 // end.
 func serve(t *testing.T, log *logBuffer, environ ...string) string {
 	t.Helper()
+	url, _ := startServing(t, log, environ...)
+	return url
+}
+
+// startServing is serve for a service that stop tells to stop.
+func startServing(t *testing.T, log *logBuffer, environ ...string) (url string, stop func()) {
+	t.Helper()
 	lines, stderr := io.Pipe()
-	untilCleanup(t, func(ctx context.Context) error {
+	stop = untilCleanup(t, func(ctx context.Context) error {
 		defer stderr.Close()
 		if code := run(ctx, []string{"serve"}, environ, io.Discard, io.MultiWriter(log, stderr)); code != exitOK {
 			return errors.New("serve failed: " + log.String())
 		}
 		return nil
 	})
-	return strings.TrimSuffix(waitForURL(t, lines), "/")
+	return strings.TrimSuffix(waitForURL(t, lines), "/"), stop
 }
 
 // waitForURL reads the log of "coze-token serve" up to the line that has the URL. It goes on
@@ -91,8 +116,8 @@ func readURL(t testing.TB, lines *bufio.Reader) string {
 	}
 }
 
-// untilCleanup runs f until t ends. Then f must return without an error.
-func untilCleanup(t *testing.T, f func(context.Context) error) {
+// untilCleanup runs f until t ends, or until stop is called. Then f must return without an error.
+func untilCleanup(t *testing.T, f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f(ctx) }()
@@ -102,6 +127,7 @@ func untilCleanup(t *testing.T, f func(context.Context) error) {
 			t.Error(err)
 		}
 	})
+	return cancel
 }
 
 // A logBuffer is a buffer for concurrent use.

@@ -83,6 +83,10 @@ type workerBuild struct {
 	log bytes.Buffer
 }
 
+func (*workerBuild) StartDraining(*testing.T, map[string]string) (string, bool) { return "", false }
+
+func (*workerBuild) Host() string { return "workers" }
+
 func (b *workerBuild) Output() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

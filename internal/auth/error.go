@@ -7,7 +7,7 @@ import (
 	"coze-token/internal/message"
 )
 
-// A Code is the word for a refusal in the answer to the client: docs/http.md lists them.
+// A Code is the word for a refusal in the answer to the client: docs/openapi.yaml has them.
 type Code string
 
 // The codes.

@@ -202,6 +202,9 @@ func (h *fixture) loginCredentials() []credential {
 	parts := strings.Split(whole, ".")
 	others := strings.Split(p.token(map[string]any{"sub": "mallory@login.example"}), ".")
 	list := []credential{
+		// These come first: what the first fetch of the keys says of them is remembered.
+		bad("a kid that nobody has", "unknown_signing_key", rs256("made-up", forgersKey(), nil)),
+		bad("RS256 under the key of ES256", "unknown_signing_key", rs256("ec", rsaKey(), nil)),
 		good("RS256", whole, "alice@login.example"),
 		good("the second audience, of several", p.token(map[string]any{"aud": []string{"other", "mobile"}}),
 			"alice@login.example"),
@@ -212,8 +215,6 @@ func (h *fixture) loginCredentials() []credential {
 		bad("for another audience", "wrong_audience", p.token(map[string]any{"aud": "elsewhere"})),
 		bad("another issuer", "unknown_issuer", h.stranger.token(nil)),
 		bad("another's signature", "bad_signature", rs256("rsa", forgersKey(), nil)),
-		bad("a kid that nobody has", "unknown_signing_key", rs256("made-up", forgersKey(), nil)),
-		bad("RS256 under the key of ES256", "unknown_signing_key", rs256("ec", rsaKey(), nil)),
 		bad("other claims", "bad_signature", keepSecret("a login's token", parts[0]+"."+others[1]+"."+parts[2])),
 		bad("none", "bad_token", unsigned(p.claims(nil), "")),
 		bad("none, with a signature", "bad_algorithm", unsigned(p.claims(nil), parts[2])),

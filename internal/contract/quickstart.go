@@ -73,6 +73,10 @@ func testQuickstart(t *testing.T, b Build) {
 	if a := keys.do(t, "GET", "/callback", nil, known...); a.StatusCode != 200 {
 		t.Errorf("with a key: status %d: %s", a.StatusCode, a.body)
 	}
+	large := strings.NewReader(strings.Repeat("x", 17<<10)) // a GET's body is nothing
+	if a := keys.do(t, "GET", "/callback", large, known...); a.StatusCode != 200 {
+		t.Errorf("with a body: status %d: %s", a.StatusCode, a.body)
+	}
 	limited := start(t, b, map[string]string{"COMPAT": "quickstart", "RATE_LIMIT": "1"})
 	limited.do(t, "POST", "/get_jwt_token", nil)
 	limited.do(t, "GET", "/callback", nil, script...).failure(t, 429, "rate_limited")

@@ -150,6 +150,21 @@ func testRemember(t *testing.T, b Build) {
 		}
 		s.post(t).token(t)
 	})
+	t.Run("a timeout is remembered too", func(t *testing.T) {
+		s := start(t, b, map[string]string{"UPSTREAM_TIMEOUT": "1"})
+		fails(t, s, "latency=30s")
+		// The exchange goes on for 5 s more than its first caller waits.
+		for deadline := time.Now().Add(15 * time.Second); ; {
+			a := s.post(t)
+			a.failure(t, 504, "upstream_timeout")
+			if a.Header.Get("Retry-After") != "" {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("nothing says when to ask again")
+			}
+		}
+	})
 	t.Run("faults under load", func(t *testing.T) { testFaultsUnderLoad(t, b) })
 	t.Run("the budget", func(t *testing.T) {
 		s := start(t, b, map[string]string{"MINT_BUDGET": "2"})

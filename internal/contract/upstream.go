@@ -197,6 +197,7 @@ func testMisconfigured(t *testing.T, b Build) {
 			s.do(t, "POST", "/shop", nil).failure(t, 500, "misconfigured")
 			s.do(t, "GET", "/shop", nil).failure(t, 404, "not_found")
 			s.do(t, "GET", "/readyz", nil).failure(t, 500, "misconfigured")
+			s.do(t, "HEAD", "/readyz", nil).failure(t, 500, "misconfigured")
 			s.do(t, "GET", "/", nil).failure(t, 405, "method_not_allowed")
 			if a := s.do(t, "GET", "/healthz", nil); a.StatusCode != 200 {
 				t.Errorf("/healthz: status %d", a.StatusCode)

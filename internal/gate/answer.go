@@ -38,7 +38,7 @@ type tokenBody struct {
 	TTL         int64  `json:"ttl"`   // in seconds, for clients whose clock is wrong
 }
 
-// A failure is the answer without a token. docs/http.md lists the codes.
+// A failure is the answer without a token. docs/openapi.yaml has the codes.
 type failure struct {
 	Error     message.Text `json:"error"`
 	Code      string       `json:"code"`

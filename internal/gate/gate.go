@@ -3,8 +3,8 @@
 //
 // POST / asks for a token of one app and POST /NAME for a token of another. GET /healthz and GET
 // /readyz are for monitoring, and GET /client.js is the client for pages. POST /get_jwt_token and
-// GET /callback are POST / for the pages of Coze's quickstarts, where that is wanted. docs/http.md is
-// the contract, and package contract tests every build against it.
+// GET /callback are POST / for the pages of Coze's quickstarts, where that is wanted. docs/openapi.yaml
+// is the contract, and package contract tests every build against it.
 package gate
 
 import (

@@ -26,7 +26,7 @@ func readOptions(
 			"give it once, as whole seconds from 1 to %d, which is how long a token lives here",
 			int64(most/time.Second)), false
 	}
-	if r.ContentLength == 0 {
+	if r.ContentLength == 0 || r.Method == http.MethodGet { // Workers do not hand on a GET's body
 		return o, answer{}, true
 	}
 	if r.ContentLength > MaxBody {
