@@ -75,6 +75,7 @@ func TestLogin(t *testing.T) {
 			session: strings.Repeat("é", 128)},
 
 		{"expired", with(map[string]any{"exp": now - 120}), 401, auth.TokenExpired, ""},
+		{"expired, past the leeway", with(map[string]any{"exp": now - 65}), 401, auth.TokenExpired, ""},
 		{"not valid yet", with(map[string]any{"nbf": now + 120}), 401, auth.TokenNotYetValid, ""},
 		{"issued in the future", with(map[string]any{"iat": now + 120}), 401, auth.TokenNotYetValid, ""},
 		{"no exp", with(map[string]any{"exp": nil}), 403, auth.BadClaims, ""},
@@ -153,6 +154,7 @@ func TestLogin(t *testing.T) {
 		{"a signature of no length", parts[0] + "." + parts[1] + ".AA", 401, auth.BadSignature, ""},
 		{"a signature cut short", token[:len(token)-2], 401, auth.BadSignature, ""},
 		{"an ES256 signature in ASN.1", asn1Signed(t), 401, auth.BadSignature, ""},
+		{"a short ES256 signature", cutSignature(sign(t, jose.ES256, ecKey, "e", claims(nil), nil)), 401, auth.BadSignature, ""},
 		{"padding", token + "==", 401, auth.BadToken, ""},
 		{"two parts", parts[0] + "." + parts[1], 401, auth.BadToken, ""},
 		{"five parts, as of an encrypted token", token + ".a.b", 401, auth.BadToken, ""},
@@ -185,6 +187,9 @@ func TestLogin(t *testing.T) {
 		t.Errorf("%d fetches of keys: all of this was within one cooldown", got)
 	}
 }
+
+// cutSignature leaves three bytes of a token's signature.
+func cutSignature(token string) string { return token[:strings.LastIndexByte(token, '.')+5] }
 
 func asn1Signed(t *testing.T) string {
 	input := b64(`{"alg":"ES256","kid":"e"}`) + "." + b64(string(must(json.Marshal(claims(nil)))))
