@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // descriptionFile is seen from the folders of the packages that run the suite.
@@ -87,10 +89,10 @@ func resend(r *http.Request) (*http.Request, error) {
 func check(doc *openapi3.T, r *http.Request, response *http.Response, body []byte) error {
 	route, parameters := find(doc, r)
 	var want *openapi3.ResponseRef
-	if route.Operation == nil {
-		want = doc.Components.Responses[otherwise[response.StatusCode]]
-	} else {
+	if route.Operation != nil {
 		want = route.Operation.Responses.Status(response.StatusCode)
+	} else if name, ok := otherwise[response.StatusCode]; ok {
+		want = &openapi3.ResponseRef{Ref: "#/components/responses/" + name, Value: doc.Components.Responses[name].Value}
 	}
 	if want == nil {
 		return errors.New("the status is not described")
@@ -108,7 +110,7 @@ func check(doc *openapi3.T, r *http.Request, response *http.Response, body []byt
 	if err := checkDescribedHeaders(want.Value, response.Header); err != nil {
 		return err
 	}
-	code, err := checkBody(want.Value, r.Method, response.Header.Get("Content-Type"), body)
+	code, err := checkBody(want, r.Method, response.Header.Get("Content-Type"), body)
 	if err != nil {
 		return err
 	}
@@ -134,10 +136,10 @@ func find(doc *openapi3.T, r *http.Request) (*routers.Route, map[string]string) 
 // checkDescribedHeaders insists that an answer has the headers that the description requires, and
 // no others.
 func checkDescribedHeaders(want *openapi3.Response, got http.Header) error {
-	described := map[string]*openapi3.Header{}
+	described := map[string]*openapi3.HeaderRef{}
 	for name, header := range want.Headers {
 		name = http.CanonicalHeaderKey(name)
-		described[name] = header.Value
+		described[name] = header
 		if header.Value.Required && len(got[name]) == 0 {
 			return fmt.Errorf("the header %s is missing", name)
 		}
@@ -151,10 +153,10 @@ func checkDescribedHeaders(want *openapi3.Response, got http.Header) error {
 			return fmt.Errorf("the header %s is not described", name)
 		}
 		var value any = strings.Join(values, ", ")
-		if n, err := strconv.ParseFloat(values[0], 64); err == nil && len(values) == 1 && header.Schema.Value.Type.Is("integer") {
+		if n, err := strconv.ParseFloat(values[0], 64); err == nil && len(values) == 1 && header.Value.Schema.Value.Type.Is("integer") {
 			value = n
 		}
-		if err := matches(header.Schema, value); err != nil {
+		if err := matches(header.Ref+"/schema", value); err != nil {
 			return fmt.Errorf("the header %s: %w", name, err)
 		}
 	}
@@ -163,12 +165,13 @@ func checkDescribedHeaders(want *openapi3.Response, got http.Header) error {
 
 // checkBody insists that an answer has a body of a described type, and returns the code of a
 // failure.
-func checkBody(want *openapi3.Response, method, contentType string, body []byte) (code string, err error) {
-	media := want.Content[contentType]
+func checkBody(want *openapi3.ResponseRef, method, contentType string, body []byte) (code string, err error) {
+	described := want.Value.Content
+	_, ok := described[contentType]
 	switch {
-	case want.Content == nil && contentType != "", want.Content != nil && media == nil:
+	case described == nil && contentType != "", described != nil && !ok:
 		return "", fmt.Errorf("Content-Type %q is not described", contentType)
-	case want.Content == nil || method == http.MethodHead:
+	case described == nil || method == http.MethodHead:
 		if len(body) != 0 {
 			return "", errors.New("there is a body")
 		}
@@ -183,30 +186,66 @@ func checkBody(want *openapi3.Response, method, contentType string, body []byte)
 		members, _ := value.(map[string]any)
 		code, _ = members["code"].(string)
 	}
-	if err := matches(media.Schema, value); err != nil {
+	place := want.Ref + "/content/" + url.PathEscape(strings.ReplaceAll(contentType, "/", "~1")) + "/schema"
+	if err := matches(place, value); err != nil {
 		return "", fmt.Errorf("the body: %w", err)
 	}
 	return code, nil
 }
 
-// matches holds a value against a schema. The error says where it differs, and no value.
-func matches(schema *openapi3.SchemaRef, value any) error {
-	err := schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020(), openapi3.MultiErrors())
-	if err == nil {
+// schemas are the description's, each compiled once. An [openapi3.Schema] is compiled for each value.
+var schemas = struct {
+	sync.Mutex
+	compiler *jsonschema.Compiler
+	compiled map[string]*jsonschema.Schema // :: place in the description
+}{compiled: map[string]*jsonschema.Schema{}}
+
+// schemaAt compiles the schema at a place in the description.
+func schemaAt(place string) (*jsonschema.Schema, error) {
+	schemas.Lock()
+	defer schemas.Unlock()
+	if s := schemas.compiled[place]; s != nil {
+		return s, nil
+	}
+	const name = "mem:///openapi.json"
+	if schemas.compiler == nil {
+		doc, err := description()
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(doc)
+		if err != nil {
+			return nil, err
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return nil, err
+		}
+		schemas.compiler = jsonschema.NewCompiler()
+		if err := schemas.compiler.AddResource(name, value); err != nil {
+			return nil, err
+		}
+	}
+	s, err := schemas.compiler.Compile(name + place)
+	schemas.compiled[place] = s
+	return s, err
+}
+
+// matches holds a value against the schema at a place. The error says where it differs, and no
+// value.
+func matches(place string, value any) error {
+	schema, err := schemaAt(place)
+	if err != nil {
+		return err
+	}
+	e, ok := errors.AsType[*jsonschema.ValidationError](schema.Validate(value))
+	if !ok {
 		return nil
 	}
 	var where []string
-	var walk func(err error)
-	walk = func(err error) {
-		if e, ok := errors.AsType[openapi3.MultiError](err); ok {
-			for _, err := range e {
-				walk(err)
-			}
-		} else if e, ok := errors.AsType[*openapi3.SchemaError](err); ok {
-			where = append(where, "/"+strings.Join(e.JSONPointer(), "/")+" breaks "+e.SchemaField)
-		}
+	for _, unit := range e.BasicOutput().Errors {
+		where = append(where, fmt.Sprintf("%q breaks %s", unit.InstanceLocation, unit.KeywordLocation))
 	}
-	walk(err)
 	return errors.New(strings.Join(where, "; "))
 }
 

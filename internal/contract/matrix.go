@@ -42,6 +42,13 @@ func (h *fixture) testMatrix(t *testing.T) {
 		{"visitors", h.ticketCredentials(t, ticket), "Visitor", true},
 	} {
 		for _, c := range mode.credentials {
+			// What the first fetch of the keys says of a key is remembered, and a second later it is too
+			// early to ask again.
+			if c.reason == "unknown_signing_key" {
+				h.do(t, "POST", "/"+mode.app, nil, c.headers...)
+			}
+		}
+		for _, c := range mode.credentials {
 			for _, from := range pageOrigins {
 				for _, session := range c.users() {
 					name := mode.app + ", " + c.name + ", from " + from.name + ", for the user " + cmp.Or(session, "unnamed")
