@@ -153,8 +153,10 @@ func checkDescribedHeaders(want *openapi3.Response, got http.Header) error {
 			return fmt.Errorf("the header %s is not described", name)
 		}
 		var value any = strings.Join(values, ", ")
-		if n, err := strconv.ParseFloat(values[0], 64); err == nil && len(values) == 1 && header.Value.Schema.Value.Type.Is("integer") {
-			value = n
+		if header.Value.Schema.Value.Type.Is("integer") {
+			if n, err := strconv.ParseInt(values[0], 10, 64); err == nil && len(values) == 1 {
+				value = n
+			}
 		}
 		if err := matches(header.Ref+"/schema", value); err != nil {
 			return fmt.Errorf("the header %s: %w", name, err)
