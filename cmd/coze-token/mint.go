@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"coze-token/coze"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 )
 
@@ -59,7 +61,7 @@ func (m *mint) setDuration(text string) error {
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if m.duration = time.Duration(seconds) * time.Second; err != nil || m.duration < coze.MinDuration ||
 		m.duration > coze.MaxDuration {
-		return errors.New("give whole seconds from 1 to 86399")
+		return message.New("give whole seconds from 1 to 86399")
 	}
 	return nil
 }
@@ -78,11 +80,11 @@ func (m *mint) run(p *process) int {
 	}
 	request, err := app.RequestFor(m.session)
 	if err != nil {
-		hint := "name the end user that the token is for with --session, as SESSION_REQUIRED asks"
+		hint := message.Format("name the end user that the token is for with --session, as SESSION_REQUIRED asks")
 		if m.session != "" || app.Session != "" {
 			hint = "use a shorter name, or a shorter SESSION_PREFIX"
 		}
-		p.errorf(hint, "the session is refused: %v", err)
+		p.errorf("the session is refused: %s", hint, err)
 		return exitUsage
 	}
 	token, err := p.token(request, settings.Timeout, native.Transport())
@@ -118,10 +120,28 @@ func (p *process) token(
 func (p *process) cozeError(err error) {
 	var e *coze.Error
 	if errors.As(err, &e) {
-		p.errorf(string(gate.Hint(e)), "%v", err)
+		p.errorf("%s", gate.Hint(e), describe(err))
 		return
 	}
-	p.errorf("", "%v", err)
+	p.failed(err)
+}
+
+// describe is an error in words. What Coze and the network say stays as it is.
+func describe(err error) message.Message {
+	if m, ok := err.(message.Message); ok {
+		return m
+	}
+	e, ok := errors.AsType[*coze.Error](err)
+	if !ok {
+		return message.Verbatim(err.Error())
+	}
+	for _, beginning := range []message.Format{"coze refused", "coze is busy", "no answer from coze in time",
+		"the assertion could not be signed", "no token from coze"} {
+		if rest, ok := strings.CutPrefix(e.Error(), string(beginning)); ok {
+			return message.New("%s%s", beginning, rest)
+		}
+	}
+	return message.Verbatim(e.Error())
 }
 
 func exitCode(err error) int {

@@ -34,6 +34,16 @@ func (t Text) String() string { return t.In(nil) }
 // Error is the text in English.
 func (t Text) Error() string { return t.In(nil) }
 
+// Unwrap are the errors among the arguments.
+func (t Text) Unwrap() (causes []error) {
+	for _, arg := range t.args {
+		if err, ok := arg.(error); ok {
+			causes = append(causes, err)
+		}
+	}
+	return causes
+}
+
 // In implements [Message].
 func (t Text) In(c Catalogue) string {
 	args := t.args
