@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"maps"
 	"regexp"
 	"slices"
 	"testing"
 
+	"coze-token/coze"
 	"coze-token/internal/message/chinese"
 )
 
@@ -55,6 +57,19 @@ func TestPad(t *testing.T) {
 	} {
 		if got := pad(text, 5); got != want {
 			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
+// In English, commands say of Coze's failures what the log says.
+func TestDescribe(t *testing.T) {
+	for _, e := range []*coze.Error{
+		{Kind: coze.Rejected, Status: 401, Code: "invalid_client", Message: "100% no", LogID: "20260101"},
+		{Kind: coze.Unavailable, Message: "Coze could not be reached", Err: errors.New("dial tcp: refused")},
+		{Kind: coze.Busy, Status: 429}, {Kind: coze.Timeout}, {Kind: coze.InvalidRequest, Err: errors.New("no key")},
+	} {
+		if got := describe(e).In(nil); got != e.Error() {
+			t.Errorf("%q, and the log says %q", got, e.Error())
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"coze-token/coze"
@@ -135,13 +134,35 @@ func describe(err error) message.Message {
 	if !ok {
 		return message.Verbatim(err.Error())
 	}
-	for _, beginning := range []message.Format{"coze refused", "coze is busy", "no answer from coze in time",
-		"the assertion could not be signed", "no token from coze"} {
-		if rest, ok := strings.CutPrefix(e.Error(), string(beginning)); ok {
-			return message.New("%s%s", beginning, rest)
-		}
+	text, known := cozeKinds[e.Kind]
+	if !known {
+		text = "no token from coze"
 	}
-	return message.Verbatim(e.Error())
+	m := message.New(text)
+	if e.Status != 0 {
+		m = message.New("%s (status %d)", m, e.Status)
+	}
+	if e.Code != "" {
+		m = message.New("%s: %s", m, e.Code)
+	}
+	if e.Message != "" {
+		m = message.New("%s: %s", m, message.Format(e.Message))
+	}
+	if e.Err != nil {
+		m = message.New("%s: %s", m, e.Err)
+	}
+	if e.LogID != "" {
+		m = message.New("%s (logid %s)", m, e.LogID)
+	}
+	return m
+}
+
+// cozeKinds are the kinds of failure in words, as [coze.Error] has them.
+var cozeKinds = map[coze.Kind]message.Format{
+	coze.Rejected:       "coze refused",
+	coze.Busy:           "coze is busy",
+	coze.Timeout:        "no answer from coze in time",
+	coze.InvalidRequest: "the assertion could not be signed",
 }
 
 func exitCode(err error) int {

@@ -17,6 +17,8 @@ var Commands = message.Catalogue{
 	{"%s: %s; %s", "%s：%s；%s"},
 	{"%s; %s", "%s；%s"},
 	{"%s (%s)", "%s（%s）"},
+	{"%s (status %d)", "%s（状态码 %d）"},
+	{"%s (logid %s)", "%s（logid %s）"},
 	{"%s %s", "%s：%s"},
 	{"coze-token: %s: %s\n", "coze-token: %s：%s\n"},
 
