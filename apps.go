@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,7 +49,7 @@ func parseApps(v *setting.Value) apps {
 	}
 	var members map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil {
-		v.Fault(setting.NotJSON(err, text, "a JSON object of objects"), remedy)
+		v.Fault("%s", remedy, setting.NotJSON(err, text, "a JSON object of objects"))
 		return nil
 	}
 	v.NoDuplicates(strictjson.Duplicate(text))
@@ -58,17 +57,17 @@ func parseApps(v *setting.Value) apps {
 	case len(members) == 0:
 		v.Fault("names no app", remedy)
 	case len(members) > maxApps:
-		v.Fault(fmt.Sprintf("names %d apps, and %d is the most", len(members), maxApps), "run several services")
+		v.Fault("names %d apps, and %d is the most", "run several services", len(members), maxApps)
 	}
 	v.Keep()
 	found := apps{}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		switch {
 		case !isAppName(name):
-			v.Fault("has an app named "+quote.Name(name)+", which cannot stand in a path",
-				"use 1 to 40 letters a-z, digits, - and _, with a letter or digit first")
+			v.Fault("has an app named %s, which cannot stand in a path",
+				"use 1 to 40 letters a-z, digits, - and _, with a letter or digit first", quote.Name(name))
 		case slices.Contains(reservedNames, name):
-			v.Fault("has an app named "+name+", which is a path of the service's own", "give the app another name")
+			v.Fault("has an app named %s, which is a path of the service's own", "give the app another name", name)
 		default:
 			found[name] = parseMembers(v.Part(name), members[name])
 		}
@@ -84,8 +83,8 @@ func parseMembers(v *setting.Value, members map[string]json.RawMessage) map[stri
 		text, ok := memberText(members[member])
 		switch {
 		case member != strings.ToLower(member) || !v.IsMember(strings.ToUpper(member)):
-			v.Fault("has a member "+quote.Name(member)+", which no app has",
-				"the members are: "+strings.Join(v.Members(), ", "))
+			v.Fault("has a member %s, which no app has",
+				"the members are: %s", quote.Name(member), strings.Join(v.Members(), ", "))
 		case !ok:
 			v.Part(member).Fault("is of a type that is no setting's", "write a text, a number, true or false, a list of "+
 				"texts, or, for scope, an object and for logins a list of them")

@@ -1,7 +1,6 @@
 package cozetoken
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -45,9 +44,9 @@ func readBroker(r *setting.Reader) broker.Options {
 func checkMinTTL(r *setting.Reader, duration string, lives time.Duration) {
 	most := (lives / 10 * 9).Truncate(time.Second)
 	if least := minTTL.Get(r); least > most && lives > 0 {
-		r.Fault(minTTL,
-			fmt.Sprintf("is %d seconds, too much for tokens that live %d", least/time.Second, lives/time.Second),
-			fmt.Sprintf("use at most %d, nine tenths of %s, or raise that", most/time.Second, duration))
+		r.Fault(minTTL, "is %d seconds, too much for tokens that live %d",
+			"use at most %d, nine tenths of %s, or raise that",
+			least/time.Second, lives/time.Second, most/time.Second, duration)
 	}
 }
 
@@ -56,5 +55,5 @@ func parseBudget(v *setting.Value) int {
 	if v.Text() == setting.Off {
 		return -1
 	}
-	return int(v.Whole(" of exchanges a minute, or off"))
+	return int(v.Whole("a whole number of exchanges a minute, or off"))
 }

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"coze-token/coze"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 )
@@ -76,8 +76,8 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 	app.Audience, app.Endpoint, region = readRegion(r)
 	exclude(r, accountID, enterpriseID, "and a token is for one or the other")
 	if r.IsSet(deviceID) && r.IsSet(customConsumer) {
-		r.Warn(deviceID, r.Variable(customConsumer)+" is set too, and Coze advises to choose one of the two",
-			"remove one of the two, unless your quotas need both")
+		r.Warn(deviceID, "%s is set too, and Coze advises to choose one of the two",
+			"remove one of the two, unless your quotas need both", r.Variable(customConsumer))
 	}
 	checkEndpoint(r, app.Endpoint)
 	exclude(r, bots, scope, "and the bots would be written into it")
@@ -98,9 +98,9 @@ func readOAuthApp(r *setting.Reader) (app *coze.App, region string) {
 }
 
 // exclude reports two settings that exclude each other.
-func exclude(r *setting.Reader, a, b setting.Setting, because string) {
+func exclude(r *setting.Reader, a, b setting.Setting, because message.Format) {
 	if r.IsSet(a) && r.IsSet(b) {
-		r.Fault(a, r.Variable(b)+" is set too, "+because, "remove one of the two")
+		r.Fault(a, "%s is set too, %s", "remove one of the two", r.Variable(b), because)
 	}
 }
 
@@ -112,12 +112,12 @@ func checkEndpoint(r *setting.Reader, endpoint string) {
 		case !r.IsSet(id) || endpoint == "":
 			continue
 		case strings.Contains(endpoint, "/account/") || strings.Contains(endpoint, "/enterprise_id/"):
-			r.Fault(tokenEndpoint, "holds an account or enterprise id already, and "+r.Call(id)+" is set too",
-				"use the ordinary endpoint, which ends in "+coze.TokenPath)
+			r.Fault(tokenEndpoint, "holds an account or enterprise id already, and %s is set too",
+				"use the ordinary endpoint, which ends in "+coze.TokenPath, r.Call(id))
 			return
 		case !strings.HasSuffix(endpoint, "/token"):
-			r.Fault(tokenEndpoint, "does not end in /token, so the id in "+r.Call(id)+" cannot be put into it",
-				"use an endpoint that ends in "+coze.TokenPath)
+			r.Fault(tokenEndpoint, "does not end in /token, so the id in %s cannot be put into it",
+				"use an endpoint that ends in "+coze.TokenPath, r.Call(id))
 			return
 		}
 	}
@@ -126,8 +126,8 @@ func checkEndpoint(r *setting.Reader, endpoint string) {
 func parseClientID(v *setting.Value) string {
 	id := setting.Word(v)
 	if v.OK() && strings.Trim(id, "0123456789") != "" {
-		v.Warn("is "+quote.Text(id)+"; the ids of OAuth apps seen so far are all digits",
-			"compare it with the app's id in Coze's console")
+		v.Warn("is %s; the ids of OAuth apps seen so far are all digits",
+			"compare it with the app's id in Coze's console", quote.Text(id))
 	}
 	return id
 }
@@ -138,8 +138,8 @@ func parseKeyID(v *setting.Value) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	id := setting.Word(v)
 	if v.OK() && (len(id) != 43 || strings.Trim(id, letters) != "") {
-		v.Warn(fmt.Sprintf("has %d characters; the fingerprints Coze shows have 43 letters, digits, - and _", len(id)),
-			"copy it again from Coze's console, a leading - or _ included")
+		v.Warn("has %d characters; the fingerprints Coze shows have 43 letters, digits, - and _",
+			"copy it again from Coze's console, a leading - or _ included", len(id))
 	}
 	return id
 }
@@ -147,7 +147,7 @@ func parseKeyID(v *setting.Value) string {
 func parseKey(v *setting.Value) crypto.Signer {
 	if looksLikePath(v.Text()) {
 		v.Fault("holds the name of a file, not a key",
-			"put that name into "+v.Row.Name+"_FILE, or the file's content here")
+			"put that name into %s_FILE, or the file's content here", v.Row.Name)
 		return nil
 	}
 	key, err := newSigner(v.Text())
@@ -176,11 +176,11 @@ func parseScope(v *setting.Value) json.RawMessage {
 	err := json.Unmarshal(text, &object)
 	switch {
 	case len(text) > maxScope:
-		v.Fault(fmt.Sprintf("is %d bytes long, over the limit of %d", len(text), maxScope), remedy)
+		v.Fault("is %d bytes long, over the limit of %d", remedy, len(text), maxScope)
 	case !utf8.Valid(text):
 		v.Fault("is not UTF-8", remedy)
 	case err != nil:
-		v.Fault(setting.NotJSON(err, text, "a JSON object"), remedy)
+		v.Fault("%s", remedy, setting.NotJSON(err, text, "a JSON object"))
 	case len(object) == 0: // null and {}
 		v.Fault("is an empty scope", remedy+", or remove it")
 	}

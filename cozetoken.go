@@ -212,9 +212,8 @@ func (v *Service) Use(s *Settings) error {
 	before := v.current.Load().open
 	for name, a := range s.Apps() {
 		if wasOpen, known := before[name]; known && !wasOpen && a.Callers.IsOpen() && !a.Callers.Open {
-			faults = append(faults, fault.Fault{Setting: "/" + name,
-				Problem: "would let anybody in from now on, and did not before",
-				Remedy:  "set OPEN_ACCESS to on (open_access: on) if that is meant, or say again who may ask"})
+			faults = append(faults, fault.New("would let anybody in from now on, and did not before",
+				"set OPEN_ACCESS to on (open_access: on) if that is meant, or say again who may ask").Of("/"+name))
 		}
 	}
 	if err := faults.Err(); err != nil {

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 )
@@ -36,14 +36,12 @@ type File struct{ layer setting.File }
 func ParseFile(name string, data []byte) (File, fault.List, error) {
 	decoded, err := setting.DecodeText(data)
 	if err != nil {
-		f := fault.Of(err)[0]
-		f.Setting = name
-		return File{}, nil, fault.List{f}
+		return File{}, nil, fault.List{fault.Of(err)[0].Of(name)}
 	}
 	data = []byte(decoded)
 	if len(bytes.TrimSpace(data)) == 0 {
-		return File{}, nil, fault.List{{Setting: name, Problem: "is empty",
-			Remedy: "use the coze_oauth_config.json of Coze's console or samples"}}
+		return File{}, nil, fault.List{
+			fault.New("is empty", "use the coze_oauth_config.json of Coze's console or samples").Of(name)}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil || members == nil {
@@ -54,19 +52,19 @@ func ParseFile(name string, data []byte) (File, fault.List, error) {
 	for _, m := range slices.Sorted(maps.Keys(members)) {
 		variable, known := fileMembers[m]
 		text, isText := scalarText(members[m])
-		f := fault.Fault{Setting: m + " in " + name}
+		var f fault.Fault
 		switch {
 		case !known:
 			warnings = append(warnings, unknownMember(m, name))
 			continue
 		case m == "client_type" && (!isText || text != "jwt"):
-			f.Problem = "is " + quote.Text(text) + ", and only an OAuth app of the type JWT can mint tokens by itself"
-			f.Remedy = "create an OAuth app of the type JWT (服务类应用) in Coze's console and use its file, with " +
-				`"client_type": "jwt"`
+			f = fault.New("is %s, and only an OAuth app of the type JWT can mint tokens by itself",
+				"create an OAuth app of the type JWT (服务类应用) in Coze's console and use its file, with "+
+					`"client_type": "jwt"`, quote.Text(text))
 		case variable == "":
 			continue
 		case !isText:
-			f.Problem, f.Remedy = "is not a text", "write it in double quotes"
+			f = fault.New("is not a text", "write it in double quotes")
 		case strings.TrimSpace(text) == "":
 			continue
 		default:
@@ -77,7 +75,7 @@ func ParseFile(name string, data []byte) (File, fault.List, error) {
 			layer.Members[variable] = member
 			continue
 		}
-		faults = append(faults, f)
+		faults = append(faults, f.Of(m+" in "+name))
 	}
 	if len(faults) > 0 {
 		return File{}, warnings, faults
@@ -87,10 +85,10 @@ func ParseFile(name string, data []byte) (File, fault.List, error) {
 
 func unknownMember(name, file string) fault.Fault {
 	shown := name + " in " + file
-	if quote.Name(name) != `"`+name+`"` || len(name) > 60 {
-		shown = "a member of " + file
+	if quote.Name(name).String() != `"`+name+`"` || len(name) > 60 {
+		shown = string(aMember) + " in " + file
 	}
-	remedy := "remove it; settings beyond the app are environment variables"
+	f := fault.New("is not a member that is read", "remove it; settings beyond the app are environment variables")
 	var known []string
 	for member, variable := range fileMembers {
 		if variable != "" {
@@ -99,29 +97,30 @@ func unknownMember(name, file string) fault.Fault {
 	}
 	slices.Sort(known)
 	if right := setting.Nearest(name, known); right != "" {
-		remedy = "did you mean " + right + "?"
+		f.Remedy = message.New("did you mean %s?", right)
 	}
-	return fault.Fault{Setting: shown, Problem: "is not a member that is read", Remedy: remedy}
+	return f.Of(shown)
 }
+
+const aMember message.Format = "a member"
 
 // badFile says where a file stops being JSON. The words of encoding/json would quote a character of
 // it.
 func badFile(name string, data []byte, err error) fault.Fault {
 	syntax, ok := errors.AsType[*json.SyntaxError](err)
 	if !ok {
-		return fault.Fault{Setting: name, Problem: "is not a JSON object",
-			Remedy: `use the coze_oauth_config.json of Coze's samples: {"client_type": "jwt", "client_id": …}`}
+		return fault.New("is not a JSON object",
+			`use the coze_oauth_config.json of Coze's samples: {"client_type": "jwt", "client_id": …}`).Of(name)
 	}
 	at := min(max(int(syntax.Offset)-1, 0), len(data)-1)
 	line := 1 + bytes.Count(data[:at], []byte("\n"))
 	column := at - bytes.LastIndexByte(data[:at], '\n')
-	f := fault.Fault{Setting: name, Problem: fmt.Sprintf("is not valid JSON: wrong at line %d, column %d", line, column),
-		Remedy: "correct it there: a missing quote or comma, or one too many"}
+	remedy := message.Format("correct it there: a missing quote or comma, or one too many")
 	switch {
 	case strings.Contains(syntax.Error(), "unexpected end"):
-		f.Remedy = "it is cut off: copy the whole file"
+		remedy = "it is cut off: copy the whole file"
 	case (data[at] == '\n' || data[at] == '\r') && strings.Contains(syntax.Error(), "in string"):
-		f.Remedy = `write line ends inside a text as \n: in JSON, private_key stands on one line`
+		remedy = `write line ends inside a text as \n: in JSON, private_key stands on one line`
 	}
-	return f
+	return fault.New("is not valid JSON: wrong at line %d, column %d", remedy, line, column).Of(name)
 }

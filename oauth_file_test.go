@@ -64,7 +64,7 @@ func TestParseFileWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkWarnings(t, warnings, "a member of c.json: is not a member", "clientId in c.json: did you mean client_id?",
+	checkWarnings(t, warnings, "a member in c.json: is not a member", "clientId in c.json: did you mean client_id?",
 		"colour in c.json: is not a member",
 		"publicKeyFingerprint in c.json: is not a member")
 	if s, _ := mustRead(t, nil, cozetoken.Options{File: file}); s.OAuth.ClientID != clientID {

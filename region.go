@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 )
@@ -62,9 +63,10 @@ func readRegion(r *setting.Reader) (host, endpoint, name string) {
 		case first.region == nil:
 			first = n
 		case n.region != first.region:
-			r.Fault(n.by, "is of coze."+n.region.Name+", and "+r.Call(first.by)+" is of coze."+first.region.Name+
+			r.Fault(n.by, "is of coze.%s, and %s is of coze.%s"+
 				": the two share neither apps nor keys",
-				"keep COZE_REGION, set to the one in which the app was made, and remove AUDIENCE and TOKEN_ENDPOINT")
+				"keep COZE_REGION, set to the one in which the app was made, and remove AUDIENCE and TOKEN_ENDPOINT",
+				n.region.Name, r.Call(first.by), first.region.Name)
 		}
 	}
 	if first.region != nil {
@@ -88,8 +90,8 @@ func warnOfCustom(r *setting.Reader, host, endpoint string) {
 		return
 	}
 	if r.IsSet(audience) && host != "" && regionOf(host) == nil {
-		r.Warn(audience, "is "+quote.Text(host)+"; Coze documents api.coze.cn and api.coze.com only",
-			"behind a proxy, AUDIENCE stays that of Coze")
+		r.Warn(audience, "is %s; Coze documents api.coze.cn and api.coze.com only",
+			"behind a proxy, AUDIENCE stays that of Coze", quote.Text(host))
 	}
 	if regionOf(at) == nil && siteOf(at) == nil && !r.IsSet(audience) && !r.IsSet(cozeRegion) {
 		r.Warn(tokenEndpoint, "is no host of Coze's, so the region is taken to be cn",
@@ -130,24 +132,24 @@ func parseAudience(v *setting.Value) string {
 	host, _, hasPath := strings.Cut(rest, "/")
 	host, _, hasPort := strings.Cut(host, ":")
 	host = strings.ToLower(host)
-	remedy := "use the bare host of Coze's API: api.coze.cn or api.coze.com"
+	remedy := message.New("use the bare host of Coze's API: api.coze.cn or api.coze.com")
 	if site := siteOf(host); site != nil {
 		host = site.Audience
 	}
 	if isHostName(host) && strings.Contains(host, ".") {
-		remedy = "write " + host
+		remedy = message.New("write %s", host)
 	}
 	switch {
 	case hasScheme:
-		v.Fault("has a scheme, and the audience is a bare host", remedy)
+		v.Fault("has a scheme, and the audience is a bare host", "%s", remedy)
 	case hasPath:
-		v.Fault("has a path, and the audience is a bare host", remedy)
+		v.Fault("has a path, and the audience is a bare host", "%s", remedy)
 	case hasPort:
-		v.Fault("has a port, and the audience is a bare host", remedy)
+		v.Fault("has a port, and the audience is a bare host", "%s", remedy)
 	case !isHostName(host):
-		v.Fault("is "+quote.Text(text)+", which is not a host name", remedy)
+		v.Fault("is %s, which is not a host name", "%s", quote.Text(text), remedy)
 	case host != strings.ToLower(text):
-		v.Fault("is "+quote.Text(text)+", Coze's website rather than its API", remedy)
+		v.Fault("is %s, Coze's website rather than its API", "%s", quote.Text(text), remedy)
 	}
 	return host
 }
@@ -163,16 +165,16 @@ func parseEndpoint(v *setting.Value) string {
 		example = "https://" + coze.China.Audience
 	}
 	if !strings.Contains(text, "://") {
-		remedy := "write a URL such as " + example
+		remedy := message.New("write a URL such as %s", example)
 		if host, _, _ := strings.Cut(text, "/"); isHostName(strings.ToLower(host)) && strings.Contains(host, ".") {
-			remedy = "put https:// in front of it"
+			remedy = message.New("put https:// in front of it")
 		}
-		v.Fault("has no scheme", remedy)
+		v.Fault("has no scheme", "%s", remedy)
 		return ""
 	}
 	u, err := url.Parse(text)
 	if err != nil || !isHost(u.Hostname()) || !isPort(u.Port()) || u.Port() == "" && strings.HasSuffix(u.Host, ":") {
-		v.Fault("is not a valid URL", "write a URL such as "+example)
+		v.Fault("is not a valid URL", "write a URL such as %s", example)
 		return ""
 	}
 	switch {
@@ -181,7 +183,7 @@ func parseEndpoint(v *setting.Value) string {
 		v.Fault("is http to another machine, so anyone on the way could read the tokens",
 			"use https; http is for a sandbox on this machine only")
 	case u.Scheme != "http":
-		v.Fault("has the scheme "+quote.Text(u.Scheme), "use https")
+		v.Fault("has the scheme %s", "use https", quote.Text(u.Scheme))
 	}
 	if u.User != nil {
 		v.Fault("has a user name or password in it",
@@ -198,7 +200,7 @@ func parseEndpoint(v *setting.Value) string {
 	case base && strings.HasSuffix(path, coze.TokenPath):
 		v.Fault("is the whole token endpoint", "remove "+coze.TokenPath+" from it, or put it into TOKEN_ENDPOINT")
 	case base && path != "" && !strings.Contains(path, "/account/") && regionOf(strings.ToLower(u.Hostname())) != nil:
-		v.Fault("has a path, and the token endpoint is not below it", "use https://"+strings.ToLower(u.Host))
+		v.Fault("has a path, and the token endpoint is not below it", "use https://%s", strings.ToLower(u.Host))
 	case base:
 		path += coze.TokenPath
 	case path == "":
@@ -211,7 +213,7 @@ func parseEndpoint(v *setting.Value) string {
 	// No endpoint of Coze's has a slash at its end. This is the only thing that is repaired.
 	endpoint := u.Scheme + "://" + strings.ToLower(u.Host) + path
 	if site := siteOf(hostOf(endpoint)); site != nil && v.OK() {
-		v.Warn("is on Coze's website rather than its API", "use "+site.Endpoint)
+		v.Warn("is on Coze's website rather than its API", "use %s", site.Endpoint)
 	}
 	return endpoint
 }

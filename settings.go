@@ -236,16 +236,16 @@ func readApp(r *setting.Reader, name string, serves func(app string) bool, serve
 func checkKeys(r *setting.Reader, a App, name string, serves func(app string) bool) {
 	for _, key := range a.Callers.Keys.Callers() {
 		if slices.ContainsFunc(key.Apps, func(app string) bool { return !serves(app) }) {
-			r.Fault(auth.APIKeys, "limits the key "+key.Name+" to an app that there is not",
-				"name apps as APPS does, and the one of CLIENT_ID as /")
+			r.Fault(auth.APIKeys, "limits the key %s to an app that there is not",
+				"name apps as APPS does, and the one of CLIENT_ID as /", key.Name)
 		}
 		if a.Pages.Origins.Empty() || !serves(name) || key.Apps != nil && !slices.Contains(key.Apps, name) {
 			continue
 		}
 		for _, page := range key.Origins {
 			if !a.Pages.Origins.Match(page) {
-				r.Warn(auth.APIKeys, "limits the key "+key.Name+" to "+page+", whose pages "+
-					r.Call(cors.AllowedOrigins)+" refuses", "list that origin as well, or correct it")
+				r.Warn(auth.APIKeys, "limits the key %s to %s, whose pages "+
+					"%s refuses", "list that origin as well, or correct it", key.Name, page, r.Call(cors.AllowedOrigins))
 			}
 		}
 	}

@@ -136,7 +136,7 @@ func faultsOf(t *testing.T, env map[string]string, options cozetoken.Options) fa
 		t.Error("settings in spite of faults")
 	}
 	for _, f := range faults {
-		if f.Setting == "" || f.Problem == "" || f.Remedy == "" || strings.ContainsAny(f.Error(), "\n\r") {
+		if f.Setting == "" || f.Problem.String() == "" || f.Remedy.String() == "" || strings.ContainsAny(f.Error(), "\n\r") {
 			t.Errorf("incomplete or more than a line: %q", f)
 		}
 	}

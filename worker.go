@@ -40,8 +40,8 @@ func parseSharedStore(v *setting.Value) string {
 	text := v.Text()
 	name, isKV := strings.CutPrefix(text, "kv:")
 	if text != "cache" && text != setting.Off && !(isKV && isBindingName(name)) {
-		v.Fault("is "+quote.Text(text)+", none of what it can be",
-			"use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS")
+		v.Fault("is %s, none of what it can be",
+			"use cache, off, or kv: and the name of a binding in wrangler.jsonc, such as kv:TOKENS", quote.Text(text))
 	}
 	return text
 }

@@ -211,7 +211,7 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := coze.ParseKey(c.text)
 			wrong, ok := errors.AsType[fault.Fault](err)
-			if !ok || !strings.Contains(wrong.Problem, c.want) || wrong.Remedy == "" || wrong.Setting != "" {
+			if !ok || !strings.Contains(wrong.Problem.String(), c.want) || wrong.Remedy.String() == "" || wrong.Setting != "" {
 				t.Errorf("got %+v; want a fault with %q in the problem", err, c.want)
 			}
 		})

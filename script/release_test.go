@@ -22,7 +22,7 @@ import (
 func output(t *testing.T, dir string, environ []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), environ...)
+	cmd.Dir, cmd.Env = dir, append(append(os.Environ(), "LC_ALL=C"), environ...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)

@@ -12,6 +12,7 @@ import (
 	"coze-token/coze"
 	"coze-token/internal/fault"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 )
 
@@ -64,37 +65,53 @@ type checkup struct {
 	bot   string // to ask about. Empty: none
 }
 
-func (c *checkup) ok(subject, format string, args ...any)   { c.line("ok", subject, format, args...) }
-func (c *checkup) warn(subject, format string, args ...any) { c.line("warn", subject, format, args...) }
+func (c *checkup) ok(subject, f message.Format, args ...any) {
+	c.line(green, "ok", subject, message.New(f, args...))
+}
 
-func (c *checkup) fail(remedy, subject, format string, args ...any) {
+func (c *checkup) warn(subject, f message.Format, args ...any) {
+	c.line(yellow, "warn", subject, message.New(f, args...))
+}
+
+// fail says what is wrong, and under it what to do. The arguments are those of the problem and then
+// those of the remedy.
+func (c *checkup) fail(subject, problem, remedy message.Format, args ...any) {
+	c.fault(subject, fault.New(problem, remedy, args...))
+}
+
+func (c *checkup) fault(subject message.Format, f fault.Fault) {
 	c.wrong = true
-	c.line("FAIL", subject, format, args...)
-	if remedy != "" && c.ctx.Err() == nil {
+	problem := message.Message(f.Problem)
+	if f.Setting != "" {
+		problem = message.New("%s: %s", f.Name(), f.Problem)
+	}
+	c.line(red, "FAIL", subject, problem)
+	if remedy := f.Remedy.In(c.texts); remedy != "" && c.ctx.Err() == nil {
 		fmt.Fprintf(c.stdout, "%21s%s\n", "-> ", remedy)
 	}
 }
 
 // line says nothing after an interrupt: what is still looked at fails for that alone.
-func (c *checkup) line(verdict, subject, format string, args ...any) {
+func (c *checkup) line(k colour, verdict, subject message.Format, m message.Message) {
 	if c.ctx.Err() != nil {
 		return
 	}
-	fmt.Fprintf(c.stdout, "%-5s %-11s %s\n", verdict, subject, fmt.Sprintf(format, args...))
+	word := pad(verdict.In(c.texts), 5)
+	fmt.Fprintf(c.stdout, "%s %s %s\n", paint(c.colour.stdout, k, word), pad(subject.In(c.texts), 11), m.In(c.texts))
 }
 
 func (c *checkup) check(file, name string, offline bool) {
 	if c.bot != "" && !isBotID(c.bot) {
-		c.fail("use the number after /bot/ in the address of the bot's page", "bot", "--bot is not the id of a bot")
+		c.fail("bot", "--bot is not the id of a bot", "use the number after /bot/ in the address of the bot's page")
 		return
 	}
 	settings, warnings, err := c.read(&source{file: file, strict: true}, machineFaults)
 	for _, w := range warnings {
-		c.warn("settings", "%v", w)
+		c.warn("settings", "%s", w)
 	}
 	if err != nil {
 		for _, f := range fault.Of(err) {
-			c.fail(f.Remedy, "settings", "%s: %s", f.Setting, f.Problem)
+			c.fault("settings", f)
 		}
 		return
 	}
@@ -157,7 +174,7 @@ func (c *checkup) session(app cozetoken.App) (request coze.TokenRequest, ok bool
 	}
 	request, err := app.RequestFor(user)
 	if err != nil {
-		c.fail("use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", "session", "it is refused: %v", err)
+		c.fail("session", "it is refused: %s", "use a shorter SESSION_PREFIX, or DEFAULT_SESSION where it is set", err)
 	}
 	return request, err == nil
 }
@@ -175,18 +192,18 @@ func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) stri
 
 	var e *coze.Error
 	if err != nil && !errors.As(err, &e) {
-		c.fail("", "coze", "%v", err)
+		c.fail("coze", "%s", "", describe(err))
 		return ""
 	}
 	if !observed.answered {
-		c.fail(string(gate.Hint(e)), "coze", "%v", err)
+		c.fail("coze", "%s", gate.Hint(e), describe(err))
 		return ""
 	}
 	endpoint, _ := request.App.TokenURL()
 	c.ok("coze", "%s answered after %v", endpoint, took)
 	c.clock(observed.ahead)
 	if err != nil {
-		c.fail(string(gate.Hint(e)), "token", "%v", err)
+		c.fail("token", "%s", gate.Hint(e), describe(err))
 		return ""
 	}
 	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))

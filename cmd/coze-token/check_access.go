@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	cozetoken "coze-token"
@@ -15,7 +14,7 @@ import (
 func (c *checkup) access(a cozetoken.App, offline bool) {
 	callers := a.Callers
 	if callers.IsOpen() {
-		c.warn("access", "%s", cozetoken.OpenAccess)
+		c.warn("access", cozetoken.OpenAccess)
 	}
 	if callers.Keys != nil {
 		c.ok("access", "%d API keys", callers.Keys.Len())
@@ -48,10 +47,9 @@ func (c *checkup) weChat(w auth.WeChatOptions, offline bool) {
 	case e == nil:
 		c.ok("access", "users of the WeChat mini program %s, whose AppSecret WeChat takes", w.AppID)
 	case e.Reason == auth.WeChatRefused:
-		c.fail(strings.TrimPrefix(e.Hint.String(), "whoever runs the service: "), "access", "users of the WeChat mini program %s: %s",
-			w.AppID, e.Problem)
+		c.fail("access", "users of the WeChat mini program %s: %s", "%s", w.AppID, e.Problem, e.Hint)
 	default:
-		c.warn("access", "users of the WeChat mini program %s: %v", w.AppID, e)
+		c.warn("access", "users of the WeChat mini program %s: %s", w.AppID, e)
 	}
 }
 
@@ -64,8 +62,8 @@ func (c *checkup) login(login auth.LoginOptions, offline bool) {
 	defer cancel()
 	keys, dropped, err := (&auth.KeySets{Transport: native.Transport()}).Check(ctx, login)
 	if err != nil {
-		c.fail("check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider",
-			"access", "users of %s: %v", login.Label(), err)
+		c.fail("access", "users of %s: %s",
+			"check JWT_ISSUER and JWKS_URL, and the network between this machine and the provider", login.Label(), err)
 		return
 	}
 	c.ok("access", "users of %s, which has %d keys", login.Label(), keys)
@@ -83,14 +81,14 @@ func (c *checkup) redis(s *cozetoken.Settings, offline bool) {
 	}
 	store, err := redis.Open(url)
 	if err != nil {
-		c.fail("", "redis", "REDIS_URL: %v", err)
+		c.fail("redis", "REDIS_URL: %s", "", err)
 		return
 	}
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
 	defer cancel()
 	if err := store.Check(ctx); err != nil {
-		c.warn("redis", "REDIS_URL: %v; until it works, replicas share nothing", err)
+		c.warn("redis", "REDIS_URL: %s; until it works, replicas share nothing", err)
 		return
 	}
 	c.ok("redis", "answers")

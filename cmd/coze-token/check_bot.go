@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 	"coze-token/internal/quote"
 )
@@ -18,7 +19,7 @@ import (
 const onlineInfo = "/v1/bot/get_online_info"
 
 // botHints are what to do about the codes of Coze's API, where they are known.
-var botHints = map[int]string{
+var botHints = map[int]message.Format{
 	4100: "Coze issued this token and does not take it for the bot's API: if the bot was made in the other region " +
 		"(coze.cn and coze.com share nothing), use an app of that region and set COZE_REGION; if a proxy stands " +
 		"between, it must pass Authorization on",
@@ -36,18 +37,18 @@ func (c *checkup) checkBot(app *coze.App, token, bot string, timeout time.Durati
 	defer cancel()
 	base, err := apiBase(app)
 	if err != nil {
-		c.fail("", "bot", "%v", err)
+		c.fail("bot", "%s", "", err)
 		return
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+onlineInfo+"?bot_id="+url.QueryEscape(bot), nil)
 	if err != nil {
-		c.fail("", "bot", "%v", err)
+		c.fail("bot", "%s", "", err)
 		return
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := native.Transport().RoundTrip(request)
 	if err != nil {
-		c.fail("check the network or proxy between this machine and Coze", "bot", "%s could not be reached: %v", base, err)
+		c.fail("bot", "%s could not be reached: %s", "check the network or proxy between this machine and Coze", base, err)
 		return
 	}
 	defer response.Body.Close()
@@ -64,14 +65,14 @@ func (c *checkup) checkBot(app *coze.App, token, bot string, timeout time.Durati
 	}
 	switch {
 	case err != nil || answer.Code == nil:
-		c.fail("check that no proxy answers in Coze's place", "bot",
-			"%s answered with status %d and nothing that Coze's API sends", base, response.StatusCode)
+		c.fail("bot", "%s answered with status %d and nothing that Coze's API sends",
+			"check that no proxy answers in Coze's place", base, response.StatusCode)
 	case *answer.Code != 0:
 		remedy, ok := botHints[*answer.Code]
 		if !ok {
 			remedy = otherBot
 		}
-		c.fail(remedy, "bot", "%s: Coze says %d: %s (log id %s)", bot, *answer.Code, quote.Text(answer.Message),
+		c.fail("bot", "%s: Coze says %d: %s (log id %s)", remedy, bot, *answer.Code, quote.Text(answer.Message),
 			quote.Text(response.Header.Get("X-Tt-Logid")))
 	default:
 		c.ok("bot", "%s: the token sees it, and it is published to the API: %s", bot, quote.Text(answer.Data.Name))

@@ -7,13 +7,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	cozetoken "coze-token"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 	"coze-token/sandbox"
 )
@@ -71,7 +71,7 @@ func (p *process) demo(listen string, once bool) int {
 		listener, err = native.Listen("127.0.0.1:0")
 	}
 	if err != nil {
-		p.errorf(listenRemedy, "%v", err)
+		p.errorf("%s", listenRemedy, err)
 		return exitFailed
 	}
 	url := baseURL("http", listener.Addr()) + "/"
@@ -82,11 +82,11 @@ func (p *process) demo(listen string, once bool) int {
 		served <- native.Serve(ctx, listener, cozetoken.Build(settings, options(log)), native.Options{Log: log})
 	}()
 
-	note := ""
+	note := message.New("")
 	if moved {
-		note = fmt.Sprintf("Another program has %s, so this is at %s.\n", settings.Native.Listen, listener.Addr())
+		note = message.New("Another program has %s, so this is at %s.\n", settings.Native.Listen, listener.Addr())
 	}
-	fmt.Fprintf(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
+	p.say(p.stdout, `Everything here is pretended: "Coze" is a sandbox in this process (%s), the app and its
 key were made a moment ago, and the tokens open nothing else.
 %s
 $ curl -X POST -H 'X-User-ID: user-1' %s
@@ -106,7 +106,7 @@ $ curl -X POST -H 'X-User-ID: user-1' %s
 			AccessToken string `json:"access_token"`
 		}
 		json.Unmarshal(body, &answer)
-		fmt.Fprintf(p.stdout, `
+		p.say(p.stdout, `
 Open %[4]s/ in a browser: two users and a visitor chat with a bot of the sandbox's.
 
 Or try it yourself, in another terminal:
@@ -159,7 +159,7 @@ func post(ctx context.Context, url, session string) ([]byte, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the service answered %s: %s", response.Status, bytes.TrimSpace(body))
+		err = message.New("the service answered %s: %s", response.Status, bytes.TrimSpace(body))
 	}
 	return body, err
 }

@@ -341,7 +341,7 @@ func TestUnixSocketBehindNginx(t *testing.T) {
 
 func runChild(environ []string, args ...string) (string, error) {
 	cmd := exec.Command("coze-token", args...)
-	cmd.Env = environ
+	cmd.Env = append(environ, "LC_ALL=C") // in English, whoever runs the test
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -1,20 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 	"coze-token/internal/setting"
 )
@@ -66,8 +65,8 @@ func (p *process) healthTarget() (*healthTarget, error) {
 	}
 	u, err := url.Parse(p.arg)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, fault.Fault{Setting: "health", Problem: "the URL is not one of HTTP",
-			Remedy: "write it as http://127.0.0.1:8787, and without a user and a password"}
+		return nil, fault.New("the URL is not one of HTTP",
+			"write it as http://127.0.0.1:8787, and without a user and a password").Of("health")
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/readyz"
@@ -107,14 +106,14 @@ func (t *healthTarget) ask(ctx context.Context) error {
 	response, err := t.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			return errors.New("no answer within 3 s")
+			return message.New("no answer within 3 s")
 		}
-		return fmt.Errorf("no answer: %w", err)
+		return message.New("no answer: %s", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return fmt.Errorf("status %d: %s", response.StatusCode, cmp.Or(strings.TrimSpace(string(body)), "no body"))
+		return message.New("status %d: %s", response.StatusCode, cmp.Or(message.Format(bytes.TrimSpace(body)), "no body"))
 	}
 	return nil
 }

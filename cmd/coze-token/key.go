@@ -34,8 +34,8 @@ func (p *process) key(name string) int {
 	setting := name + "=" + auth.HashKey(key)
 	// Only the name can be wrong: by itself, or because API_KEYS reads it as more than a name.
 	if keys, err := auth.ParseKeys(setting); err != nil || keys.Callers()[0].Name != name {
-		p.errorf(`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`,
-			"key: --name is not a name that a key can have")
+		p.errorf("key: --name is not a name that a key can have",
+			`use 1 to 31 letters, digits, ".", "_", "-" or "@", and neither apps nor origins`)
 		return exitUsage
 	}
 	fmt.Fprintf(p.stdout, "key: %s\nAPI_KEYS=%s\n", key, setting)

@@ -12,6 +12,7 @@ import (
 
 	"coze-token/coze"
 	"coze-token/internal/gate"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 )
 
@@ -59,7 +60,7 @@ func (m *mint) setDuration(text string) error {
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if m.duration = time.Duration(seconds) * time.Second; err != nil || m.duration < coze.MinDuration ||
 		m.duration > coze.MaxDuration {
-		return errors.New("give whole seconds from 1 to 86399")
+		return message.New("give whole seconds from 1 to 86399")
 	}
 	return nil
 }
@@ -78,11 +79,11 @@ func (m *mint) run(p *process) int {
 	}
 	request, err := app.RequestFor(m.session)
 	if err != nil {
-		hint := "name the end user that the token is for with --session, as SESSION_REQUIRED asks"
+		hint := message.Format("name the end user that the token is for with --session, as SESSION_REQUIRED asks")
 		if m.session != "" || app.Session != "" {
 			hint = "use a shorter name, or a shorter SESSION_PREFIX"
 		}
-		p.errorf(hint, "the session is refused: %v", err)
+		p.errorf("the session is refused: %s", hint, err)
 		return exitUsage
 	}
 	token, err := p.token(request, settings.Timeout, native.Transport())
@@ -118,10 +119,50 @@ func (p *process) token(
 func (p *process) cozeError(err error) {
 	var e *coze.Error
 	if errors.As(err, &e) {
-		p.errorf(string(gate.Hint(e)), "%v", err)
+		p.errorf("%s", gate.Hint(e), describe(err))
 		return
 	}
-	p.errorf("", "%v", err)
+	p.failed(err)
+}
+
+// describe is an error in words. What Coze and the network say stays as it is.
+func describe(err error) message.Message {
+	if m, ok := err.(message.Message); ok {
+		return m
+	}
+	e, ok := errors.AsType[*coze.Error](err)
+	if !ok {
+		return message.Verbatim(err.Error())
+	}
+	text, known := cozeKinds[e.Kind]
+	if !known {
+		text = "no token from coze"
+	}
+	m := message.New(text)
+	if e.Status != 0 {
+		m = message.New("%s (status %d)", m, e.Status)
+	}
+	if e.Code != "" {
+		m = message.New("%s: %s", m, e.Code)
+	}
+	if e.Message != "" {
+		m = message.New("%s: %s", m, message.Format(e.Message))
+	}
+	if e.Err != nil {
+		m = message.New("%s: %s", m, e.Err)
+	}
+	if e.LogID != "" {
+		m = message.New("%s (logid %s)", m, e.LogID)
+	}
+	return m
+}
+
+// cozeKinds are the kinds of failure in words, as [coze.Error] has them.
+var cozeKinds = map[coze.Kind]message.Format{
+	coze.Rejected:       "coze refused",
+	coze.Busy:           "coze is busy",
+	coze.Timeout:        "no answer from coze in time",
+	coze.InvalidRequest: "the assertion could not be signed",
 }
 
 func exitCode(err error) int {

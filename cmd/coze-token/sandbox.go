@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 	"coze-token/sandbox"
 )
@@ -39,7 +40,7 @@ func sandboxCommand() command {
 	var faults []sandbox.Fault
 	return command{
 		name: "sandbox", summary: "serve an emulator of Coze's token endpoint",
-		help: fmt.Sprintf(sandboxHelp, indent(sandbox.FaultUsage(), strings.Repeat(" ", 23))),
+		help: sandboxHelp,
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", listen, "")
 			fs.Func("fault", "", func(s string) error {
@@ -60,18 +61,18 @@ func (p *process) sandbox(address string, faults []sandbox.Fault) int {
 		return p.failed(err)
 	}
 	if err := sb.SetFaults(faults...); err != nil {
-		return p.usageError("sandbox: %v", err)
+		return p.usageError(message.New("sandbox: %s", err))
 	}
 	l, err := native.Listen(address)
 	if err != nil {
-		p.errorf(listenRemedy, "%v", err)
+		p.errorf("%s", listenRemedy, err)
 		return exitFailed
 	}
 	url := baseURL("http", l.Addr())
 	if _, err := io.WriteString(p.stdout, dotenv(sb.Settings(url))); err != nil {
 		return exitFailed // nobody could use it
 	}
-	fmt.Fprintf(p.stderr, "coze-token: the sandbox stands in for Coze at %s; Ctrl-C ends it\n", url)
+	p.say(p.stderr, "coze-token: the sandbox stands in for Coze at %s; Ctrl-C ends it\n", url)
 	log := native.Logger(p.stderr, slog.LevelInfo, "auto")
 	if err := native.Serve(p.ctx, l, sb, native.Options{Log: log}); err != nil {
 		return p.failed(err)

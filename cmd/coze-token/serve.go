@@ -98,7 +98,7 @@ func (p *process) serve(file string) int {
 	var certificate func() *tls.Certificate // nil: plain HTTP
 	pair, err := native.Certificate(host.TLSCertFile, host.TLSKeyFile)
 	if err != nil {
-		p.errorf("start again", "TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %v", err)
+		p.errorf("TLS_CERT_FILE and TLS_KEY_FILE changed while they were read: %s", "start again", err)
 		return exitFailed
 	}
 	if pair != nil {
@@ -117,7 +117,7 @@ func (p *process) serve(file string) int {
 	service := cozetoken.Build(settings, o)
 	listener, err := host.Listener()
 	if err != nil {
-		p.errorf("set LISTEN to another host:port of this machine, or to another socket", "%v", err)
+		p.errorf("%s", "set LISTEN to another host:port of this machine, or to another socket", err)
 		return exitFailed
 	}
 	if m != nil {
@@ -125,7 +125,7 @@ func (p *process) serve(file string) int {
 		measured, err := native.Listen(host.MetricsListen)
 		if err != nil {
 			listener.Close()
-			p.errorf("set METRICS_LISTEN to another host:port of this machine", "%v", err)
+			p.errorf("%s", "set METRICS_LISTEN to another host:port of this machine", err)
 			return exitFailed
 		}
 		log.Info("metrics", "url", baseURL("http", measured.Addr())+"/metrics")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"errors"
 	"flag"
 	"log/slog"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	cozetoken "coze-token"
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/native"
 	"coze-token/internal/redis"
 )
@@ -42,7 +42,7 @@ func options(log *slog.Logger) cozetoken.Options {
 func (p *process) settings(from *source, check func(*cozetoken.Settings) fault.List) (*cozetoken.Settings, bool) {
 	settings, warnings, err := p.read(from, check)
 	for _, w := range warnings {
-		p.warnf("%v", w)
+		p.warn(w)
 	}
 	if err != nil {
 		p.settingsError(err)
@@ -53,7 +53,7 @@ func (p *process) settings(from *source, check func(*cozetoken.Settings) fault.L
 
 func (p *process) settingsError(err error) {
 	for _, f := range fault.Of(err) {
-		p.errorf(f.Remedy, "%s: %s", f.Setting, f.Problem)
+		p.report(f)
 	}
 }
 
@@ -63,9 +63,9 @@ func (p *process) pick(s *cozetoken.Settings, name string) (cozetoken.App, bool)
 	switch {
 	case ok:
 	case name == "":
-		p.errorf("name one with --app", "there is no app at /, only those of APPS")
+		p.errorf("there is no app at /, only those of APPS", "name one with --app")
 	default:
-		p.errorf("the apps are those that APPS names", "there is no app %q", name)
+		p.errorf("there is no app %q", "the apps are those that APPS names", name)
 	}
 	return app, ok
 }
@@ -142,18 +142,10 @@ func (s *source) layer() (cozetoken.File, fault.List, error) {
 	}
 	data, err := s.readFile(s.file)
 	if err != nil {
-		return cozetoken.File{}, nil, fault.Fault{Setting: "--config", Problem: "cannot be read: " + cause(err),
-			Remedy: "name a coze_oauth_config.json that exists"}
+		return cozetoken.File{}, nil, fault.New("cannot be read: %s", "name a coze_oauth_config.json that exists",
+			message.Cause(err)).Of("--config")
 	}
 	return cozetoken.ParseFile(s.file, data)
-}
-
-// cause is what went wrong with a file, without its name.
-func cause(err error) string {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err.Error()
-	}
-	return err.Error()
 }
 
 // machineFaults finds what only this machine can find wrong with settings: serve does not start
@@ -166,8 +158,7 @@ func machineFaults(s *cozetoken.Settings) (faults fault.List) {
 	}
 	if url := s.Native.RedisURL.Reveal(); url != "" {
 		for _, f := range fault.Of(redis.CheckURL(url)) {
-			f.Setting = "REDIS_URL"
-			faults = append(faults, f)
+			faults = append(faults, f.Of("REDIS_URL"))
 		}
 	}
 	return slices.Concat(faults, certificateFaults(s), native.CheckProxies())
@@ -177,8 +168,8 @@ func machineFaults(s *cozetoken.Settings) (faults fault.List) {
 func proxyFaults(*cozetoken.Settings) fault.List { return native.CheckProxies() }
 
 func auditFault(err error) fault.Fault {
-	return fault.Fault{Setting: "AUDIT_FILE", Problem: "cannot be opened: " + cause(err),
-		Remedy: "name a file that this process may write"}
+	return fault.New("cannot be opened: %s", "name a file that this process may write",
+		message.Cause(err)).Of("AUDIT_FILE")
 }
 
 // certificateFaults finds whether the two files of TLS belong together. Read has seen that each is
@@ -191,9 +182,7 @@ func certificateFaults(s *cozetoken.Settings) fault.List {
 	if err == nil {
 		return nil
 	}
-	return fault.List{{
-		Setting: "TLS_CERT_FILE",
-		Problem: "cannot be used with TLS_KEY_FILE: " + cause(err),
-		Remedy:  "name the certificate chain and the private key that was made with it, both in PEM form",
-	}}
+	return fault.List{fault.New("cannot be used with TLS_KEY_FILE: %s",
+		"name the certificate chain and the private key that was made with it, both in PEM form",
+		message.Cause(err)).Of("TLS_CERT_FILE")}
 }

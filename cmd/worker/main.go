@@ -51,7 +51,7 @@ func handler(o *worker.Options) http.Handler {
 	}))
 	warn := func() {
 		for _, w := range warnings {
-			host.Log.Warn(w.Problem, "setting", w.Setting, "remedy", w.Remedy)
+			host.Log.Warn(w.Problem.String(), "setting", w.Setting, "remedy", w.Remedy)
 		}
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"coze-token/internal/message/chinese"
 	"coze-token/sandbox"
 	"coze-token/worker/linkcheck"
 )
@@ -162,4 +163,28 @@ func crowding() float64 {
 		quickest, all = min(quickest, took), all+took
 	}
 	return min(float64(all)/float64(times*quickest), 4)
+}
+
+// The Worker contains the Chinese of what it answers, and not that of the command line.
+func TestLinksItsTextsOnly(t *testing.T) {
+	modules, err := filepath.Glob(filepath.Join(artefact(t), "*.wasm"))
+	if err != nil || len(modules) != 1 {
+		t.Fatalf("the artefact holds the modules %v, %v", modules, err)
+	}
+	module, err := os.ReadFile(modules[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers strings.Builder
+	for _, entry := range chinese.HTTP {
+		if answers.WriteString(entry[1]); !strings.Contains(string(module), entry[1]) {
+			t.Errorf("it lacks %q", entry[1])
+		}
+	}
+	for _, entry := range chinese.Commands {
+		part := strings.Contains(answers.String(), entry[1]) || len(entry[1]) < 20 // of an answer, or of anything
+		if !part && strings.Contains(string(module), entry[1]) {
+			t.Errorf("it contains %q", entry[1])
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -79,10 +78,10 @@ func (k *Keys) Ending(now time.Time) (warnings fault.List) {
 		k := &k.keys[i]
 		switch {
 		case k.ended(now):
-			warnings.Add("the key "+k.name+" ended on "+k.last, "remove it, and give its caller a new one (coze-token key)")
+			warnings.Add("the key %s ended on %s", "remove it, and give its caller a new one (coze-token key)", k.name, k.last)
 		case k.ended(now.Add(notice)):
-			warnings.Add("the key "+k.name+" will end on "+k.last,
-				"add another under the same name (coze-token key makes one), and give that to its caller")
+			warnings.Add("the key %s will end on %s",
+				"add another under the same name (coze-token key makes one), and give that to its caller", k.name, k.last)
 		}
 	}
 	return warnings
@@ -168,9 +167,7 @@ func parseKeys(v *setting.Value) *Keys {
 	keys, err := ParseKeys(v.Text())
 	v.Report(err)
 	if err == nil {
-		for _, w := range keys.Ending(time.Now()) {
-			v.Warn(w.Problem, w.Remedy)
-		}
+		v.ReportWarnings(keys.Ending(time.Now()))
 	}
 	return keys
 }
@@ -208,16 +205,16 @@ func ParseKeys(text string) (*Keys, error) {
 	case len(entries) == 0:
 		faults.Add("holds no key", "add one (coze-token key makes one), or leave it out altogether")
 	case len(entries) > maxKeys:
-		faults.Add(fmt.Sprintf("holds %d keys, more than %d", len(entries), maxKeys),
-			"use a login or visitors for that many callers")
+		faults.Add("holds %d keys, more than %d",
+			"use a login or visitors for that many callers", len(entries), maxKeys)
 		return nil, faults
 	}
 	keys := &Keys{}
 	seen := map[[sha256.Size]byte]bool{}
 	for i, entry := range entries {
-		k, which, found := parseKey(entry, fmt.Sprintf("key %d ", i+1))
+		k, which, found := parseKey(entry, message.New("key %d", i+1))
 		if len(found) == 0 && seen[k.sum] {
-			found.Add(which+"is the same key as another", "give each caller a key of its own (coze-token key makes one)")
+			found.Add("%s is the same key as another", "give each caller a key of its own (coze-token key makes one)", which)
 		}
 		seen[k.sum] = true
 		faults = append(faults, found...)
@@ -230,27 +227,28 @@ func ParseKeys(text string) (*Keys, error) {
 }
 
 // parseKey reads one key. which is what messages call it, with its name once that is known.
-func parseKey(entry, which string) (k key, _ string, faults fault.List) {
+func parseKey(entry string, which message.Text) (k key, _ message.Text, faults fault.List) {
 	fields := strings.Fields(entry)
 	name, secret, ok := strings.Cut(fields[0], "=")
 	switch {
 	case !ok || name == "" || secret == "":
-		faults.Add(which+"is not of the form name=key", "write name=key or name=sha256:hash, without spaces around the =")
+		faults.Add("%s is not of the form name=key", "write name=key or name=sha256:hash, without spaces around the =", which)
 		return k, which, faults
 	case slices.Contains([]string{"apps", "origins", "until"}, strings.ToLower(name)):
-		faults.Add(which+"is named "+strings.ToLower(name)+", which is a limit and not a key",
-			"write the limits of a key after it, with a space between: name=key apps=a|b origins=https://x.example")
+		faults.Add("%s is named %s, which is a limit and not a key",
+			"write the limits of a key after it, with a space between: name=key apps=a|b origins=https://x.example",
+			which, strings.ToLower(name))
 		return k, which, faults
 	}
 	k.name = name
 	if !isName(name, maxKeyName) {
-		faults.Add(which+"has a name that is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)
+		faults.Add("%s has a name that is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`, which)
 	} else if len(secret) > 8 { // a shorter one may be the padding of a key that stands in the name's place
-		which += "(" + name + ") "
+		which = message.New("%s (%s)", which, name)
 	}
 	var f *fault.Fault
 	if k.sum, f = hashOf(secret); f != nil {
-		faults.Add(which+f.Problem, f.Remedy)
+		faults.Add("%s %s", "%s", which, f.Problem, f.Remedy)
 	}
 	for i := 1; i < len(fields); i++ {
 		limit := fields[i]
@@ -258,7 +256,8 @@ func parseKey(entry, which string) (k key, _ string, faults fault.List) {
 			i++
 			k.last, k.warned = fields[i], &guard.Throttle{}
 			if _, err := time.Parse(time.DateOnly, k.last); err != nil {
-				faults.Add(which+"ends on a day that there is not", "write the last day on which it is good as until 2027-01-31")
+				faults.Add("%s ends on a day that there is not", "write the last day on which it is good as until 2027-01-31",
+					which)
 			}
 			continue
 		}
@@ -270,22 +269,22 @@ func parseKey(entry, which string) (k key, _ string, faults fault.List) {
 		case ok && name == "origins" && k.origins == nil:
 			k.origins = values
 		default:
-			faults.Add(which+"is followed by something that is not a limit", "write apps=…, origins=… and until 2027-01-31 "+
-				"at most once each after a key, and a comma or a line end before the next key")
+			faults.Add("%s is followed by something that is not a limit", "write apps=…, origins=… and until 2027-01-31 "+
+				"at most once each after a key, and a comma or a line end before the next key", which)
 		}
 	}
 	for i, app := range k.apps {
 		if app == "/" {
 			k.apps[i] = ""
 		} else if !isName(app, maxAppName) {
-			faults.Add(which+"is limited to an app whose name is not one",
-				"name apps as the settings do, several separated by |, with / for the one that is served there")
+			faults.Add("%s is limited to an app whose name is not one",
+				"name apps as the settings do, several separated by |, with / for the one that is served there", which)
 			break
 		}
 	}
 	for _, origin := range k.origins {
 		if remedy := checkOrigin(origin); remedy != "" {
-			faults.Add(which+"is limited to an origin that no browser sends", remedy)
+			faults.Add("%s is limited to an origin that no browser sends", remedy, which)
 			break
 		}
 	}
@@ -297,28 +296,29 @@ func hashOf(text string) (sum [sha256.Size]byte, _ *fault.Fault) {
 	if digits, hashed := strings.CutPrefix(text, hashPrefix); hashed {
 		p, err := hex.DecodeString(digits)
 		if err != nil || len(p) != len(sum) {
-			return sum, &fault.Fault{Problem: "has a SHA-256 that is not 64 hexadecimal digits",
-				Remedy: "copy the line that coze-token key printed"}
+			f := fault.New("has a SHA-256 that is not 64 hexadecimal digits", "copy the line that coze-token key printed")
+			return sum, &f
 		}
 		return [sha256.Size]byte(p), nil
 	}
-	problem := ""
+	const remedy = "make a key with: coze-token key"
+	var f fault.Fault
 	switch {
 	case len(text) < minKey:
-		problem = fmt.Sprintf("is %d characters long, which can be guessed: %d is the least",
+		f = fault.New("is %d characters long, which can be guessed: %d is the least", remedy,
 			utf8.RuneCountInString(text), minKey)
 	case len(text) > maxKey:
-		problem = fmt.Sprintf("is longer than %d characters", maxKey)
+		f = fault.New("is longer than %d characters", remedy, maxKey)
 	case repeats(text):
-		problem = "repeats the same few characters, which can be guessed"
+		f = fault.New("repeats the same few characters, which can be guessed", remedy)
 	case !isToken(text):
-		problem = "has characters that a header cannot carry everywhere"
+		f = fault.New("has characters that a header cannot carry everywhere", remedy)
 	case strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2:
-		problem = "is a JWT, which is not a key"
+		f = fault.New("is a JWT, which is not a key", remedy)
 	default:
 		return sha256.Sum256([]byte(text)), nil
 	}
-	return sum, &fault.Fault{Problem: problem, Remedy: "make a key with: coze-token key"}
+	return sum, &f
 }
 
 // repeats reports whether a secret consists of a few characters.
@@ -332,7 +332,7 @@ func repeats(text string) bool {
 
 // checkOrigin says what to do about a text that is not an origin as browsers send it (RFC 6454
 // section 6.2): scheme, host, and a port that is not the scheme's own, in lower case.
-func checkOrigin(text string) (remedy string) {
+func checkOrigin(text string) (remedy message.Format) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme == "" || u.Hostname() == "":

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
+
+	"coze-token/internal/message"
 )
 
 // Bounds of a JWKS. A verification with a 16384-bit key would take the CPU time that a Worker has
@@ -81,15 +81,15 @@ type jwk struct {
 // parseJWKS reads a set. Keys that cannot be used are passed over, as RFC 7517 section 5 wants it,
 // and dropped says why. A set without any that can is an error: a provider's error page must not
 // take the place of its keys.
-func parseJWKS(p []byte) (keys []*signingKey, dropped []string, err error) {
+func parseJWKS(p []byte) (keys []*signingKey, dropped []message.Text, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(p, &set); err != nil {
-		return nil, nil, errors.New("the keys are not a JWKS")
+		return nil, nil, message.New("the keys are not a JWKS")
 	}
 	if len(set.Keys) > maxSigningKeys {
-		return nil, nil, errors.New("the JWKS has more than 100 keys")
+		return nil, nil, message.New("the JWKS has more than 100 keys")
 	}
 	for i, raw := range set.Keys {
 		var j jwk
@@ -98,17 +98,17 @@ func parseJWKS(p []byte) (keys []*signingKey, dropped []string, err error) {
 		if err == nil {
 			k, err = j.key()
 		} else {
-			err = errors.New("it is not a JWK")
+			err = message.New("it is not a JWK")
 		}
 		if err != nil {
-			dropped = append(dropped, fmt.Sprintf("key %d of %d: %v", i+1, len(set.Keys), err))
+			dropped = append(dropped, message.New("key %d of %d: %s", i+1, len(set.Keys), err))
 			continue
 		}
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		why := strings.Join(append([]string{"the JWKS has no key that can be used"}, dropped...), "; ")
-		return nil, dropped, errors.New(why)
+		none := message.New("the JWKS has no key that can be used")
+		return nil, dropped, message.New("%s", message.Join(append([]message.Text{none}, dropped...), "; "))
 	}
 	return keys, dropped, nil
 }
@@ -118,11 +118,11 @@ func parseJWKS(p []byte) (keys []*signingKey, dropped []string, err error) {
 func (j *jwk) key() (*signingKey, error) {
 	switch {
 	case j.D != "":
-		return nil, errors.New("its private half is published")
+		return nil, message.New("its private half is published")
 	case j.Use != "" && j.Use != "sig":
-		return nil, errors.New("it is not for signatures (use)")
+		return nil, message.New("it is not for signatures (use)")
 	case j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify"):
-		return nil, errors.New("it is not for verifying (key_ops)")
+		return nil, message.New("it is not for verifying (key_ops)")
 	}
 	k := &signingKey{kid: j.Kid}
 	var err error
@@ -139,7 +139,7 @@ func (j *jwk) key() (*signingKey, error) {
 			j.Alg = "EdDSA"
 		}
 	default:
-		err = errors.New("its type (kty) is none of RSA, EC and OKP")
+		err = message.New("its type (kty) is none of RSA, EC and OKP")
 	}
 	if err == nil {
 		k.verify, err = newVerifier(k.public)
@@ -149,7 +149,7 @@ func (j *jwk) key() (*signingKey, error) {
 	}
 	if j.Alg != "" {
 		if !slices.Contains(k.algs, j.Alg) {
-			return nil, errors.New("its algorithm (alg) is none that is taken with its type")
+			return nil, message.New("its algorithm (alg) is none that is taken with its type")
 		}
 		k.algs = []string{j.Alg}
 	}
@@ -160,16 +160,16 @@ func (j *jwk) rsa() (publicKey, error) {
 	n, e := number(j.N), number(j.E)
 	switch {
 	case n == nil || e == nil || n.Bit(0) == 0:
-		return publicKey{}, errors.New("its numbers (n, e) are none of an RSA key")
+		return publicKey{}, message.New("its numbers (n, e) are none of an RSA key")
 	case n.BitLen() < minRSA || n.BitLen() > maxRSA:
-		return publicKey{}, fmt.Errorf("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
+		return publicKey{}, message.New("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
 	case !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
-		return publicKey{}, errors.New("its exponent (e) is not one that is used")
+		return publicKey{}, message.New("its exponent (e) is not one that is used")
 	}
 	return publicKey{kty: "RSA", n: n.Bytes(), e: e.Bytes()}, nil
 }
 
-var errPoint = errors.New("its point (x, y) is not of its curve")
+var errPoint error = message.New("its point (x, y) is not of its curve")
 
 func (j *jwk) ec(k *signingKey) (publicKey, error) {
 	size := 0
@@ -181,7 +181,7 @@ func (j *jwk) ec(k *signingKey) (publicKey, error) {
 	case "P-521":
 		size, k.algs = 66, []string{"ES512"}
 	default:
-		return publicKey{}, errors.New("its curve (crv) is none of P-256, P-384 and P-521")
+		return publicKey{}, message.New("its curve (crv) is none of P-256, P-384 and P-521")
 	}
 	x, y := decode(j.X), decode(j.Y)
 	if len(x) != size || len(y) != size {
@@ -193,7 +193,7 @@ func (j *jwk) ec(k *signingKey) (publicKey, error) {
 func (j *jwk) ed25519() (publicKey, error) {
 	x := decode(j.X)
 	if j.Crv != "Ed25519" || len(x) != 32 {
-		return publicKey{}, errors.New("it is not an Ed25519 key")
+		return publicKey{}, message.New("it is not an Ed25519 key")
 	}
 	return publicKey{kty: "OKP", crv: j.Crv, x: x}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"coze-token/internal/call"
+	"coze-token/internal/message"
 	"coze-token/internal/version"
 )
 
@@ -116,7 +117,7 @@ func (k *KeySets) newSet(p provider) *keySet {
 
 // Check fetches the keys of a login's provider, for a person who wants to know whether that works.
 // It returns how many of them can be used, and why the others cannot.
-func (k *KeySets) Check(ctx context.Context, o LoginOptions) (keys int, dropped []string, err error) {
+func (k *KeySets) Check(ctx context.Context, o LoginOptions) (keys int, dropped []message.Text, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	found, err := k.newSet(provider{o.Issuer, o.JWKSURL}).fetch(ctx)
@@ -149,7 +150,7 @@ type wanted struct{ kid, alg string }
 // fetched is what a fetch brings.
 type fetched struct {
 	keys    []*signingKey
-	dropped []string // why others are of no use
+	dropped []message.Text // why others are of no use
 	fresh   time.Duration
 }
 
@@ -341,7 +342,7 @@ func (s *keySet) fetch(ctx context.Context) (got fetched, err error) {
 	}
 	p, h, err := get(ctx, s.transport, url)
 	if err != nil {
-		return got, fmt.Errorf("fetching the login's keys: %w", err)
+		return got, message.New("fetching the login's keys: %s", err)
 	}
 	got.keys, got.dropped, err = parseJWKS(p)
 	got.fresh = freshness(h)
@@ -352,7 +353,7 @@ func (s *keySet) fetch(ctx context.Context) (got fetched, err error) {
 func (s *keySet) discover(ctx context.Context) (string, error) {
 	p, _, err := get(ctx, s.transport, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
-		return "", fmt.Errorf("fetching the login's discovery document: %w", err)
+		return "", message.New("fetching the login's discovery document: %s", err)
 	}
 	return parseDiscovery(p, s.issuer)
 }
@@ -365,18 +366,18 @@ func parseDiscovery(p []byte, issuer string) (string, error) {
 		JWKSURI string `json:"jwks_uri"`
 	}
 	if err := json.Unmarshal(p, &document); err != nil {
-		return "", errors.New("the login's discovery document is not one")
+		return "", message.New("the login's discovery document is not one")
 	}
 	if document.Issuer != issuer {
-		return "", fmt.Errorf("the discovery document is of the issuer %.200q, and not of %q: "+
+		return "", message.New("the discovery document is of the issuer %.200q, and not of %q: "+
 			"they must agree to the letter, a slash at the end too", document.Issuer, issuer)
 	}
 	u, err := checkURL(document.JWKSURI)
 	if err != nil {
-		return "", fmt.Errorf("the jwks_uri of the login's discovery document %w", err)
+		return "", message.New("the jwks_uri of the login's discovery document %s", err)
 	}
 	if u.Scheme != "https" && !strings.HasPrefix(strings.ToLower(issuer), "http:") {
-		return "", errors.New("the jwks_uri of the login's discovery document is not https")
+		return "", message.New("the jwks_uri of the login's discovery document is not https")
 	}
 	return document.JWKSURI, nil
 }
@@ -385,7 +386,7 @@ func parseDiscovery(p []byte, issuer string) (string, error) {
 func get(ctx context.Context, transport http.RoundTripper, url string) ([]byte, http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, nil, errors.New("its address is not a URL")
+		return nil, nil, message.New("its address is not a URL")
 	}
 	request.Header.Set("Accept", "application/json")
 	p, response, err := send(transport, request)
@@ -393,7 +394,7 @@ func get(ctx context.Context, transport http.RoundTripper, url string) ([]byte, 
 	case err != nil:
 		return nil, nil, err
 	case response.StatusCode != http.StatusOK:
-		return nil, nil, fmt.Errorf("%s answered with the status %d", request.URL.Host, response.StatusCode)
+		return nil, nil, message.New("%s answered with the status %d", request.URL.Host, response.StatusCode)
 	}
 	return p, response.Header, nil
 }
@@ -409,9 +410,9 @@ func send(transport http.RoundTripper, request *http.Request) ([]byte, *http.Res
 	p, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("the answer of %s broke off: %w", request.URL.Host, err)
+		return nil, nil, message.New("the answer of %s broke off: %s", request.URL.Host, err)
 	case len(p) > maxDocument:
-		return nil, nil, fmt.Errorf("the answer of %s is larger than 256 KiB", request.URL.Host)
+		return nil, nil, message.New("the answer of %s is larger than 256 KiB", request.URL.Host)
 	}
 	return p, response, nil
 }

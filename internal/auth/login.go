@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -161,7 +160,7 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 	issuer, err := checkURL(o.Issuer)
 	switch {
 	case err != nil && (o.JWKSURL == "" || coze.CheckSession(o.Issuer) != nil):
-		faults.Add("the issuer "+err.Error(), issuerRemedy)
+		faults.Add("the issuer %s", issuerRemedy, err)
 		issuer = &url.URL{}
 	case err != nil: // nothing is fetched from it, so it is only compared
 		issuer = &url.URL{RawQuery: strings.Repeat("?", strings.Count(o.Issuer, "?"))}
@@ -170,8 +169,8 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 	}
 	if o.JWKSURL != "" {
 		if keys, err := checkURL(o.JWKSURL); err != nil {
-			faults.Add("the address of the keys (JWKS) "+err.Error(),
-				"use an https URL, or leave it out: the issuer's discovery document has it")
+			faults.Add("the address of the keys (JWKS) %s",
+				"use an https URL, or leave it out: the issuer's discovery document has it", err)
 		} else if keys.Scheme == "http" && issuer.Scheme == "https" {
 			faults.Add("the address of the keys (JWKS) is not https, and the issuer's is", "use an https URL")
 		}
@@ -187,11 +186,12 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 		faults.Add("the session claim has a name that is too long", "use sub, or another claim that the provider sets")
 	}
 	if slices.Contains([]string{"iss", "aud", "exp", "nbf", "iat", "azp"}, o.SessionClaim) {
-		faults.Add("the session claim "+o.SessionClaim+" does not tell users apart",
-			"use sub, or another claim that is each user's own")
+		faults.Add("the session claim %s does not tell users apart",
+			"use sub, or another claim that is each user's own", o.SessionClaim)
 	}
 	if slices.ContainsFunc(o.Algorithms, func(alg string) bool { return !slices.Contains(algorithms, alg) }) {
-		faults.Add("an algorithm is not one of "+strings.Join(algorithms, ", "), "have the provider sign with one of these")
+		faults.Add("an algorithm is not one of %s", "have the provider sign with one of these",
+			strings.Join(algorithms, ", "))
 	}
 	switch header := http.CanonicalHeaderKey(o.Header); {
 	case o.Header == "":
@@ -199,8 +199,8 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 		faults.Add("the header's name is not one",
 			"name it alone, with up to 64 letters, digits and hyphens, such as X-Auth-Token")
 	case header != AccessHeader && slices.Contains(slices.Concat(requestHeaders, otherHeaders), header):
-		faults.Add("the header "+header+" has another meaning", "leave it out, as every login reads Authorization: Bearer; "+
-			"or have the proxy put the token into a header of its own, such as X-Auth-Token")
+		faults.Add("the header %s has another meaning", "leave it out, as every login reads Authorization: Bearer; "+
+			"or have the proxy put the token into a header of its own, such as X-Auth-Token", header)
 	}
 	if o.Name != "" && !isName(o.Name, maxKeyName) {
 		faults.Add("the login's name is not one", `name it with 1 to 31 letters, digits, ".", "_", "-" or "@"`)
@@ -211,10 +211,10 @@ func CheckLogin(o LoginOptions, others []LoginOptions) error {
 	for _, other := range others {
 		switch {
 		case other.Issuer == o.Issuer:
-			faults.Add("two logins have the issuer "+o.Issuer, "make one of them, with the audiences of both")
+			faults.Add("two logins have the issuer %s", "make one of them, with the audiences of both", o.Issuer)
 		case other.Label() == o.Label():
-			faults.Add("two logins are both called "+o.Label()+", so their users would share sessions",
-				"give each a name of its own")
+			faults.Add("two logins are both called %s, so their users would share sessions",
+				"give each a name of its own", o.Label())
 		}
 	}
 	return faults.Err()
@@ -225,13 +225,13 @@ func checkURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return nil, errors.New("is missing")
+		return nil, message.New("is missing")
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("is not a URL")
+		return nil, message.New("is not a URL")
 	case u.User != nil || strings.Contains(text, "#"):
-		return nil, errors.New("has a user or a fragment in it")
+		return nil, message.New("has a user or a fragment in it")
 	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Host)):
-		return nil, errors.New("is not https")
+		return nil, message.New("is not https")
 	}
 	return u, nil
 }

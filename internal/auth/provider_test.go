@@ -26,6 +26,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"coze-token/internal/auth"
+	"coze-token/internal/message"
 	"coze-token/internal/setting"
 )
 
@@ -178,7 +179,7 @@ func (p *provider) login(t testing.TB, change ...func(*login)) *login {
 }
 
 // Check fetches the login's keys.
-func (l *login) Check(ctx context.Context) (int, []string, error) {
+func (l *login) Check(ctx context.Context) (int, []message.Text, error) {
 	return (&auth.KeySets{Transport: l.Transport}).Check(ctx, l.LoginOptions)
 }
 

@@ -53,8 +53,8 @@ func TestCheckSaysWhichKeysAreDropped(t *testing.T) {
 	secret := jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: "s"}
 	p := newProvider(public("a", edKey), secret, jose.JSONWebKey{Key: ecKey, KeyID: "private"})
 	keys, dropped, err := p.login(t).Check(t.Context())
-	if keys != 1 || err != nil || len(dropped) != 2 || !strings.HasPrefix(dropped[0], "key 2 of 3: its type (kty)") ||
-		!strings.Contains(dropped[1], "private half is published") {
+	if keys != 1 || err != nil || len(dropped) != 2 || !strings.HasPrefix(dropped[0].String(), "key 2 of 3: its type (kty)") ||
+		!strings.Contains(dropped[1].String(), "private half is published") {
 		t.Errorf("%d keys, %q, %v", keys, dropped, err)
 	}
 }

@@ -24,11 +24,11 @@ func parseUserHeader(v *setting.Value) string {
 	header := http.CanonicalHeaderKey(v.Text())
 	switch {
 	case len(header) > 64 || strings.Trim(header, letters+"-") != "":
-		v.Fault("is "+quote.Text(v.Text())+", which is not the name of a header",
-			"name the header in which your proxy sends the user, such as X-Forwarded-User")
+		v.Fault("is %s, which is not the name of a header",
+			"name the header in which your proxy sends the user, such as X-Forwarded-User", quote.Text(v.Text()))
 	case slices.Contains(slices.Concat(requestHeaders, otherHeaders), header):
-		v.Fault("is "+header+", which has another meaning",
-			"have the proxy send the user in a header of its own, such as X-Forwarded-User")
+		v.Fault("is %s, which has another meaning",
+			"have the proxy send the user in a header of its own, such as X-Forwarded-User", header)
 	}
 	return header
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -83,18 +82,17 @@ func CheckVisitorSecrets(secrets []string) error {
 		faults.Add("there is no secret", remedy)
 	}
 	if len(secrets) > maxSecrets {
-		faults.Add(fmt.Sprintf("there are more than %d secrets", maxSecrets),
-			"keep the newest, and those of the last half year")
+		faults.Add("there are more than %d secrets",
+			"keep the newest, and those of the last half year", maxSecrets)
 	}
 	for i, secret := range secrets {
 		switch {
 		case len(secret) < minSecret:
-			faults.Add(fmt.Sprintf("secret %d has %d bytes, which can be guessed: %d is the least",
-				i+1, len(secret), minSecret), remedy)
+			faults.Add("secret %d has %d bytes, which can be guessed: %d is the least", remedy, i+1, len(secret), minSecret)
 		case repeats(secret):
-			faults.Add(fmt.Sprintf("secret %d repeats the same few characters, which can be guessed", i+1), remedy)
+			faults.Add("secret %d repeats the same few characters, which can be guessed", remedy, i+1)
 		case slices.Contains(secrets[:i], secret):
-			faults.Add(fmt.Sprintf("secret %d is there twice", i+1), "remove one of the two")
+			faults.Add("secret %d is there twice", "remove one of the two", i+1)
 		}
 	}
 	return faults.Err()

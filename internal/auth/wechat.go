@@ -102,7 +102,7 @@ func parseWeChatSecret(v *setting.Value) setting.Secret {
 func parseWeChatBase(v *setting.Value) string {
 	u, err := checkURL(v.Text())
 	if err != nil {
-		v.Fault(err.Error(), "use the address of WeChat's API, https://api.weixin.qq.com, or http to this machine itself")
+		v.Fault("%s", "use the address of WeChat's API, https://api.weixin.qq.com, or http to this machine itself", err)
 		return ""
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
@@ -183,6 +183,9 @@ func (w *wechat) Identify(ctx context.Context, c *Credentials) (Caller, bool, *E
 	}
 	user, e := w.userOf(ctx, code)
 	if e != nil {
+		if e.Reason == WeChatRefused {
+			e.Hint = message.New("whoever runs the service: %s", e.Hint)
+		}
 		return Caller{}, false, e
 	}
 	if w.Hashed {
@@ -233,8 +236,8 @@ func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 	switch a.ErrCode {
 	case 0:
 		if user == "" {
-			return "", misconfigured(0, "WeChat named no unionid for this user", "whoever runs the service: bind the mini "+
-				"program to an account of the WeChat Open Platform, or set WECHAT_USER to openid")
+			return "", misconfigured(0, "WeChat named no unionid for this user",
+				"bind the mini program to an account of the WeChat Open Platform, or set WECHAT_USER to openid")
 		}
 		return user, nil
 	case 40029:
@@ -250,13 +253,13 @@ func (w *wechat) userOf(ctx context.Context, code string) (string, *Error) {
 		return "", forbidden(WeChatBlocked, "WeChat has blocked this user", "nothing helps but to ask WeChat")
 	case 40013:
 		return "", misconfigured(a.ErrCode, "WeChat does not know the mini program",
-			"whoever runs the service: compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com")
+			"compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com")
 	case 40125:
 		return "", misconfigured(a.ErrCode, "WeChat refuses the mini program's secret",
-			"whoever runs the service: set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com")
+			"set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com")
 	}
 	return "", misconfigured(a.ErrCode, "WeChat refused the login with the errcode %d",
-		"whoever runs the service: look the errcode up in WeChat's documentation of code2Session", a.ErrCode)
+		"look the errcode up in WeChat's documentation of code2Session", a.ErrCode)
 }
 
 // CheckWeChat asks WeChat about a code that there is not, and returns what is wrong with the mini

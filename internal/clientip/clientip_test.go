@@ -231,8 +231,8 @@ func TestParseProxiesFaults(t *testing.T) {
 	} {
 		p, err := clientip.ParseProxies(list, false)
 		faults := fault.Of(err)
-		if p != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem, c.problem) ||
-			!strings.Contains(faults[0].Remedy, c.remedy) {
+		if p != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem.String(), c.problem) ||
+			!strings.Contains(faults[0].Remedy.String(), c.remedy) {
 			t.Errorf("%s: %v", list, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package clientip
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -51,8 +50,8 @@ func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 	var faults fault.List
 	entries := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(entries) > maxProxies {
-		faults.Add(fmt.Sprintf("has %d entries, more than %d", len(entries), maxProxies),
-			"use ranges that hold several of them")
+		faults.Add("has %d entries, more than %d",
+			"use ranges that hold several of them", len(entries), maxProxies)
 		entries = nil
 	}
 	for _, entry := range entries {
@@ -66,9 +65,10 @@ func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 			p.sockets = true
 			continue
 		}
-		prefix, problem, remedy := parsePrefix(entry)
-		if problem != "" {
-			faults.Add("has "+quote.Text(entry)+", "+problem, remedy)
+		prefix, err := parsePrefix(entry)
+		if err != nil {
+			f := fault.Of(err)[0]
+			faults.Add("has %s, %s", "%s", quote.Text(entry), f.Problem, f.Remedy)
 		}
 		p.trusted = append(p.trusted, prefix)
 	}
@@ -78,46 +78,48 @@ func ParseProxies(list string, rfc7239 bool) (*Proxies, error) {
 	return p, nil
 }
 
-// parsePrefix reads one entry. The problem is empty if there is none.
-func parsePrefix(text string) (prefix netip.Prefix, problem, remedy string) {
+// parsePrefix reads one entry. The error is a [fault.Fault].
+func parsePrefix(text string) (netip.Prefix, error) {
+	var prefix netip.Prefix
 	address, _, ranged := strings.Cut(text, "/")
 	a, err := netip.ParseAddr(address)
 	_, errWithPort := netip.ParseAddrPort(text)
 	switch {
 	case text == "*" || strings.EqualFold(text, "all"):
-		return prefix, everybody, proxiesRemedy
+		return prefix, fault.New(everybody, proxiesRemedy)
 	case err != nil && errWithPort == nil:
-		return prefix, "an address with a port", "leave the port out: proxies connect from any"
+		return prefix, fault.New("an address with a port", "leave the port out: proxies connect from any")
 	case err != nil && strings.ContainsFunc(address, unicode.IsLetter) && !strings.Contains(address, ":"):
-		return prefix, "which is a name",
-			proxiesRemedy + "; names are not looked up, because whoever answers for them would be trusted"
+		return prefix, fault.New("which is a name",
+			proxiesRemedy+"; names are not looked up, because whoever answers for them would be trusted")
 	case err != nil:
-		return prefix, "which is neither an address nor a range", proxiesRemedy
+		return prefix, fault.New("which is neither an address nor a range", proxiesRemedy)
 	case a.Zone() != "":
-		return prefix, "an address with a zone", "leave out % and what follows"
+		return prefix, fault.New("an address with a zone", "leave out %% and what follows")
 	case !ranged:
 		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), "", ""
+		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	prefix, err = netip.ParsePrefix(text)
 	if err != nil {
-		return prefix, "whose length of the range is wrong",
-			fmt.Sprintf("use a number from 1 to %d after the slash", a.BitLen())
+		return prefix, fault.New("whose length of the range is wrong",
+			"use a number from 1 to %d after the slash", a.BitLen())
 	}
 	if a.Is4In6() {
 		if prefix.Bits() < 96 {
-			return prefix, "a range of mapped addresses that holds more than IPv4", "write it as IPv4, such as 10.0.0.0/8"
+			return prefix, fault.New("a range of mapped addresses that holds more than IPv4",
+				"write it as IPv4, such as 10.0.0.0/8")
 		}
 		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
 	}
 	switch masked := prefix.Masked(); {
 	case prefix.Bits() == 0:
-		return prefix, everybody, proxiesRemedy
+		return prefix, fault.New(everybody, proxiesRemedy)
 	case masked != prefix:
-		return prefix, "which has an address within the range, not its first",
-			"use " + masked.String() + " for the range, or " + prefix.Addr().String() + " for the address alone"
+		return prefix, fault.New("which has an address within the range, not its first",
+			"use %s for the range, or %s for the address alone", masked, prefix.Addr())
 	}
-	return prefix, "", ""
+	return prefix, nil
 }
 
 // Trusts reports whether a canonical address is one of the proxies'.

@@ -36,8 +36,8 @@ func parseHeader(v *setting.Value) (rfc7239 bool) {
 	case strings.EqualFold(v.Text(), forwarded):
 		return true
 	case !strings.EqualFold(v.Text(), xForwardedFor):
-		v.Fault("names the header "+quote.Text(v.Text()), "use the one that your proxy sets, X-Forwarded-For or Forwarded; "+
-			"no other can be walked from proxy to proxy")
+		v.Fault("names the header %s", "use the one that your proxy sets, X-Forwarded-For or Forwarded; "+
+			"no other can be walked from proxy to proxy", quote.Text(v.Text()))
 	}
 	return false
 }

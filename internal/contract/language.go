@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"coze-token/internal/auth"
 )
 
 // checkLanguage checks that a failure is in the language that its request asked for.
@@ -38,7 +40,7 @@ func isChinese(text string) bool {
 
 // testLanguage asks for languages as browsers and people do.
 func testLanguage(t *testing.T, b Build) {
-	s := start(t, b, map[string]string{"ALLOWED_ORIGINS": exact, "API_KEYS": "backend=" + "k3y-" + strings.Repeat("9f2a7c", 6)})
+	s := start(t, b, map[string]string{"ALLOWED_ORIGINS": exact, "API_KEYS": "backend=" + auth.NewKey()})
 	for header, chinese := range map[string]bool{
 		"zh":                               true,
 		"zh-CN":                            true,

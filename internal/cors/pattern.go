@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 )
 
@@ -31,100 +33,101 @@ const (
 	everyPageRemedy = "list the origins of your own pages, such as " + example
 )
 
-// parsePattern reads one entry of the list. The problem is empty if there is none. People paste
+// parsePattern reads one entry of the list. The error is a [fault.Fault]. People paste
 // addresses of pages, and an origin with a slash too many would match nothing.
-func parsePattern(text string) (p pattern, problem, remedy string) {
+func parsePattern(text string) (p pattern, err error) {
 	scheme, rest, hasScheme := strings.Cut(text, "://")
 	p.scheme = strings.ToLower(scheme)
 	switch {
 	case len(text) > maxPattern:
-		return p, "longer than any origin", useExample
+		return p, fault.New("longer than any origin", useExample)
 	case text == "*":
-		return p, everyPage, everyPageRemedy
+		return p, fault.New(everyPage, everyPageRemedy)
 	case strings.EqualFold(text, "null"):
-		return p, "which any page can be by way of a sandboxed frame",
-			"leave it out; open local files through a web server, and list that, such as http://localhost:8080"
+		return p, fault.New("which any page can be by way of a sandboxed frame",
+			"leave it out; open local files through a web server, and list that, such as http://localhost:8080")
 	case !hasScheme:
 		meant := "https://" + text
 		if host, _, _ := strings.Cut(text, ":"); host == "localhost" || host == "127.0.0.1" {
 			meant = "http://" + text // development servers have no certificate
 		}
-		return p, "without a scheme", suggest(text, meant, "write the scheme and the host, such as "+example)
+		return p, fault.New("without a scheme", "%s", suggest(text, meant, "write the scheme and the host, such as "+example))
 	case !isScheme(p.scheme):
-		return p, "whose scheme is none", useExample
+		return p, fault.New("whose scheme is none", useExample)
 	case p.scheme == "file":
-		return p, "but pages from files have the origin null, as any page can",
-			"open them through a web server, and list that, such as http://localhost:8080"
+		return p, fault.New("but pages from files have the origin null, as any page can",
+			"open them through a web server, and list that, such as http://localhost:8080")
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		remedy := suggest(text, p.scheme+"://"+rest[:i], "leave out all that follows the host")
 		if rest[i:] == "/" {
-			return p, "which ends in a slash, and origins have none", remedy
+			return p, fault.New("which ends in a slash, and origins have none", "%s", remedy)
 		}
-		return p, "the address of a page", remedy
+		return p, fault.New("the address of a page", "%s", remedy)
 	}
 	if strings.Contains(rest, "@") {
-		return p, "with a user's name in it", "leave out what stands before the @, and the @"
+		return p, fault.New("with a user's name in it", "leave out what stands before the @, and the @")
 	}
 	host, port, hasPort := cutPort(strings.ToLower(rest))
 	if hasPort {
 		switch number, err := strconv.ParseUint(port, 10, 16); {
 		case port == "*":
-			return p, "with a port that is any", "list an origin for each port that you use"
+			return p, fault.New("with a port that is any", "list an origin for each port that you use")
 		case err != nil || port[0] == '0':
-			return p, "with the port " + quote.Text(port) + ", which is none",
-				"use a number from 1 to 65535, or leave the port out"
+			return p, fault.New("with the port %s, which is none",
+				"use a number from 1 to 65535, or leave the port out", quote.Text(port))
 		case p.scheme == "https" && number == 443, p.scheme == "http" && number == 80: // browsers leave it out
 		default:
 			p.port = ":" + port
 		}
 	}
-	p.host, problem, remedy = parseHost(host)
-	if problem == "" && strings.HasPrefix(host, "*.") && p.scheme != "https" && p.scheme != "http" {
-		problem, remedy = "a wildcard with a scheme that is neither https nor http", "list each origin"
+	p.host, err = parseHost(host)
+	if err == nil && strings.HasPrefix(host, "*.") && p.scheme != "https" && p.scheme != "http" {
+		err = fault.New("a wildcard with a scheme that is neither https nor http", "list each origin")
 	}
-	return p, problem, remedy
+	return p, err
 }
 
 // parseHost brings a host in lower case into the form that browsers send, or says why it cannot.
-func parseHost(text string) (host, problem, remedy string) {
+func parseHost(text string) (host string, err error) {
 	const console = "; location.origin in the browser's console shows a page's origin"
 	host, wildcard := strings.CutPrefix(text, "*.")
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	switch {
 	case host == "":
-		return "", "without a host", useExample
+		return "", fault.New("without a host", useExample)
 	case host == "*":
-		return "", everyPage, everyPageRemedy
+		return "", fault.New(everyPage, everyPageRemedy)
 	case strings.Contains(host, "*"):
-		return "", "where * is not the whole first label",
-			"use * for the first label only, such as https://*.example.com, or list each origin"
+		return "", fault.New("where * is not the whole first label",
+			"use * for the first label only, such as https://*.example.com, or list each origin")
 	case strings.HasPrefix(host, "[") || strings.Contains(host, ":"):
 		inner, opened := strings.CutPrefix(host, "[")
 		inner, closed := strings.CutSuffix(inner, "]")
 		a, err := netip.ParseAddr(inner)
 		if err != nil || !opened || !closed || wildcard || !a.Is6() || a.Is4In6() || a.Zone() != "" {
-			return "", "whose host is not an IPv6 address in brackets", "use http://[::1]:8080 for this machine" + console
+			return "", fault.New("whose host is not an IPv6 address in brackets",
+				"use http://[::1]:8080 for this machine"+console)
 		}
-		return "[" + a.String() + "]", "", ""
+		return "[" + a.String() + "]", nil
 	case strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }):
-		return "", "whose host is not in ASCII", "write the form with xn--" + console
+		return "", fault.New("whose host is not in ASCII", "write the form with xn--"+console)
 	case strings.HasSuffix(host, "."):
-		return "", "whose host ends in a dot", "leave the dot out"
+		return "", fault.New("whose host ends in a dot", "leave the dot out")
 	case len(host) > 253 || !isName(host):
-		return "", "whose host is none", "use letters, digits, hyphens and dots, such as " + example
+		return "", fault.New("whose host is none", "use letters, digits, hyphens and dots, such as "+example)
 	case strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"): // browsers read it as IPv4
 		if a, err := netip.ParseAddr(host); err != nil || !a.Is4() {
-			return "", "whose host is not an IPv4 address", "use four numbers, such as 127.0.0.1"
+			return "", fault.New("whose host is not an IPv4 address", "use four numbers, such as 127.0.0.1")
 		}
 		if wildcard {
-			return "", "a wildcard before an address", "list each origin"
+			return "", fault.New("a wildcard before an address", "list each origin")
 		}
 	case wildcard && isOpen(host):
-		return "", "under which anybody can have a page",
-			"list each origin of your own, or put * below your own domain, such as https://*.you." + host
+		return "", fault.New("under which anybody can have a page",
+			"list each origin of your own, or put * below your own domain, such as https://*.you.%s", host)
 	}
-	return text, "", ""
+	return text, nil
 }
 
 // isOpen reports whether strangers can have names below a host: a public suffix, such as com, co.uk
@@ -183,9 +186,9 @@ func isName(host string) bool {
 
 // suggest is the remedy that shows what was probably meant. If that would not do either, it is the
 // other one.
-func suggest(text, meant, other string) string {
-	if p, problem, _ := parsePattern(meant); problem == "" && !quote.Hidden(text) {
-		return "use " + p.String()
+func suggest(text, meant string, other message.Format) message.Text {
+	if p, err := parsePattern(meant); err == nil && !quote.Hidden(text) {
+		return message.New("use %s", p.String())
 	}
-	return other
+	return message.New(other)
 }

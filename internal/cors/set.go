@@ -34,14 +34,15 @@ func Parse(list string) (set *Set, warnings fault.List, err error) {
 	set = &Set{map[string]bool{}, map[[2]string]bool{}}
 	var faults fault.List
 	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
-		p, problem, remedy := parsePattern(text)
-		if problem != "" {
-			faults.Add("has "+quote.Text(text)+", "+problem, remedy)
+		p, err := parsePattern(text)
+		if err != nil {
+			f := fault.Of(err)[0]
+			faults.Add("has %s, %s", "%s", quote.Text(text), f.Problem, f.Remedy)
 			continue
 		}
 		if p.scheme == "http" && !p.isLoopback() {
-			warnings.Add("has "+quote.Text(p.String())+", whose pages can be changed by whoever is on the way to them, "+
-				"tokens and all", "serve them over https, and list that")
+			warnings.Add("has %s, whose pages can be changed by whoever is on the way to them, "+
+				"tokens and all", "serve them over https, and list that", quote.Text(p.String()))
 		}
 		if host, wildcard := strings.CutPrefix(p.host, "*."); wildcard {
 			set.below[[2]string{p.scheme, host + p.port}] = true

@@ -203,8 +203,8 @@ func TestParseFaults(t *testing.T) {
 	} {
 		set, _, err := cors.Parse("https://good.example," + list)
 		faults := fault.Of(err)
-		if set != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem, c.problem) ||
-			!strings.Contains(faults[0].Remedy, c.remedy) {
+		if set != nil || len(faults) != 1 || !strings.Contains(faults[0].Problem.String(), c.problem) ||
+			!strings.Contains(faults[0].Remedy.String(), c.remedy) {
 			t.Errorf("%s: %v", list, faults)
 		}
 	}
@@ -250,7 +250,8 @@ func FuzzMatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, sent string) {
 		set, warnings, err := cors.Parse(text)
 		for _, f := range append(warnings, fault.Of(err)...) {
-			if f.Problem == "" || f.Remedy == "" || strings.Contains(f.Error(), "\n") || len(f.Error()) > 2000 {
+			if f.Problem.String() == "" || f.Remedy.String() == "" || strings.Contains(f.Error(), "\n") ||
+				len(f.Error()) > 2000 {
 				t.Errorf("%q: %q", text, f.Error())
 			}
 		}

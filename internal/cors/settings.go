@@ -32,8 +32,8 @@ func parseHeaders(v *setting.Value) []string {
 	headers := setting.Items(v)
 	for i, header := range headers {
 		if len(header) > 64 || header == "*" || strings.Trim(header, token) != "" {
-			v.Fault("has "+quote.Text(header)+", which is not the name of a header",
-				"name each header that your pages send, such as traceparent, with commas between")
+			v.Fault("has %s, which is not the name of a header",
+				"name each header that your pages send, such as traceparent, with commas between", quote.Text(header))
 			return nil
 		}
 		headers[i] = http.CanonicalHeaderKey(header)
@@ -43,9 +43,7 @@ func parseHeaders(v *setting.Value) []string {
 
 func parseSetting(v *setting.Value) *Set {
 	set, warnings, err := Parse(v.Text())
-	for _, w := range warnings {
-		v.Warn(w.Problem, w.Remedy)
-	}
+	v.ReportWarnings(warnings)
 	v.Report(err)
 	if err == nil && set.Empty() {
 		v.Empty()

@@ -5,41 +5,63 @@ package fault
 import (
 	"errors"
 	"strings"
+
+	"coze-token/internal/message"
 )
 
 // A Fault is one thing that is wrong with what somebody configured. It never quotes a secret.
 type Fault struct {
-	Setting string // the variable or file at fault, as its author knows it; empty where that is not known yet
-	Problem string // what is wrong with it
-	Remedy  string // what to do about it
+	Setting string       // the variable or file at fault, as its author knows it; empty where that is not known yet
+	Problem message.Text // what is wrong with it
+	Remedy  message.Text // what to do about it
 }
 
-// New is a fault of a setting that is not known yet.
-func New(problem, remedy string) Fault { return Fault{Problem: problem, Remedy: remedy} }
+// New is a fault of a setting that is not known yet. The arguments are those of the problem and then
+// those of the remedy.
+func New(problem, remedy message.Format, args ...any) Fault {
+	var f Fault
+	f.Problem, f.Remedy = message.Pair(problem, remedy, args...)
+	return f
+}
 
-// Error is the fault on one line.
-func (f Fault) Error() string {
-	line := f.Problem + "; " + f.Remedy
-	if f.Setting != "" {
-		line = f.Setting + ": " + line
+// Of is the fault as one of a setting.
+func (f Fault) Of(setting string) Fault {
+	f.Setting = setting
+	return f
+}
+
+// Error is the fault on one line, in English.
+func (f Fault) Error() string { return f.In(nil) }
+
+// In implements [message.Message].
+func (f Fault) In(c message.Catalogue) string {
+	if f.Setting == "" {
+		return message.New("%s; %s", f.Problem, f.Remedy).In(c)
 	}
-	return line
+	return message.New("%s: %s; %s", f.Name(), f.Problem, f.Remedy).In(c)
+}
+
+// Name is what messages call the setting: a variable, or a member of a file.
+func (f Fault) Name() message.Text {
+	if member, file, ok := strings.Cut(f.Setting, " in "); ok {
+		return message.New("%s in %s", message.Format(member), file)
+	}
+	return message.Verbatim(f.Setting)
 }
 
 // A List is all that is wrong. Its order is the order in which it is shown.
 type List []Fault
 
-// Error has one line for each fault.
-func (l List) Error() string {
-	lines := make([]string, len(l))
-	for i, f := range l {
-		lines[i] = f.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+// Error has one line for each fault, in English.
+func (l List) Error() string { return l.In(nil) }
+
+// In implements [message.Message].
+func (l List) In(c message.Catalogue) string { return message.Join(l, "\n").In(c) }
 
 // Add appends a fault of a setting that is not known yet.
-func (l *List) Add(problem, remedy string) { *l = append(*l, New(problem, remedy)) }
+func (l *List) Add(problem, remedy message.Format, args ...any) {
+	*l = append(*l, New(problem, remedy, args...))
+}
 
 // Err is l as an error: nil if nothing is wrong.
 func (l List) Err() error {
@@ -74,5 +96,5 @@ func Of(err error) List {
 	if f, ok := errors.AsType[Fault](err); ok {
 		return List{f}
 	}
-	return List{New(err.Error(), "correct it")}
+	return List{New("%s", "correct it", err)}
 }

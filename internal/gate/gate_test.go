@@ -447,7 +447,7 @@ func TestTheRequestStaysAsItWas(t *testing.T) {
 }
 
 func TestMisconfigured(t *testing.T) {
-	faults := fault.List{{Setting: "KID", Problem: "is not set", Remedy: "set it to the key's fingerprint"}}
+	faults := fault.List{fault.New("is not set", "set it to the key's fingerprint").Of("KID")}
 	for _, c := range []struct {
 		method, path string
 		status       int

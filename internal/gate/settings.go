@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -46,8 +45,8 @@ func ReadQuickstart(r *setting.Reader, has func(name string) bool) bool {
 	}
 	for _, name := range slices.Sorted(maps.Keys(quickstarts)) {
 		if has(name) {
-			r.Fault(compat, "is quickstart, and an app is named "+name+", which is a path of the quickstarts'",
-				"give the app another name, or remove "+r.Call(compat))
+			r.Fault(compat, "is quickstart, and an app is named %s, which is a path of the quickstarts'",
+				"give the app another name, or remove %s", name, r.Call(compat))
 		}
 	}
 	return true
@@ -67,8 +66,8 @@ func ReadSessions(r *setting.Reader) (sessions Sessions, fallback string) {
 		r.Fault(sessionSecret, "is set without SESSION_HASH, so no name is hashed",
 			"set SESSION_HASH to on; or to off, if the secret is for apps that set it to on")
 	case len(sessions.Prefix)+len(fallback) > coze.MaxSession:
-		r.Fault(defaultSession, fmt.Sprintf("is longer, with %s before it, than the %d bytes of a session",
-			r.Call(sessionPrefix), coze.MaxSession), "shorten one of the two")
+		r.Fault(defaultSession, "is longer, with %s before it, than the %d bytes of a session", "shorten one of the two",
+			r.Call(sessionPrefix), coze.MaxSession)
 	}
 	return sessions, fallback
 }
@@ -76,7 +75,7 @@ func ReadSessions(r *setting.Reader) (sessions Sessions, fallback string) {
 // ParseName parses what Coze takes in any language: a session, a device, a consumer.
 func ParseName(v *setting.Value) string {
 	if err := coze.CheckSession(v.Text()); err != nil {
-		v.Fault(err.Error(), "use 1 to 256 bytes of UTF-8 without control characters")
+		v.Fault("%s", "use 1 to 256 bytes of UTF-8 without control characters", err)
 	}
 	return v.Text()
 }
@@ -95,8 +94,8 @@ const maxPrefix = coze.MaxSession / 2
 
 func parsePrefix(v *setting.Value) string {
 	if n := len(v.Text()); n > maxPrefix {
-		v.Fault(fmt.Sprintf("is %d bytes long, and with the name after it a session has %d at most", n, coze.MaxSession),
-			fmt.Sprintf("use %d bytes at most", maxPrefix))
+		v.Fault("is %d bytes long, and with the name after it a session has %d at most",
+			"use %d bytes at most", n, coze.MaxSession, maxPrefix)
 		return ""
 	}
 	return ParseName(v)
@@ -110,7 +109,7 @@ const makeSecret = "use 32 random characters or more, such as openssl rand -hex 
 
 func parseSecret(v *setting.Value) setting.Secret {
 	if n := len(v.Text()); n < minSecret {
-		v.Fault(fmt.Sprintf("is %d characters long, too short to be a secret", n), makeSecret)
+		v.Fault("is %d characters long, too short to be a secret", makeSecret, n)
 	}
 	return setting.NewSecret(v.Text())
 }

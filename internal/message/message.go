@@ -34,6 +34,16 @@ func (t Text) String() string { return t.In(nil) }
 // Error is the text in English.
 func (t Text) Error() string { return t.In(nil) }
 
+// Unwrap are the errors among the arguments.
+func (t Text) Unwrap() (causes []error) {
+	for _, arg := range t.args {
+		if err, ok := arg.(error); ok {
+			causes = append(causes, err)
+		}
+	}
+	return causes
+}
+
 // In implements [Message].
 func (t Text) In(c Catalogue) string {
 	args := t.args
@@ -52,8 +62,9 @@ func (t Text) In(c Catalogue) string {
 // MarshalText makes records have the text in English.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// In implements [Message].
-func (f Format) In(c Catalogue) string { return New(f).In(c) }
+// In implements [Message], for a format that is an argument and takes none itself. Any text may be
+// one: what no catalogue knows stays as it is.
+func (f Format) In(c Catalogue) string { return c.find(f) }
 
 // Pair makes two texts, whose formats take their arguments from one list, one after the other.
 func Pair(first, second Format, args ...any) (Text, Text) {

@@ -52,7 +52,7 @@ func TestText(t *testing.T) {
 			t.Errorf("in German: %q, not %q", got, c.german)
 		}
 	}
-	if err := error(message.New("%s is missing", "KID")); err.Error() != fmt.Sprint(err) || err.Error() != "KID is missing" {
+	if err := error(message.New("%s is missing", "KID")); err.Error() != "KID is missing" || fmt.Sprint(err) != err.Error() {
 		t.Errorf("as an error: %q and %q", err.Error(), err)
 	}
 }

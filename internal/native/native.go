@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/term"
 
+	"coze-token/internal/message"
 	"coze-token/internal/plainjson"
 	"coze-token/internal/setting"
 )
@@ -59,13 +60,13 @@ func Listen(address string) (net.Listener, error) {
 	}
 	switch op, ok := errors.AsType[*net.OpError](err); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		err = errors.New("another program has this port")
+		err = message.New("another program has this port")
 	case errors.Is(err, syscall.EACCES):
-		err = errors.New("ports below 1024 need a privilege")
+		err = message.New("ports below 1024 need a privilege")
 	case ok:
 		err = op.Err // without the address, which stands below
 	}
-	return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	return nil, message.New("cannot listen on %s: %s", address, err)
 }
 
 // Certificate reads a certificate chain and its private key from two PEM files. If the names are

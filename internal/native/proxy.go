@@ -58,7 +58,8 @@ func checkProxy(text string) *fault.Fault {
 	switch {
 	case err != nil, u.Hostname() == "", strings.ContainsAny(text, "#? "), u.Path != "" && u.Path != "/":
 		f := fault.New("is not the URL of a proxy", "write it as http://proxy.example.com:3128, and characters of the "+
-			"password that mean something in a URL as %XX: / is %2F, # is %23, ? is %3F, @ is %40, % is %25, a space is %20")
+			"password that mean something in a URL as %%XX: / is %%2F, # is %%23, ? is %%3F, @ is %%40, %% is %%25, "+
+			"a space is %%20")
 		return &f
 	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
 		f := fault.New("names a proxy of a kind that cannot be used", "use http://, https://, socks5:// or socks5h://")

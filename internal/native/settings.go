@@ -1,13 +1,13 @@
 package native
 
 import (
-	"fmt"
 	"io/fs"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 	"coze-token/internal/setting"
 )
@@ -110,8 +110,8 @@ func parseListen(v *setting.Value) string {
 	text := v.Text()
 	if v.Name == port {
 		if !isPort(text) {
-			v.Fault("is "+quote.Text(text)+", which is not a port",
-				"use a number from 0 to 65535, or set LISTEN, which wins over it")
+			v.Fault("is %s, which is not a port",
+				"use a number from 0 to 65535, or set LISTEN, which wins over it", quote.Text(text))
 		}
 		return net.JoinHostPort("", text)
 	}
@@ -120,8 +120,8 @@ func parseListen(v *setting.Value) string {
 		case !strings.HasPrefix(path, "/"):
 			v.Fault("does not name a socket by its whole path", "use unix: and a path, such as unix:/run/coze-token.sock")
 		case len(path) > maxSocketPath:
-			v.Fault(fmt.Sprintf("has a path of %d bytes, longer than systems take", len(path)),
-				fmt.Sprintf("use a path of %d bytes at most", maxSocketPath))
+			v.Fault("has a path of %d bytes, longer than systems take",
+				"use a path of %d bytes at most", len(path), maxSocketPath)
 		}
 		return text
 	}
@@ -131,14 +131,14 @@ func parseListen(v *setting.Value) string {
 	case strings.Contains(text, "/"):
 		v.Fault("is a URL or a path, not an address", remedy)
 	case err != nil && isPort(text):
-		v.Fault("is a port without a host", "use 127.0.0.1:"+text+" for this machine only, or :"+text+" for all interfaces")
+		v.Fault("is a port without a host", "use 127.0.0.1:%s for this machine only, or :%s for all interfaces", text, text)
 	case err != nil:
-		v.Fault("is "+quote.Text(text)+", not an address with a port",
-			remedy+"; an IPv6 address stands in brackets, [::1]:8787")
+		v.Fault("is %s, not an address with a port",
+			remedy+"; an IPv6 address stands in brackets, [::1]:8787", quote.Text(text))
 	case !isPort(port):
-		v.Fault("has the port "+quote.Text(port)+", which is not a number from 0 to 65535", remedy)
+		v.Fault("has the port %s, which is not a number from 0 to 65535", remedy, quote.Text(port))
 	case strings.ContainsAny(host, " \t@#?\"'*"):
-		v.Fault("has the host "+quote.Text(host)+", which is neither an address nor a name", remedy)
+		v.Fault("has the host %s, which is neither an address nor a name", remedy, quote.Text(host))
 	}
 	return net.JoinHostPort(host, port)
 }
@@ -154,8 +154,8 @@ func parseMetricsListen(v *setting.Value) string {
 func parseMode(v *setting.Value) fs.FileMode {
 	mode, err := strconv.ParseUint(v.Text(), 8, 32)
 	if err != nil || mode > 0o777 || len(v.Text()) < 3 {
-		v.Fault("is "+quote.Text(v.Text())+", which is no mode of a file",
-			"use three or four octal digits, such as 0660: who may write to the socket may connect")
+		v.Fault("is %s, which is no mode of a file",
+			"use three or four octal digits, such as 0660: who may write to the socket may connect", quote.Text(v.Text()))
 	}
 	return fs.FileMode(mode)
 }
@@ -163,8 +163,8 @@ func parseMode(v *setting.Value) fs.FileMode {
 func parseOwner(v *setting.Value) string {
 	user, group, both := strings.Cut(v.Text(), ":")
 	if user == "" && group == "" || both && group == "" || strings.ContainsAny(user+group, " /:") {
-		v.Fault("is "+quote.Text(v.Text())+", which names neither a user nor a group",
-			"use user:group, user or :group, such as :www-data")
+		v.Fault("is %s, which names neither a user nor a group",
+			"use user:group, user or :group, such as :www-data", quote.Text(v.Text()))
 	}
 	return v.Text()
 }
@@ -186,9 +186,9 @@ func parseKey(v *setting.Value) string {
 
 // pemFile checks that the file can be read and holds the kind of PEM block that it should.
 // [Certificate] says whether the two files belong together.
-func pemFile(v *setting.Value, marker, kind, remedy string) string {
+func pemFile(v *setting.Value, marker string, kind, remedy message.Format) string {
 	if content, ok := v.ReadFile(); ok && !strings.Contains(content, marker) {
-		v.Fault("the file does not hold "+kind+" in PEM form", remedy)
+		v.Fault("the file does not hold %s in PEM form", remedy, kind)
 	}
 	return v.Text()
 }

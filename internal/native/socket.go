@@ -4,7 +4,6 @@ package native
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"coze-token/internal/message"
 )
 
 // Listener opens the listener that the settings name. Its errors are those of [Listen] and
@@ -41,14 +42,14 @@ func (s Settings) Dial() (network, address string) {
 // is a file that is no socket. The file is removed when the listener is closed.
 func ListenUnix(path string, mode fs.FileMode, owner string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+		return nil, message.New("cannot listen on %s: %s", path, err)
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // without the path, which stands below
 		}
-		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+		return nil, message.New("cannot listen on %s: %s", path, err)
 	}
 	if err = chown(path, owner); err == nil {
 		err = os.Chmod(path, mode)
@@ -67,14 +68,14 @@ func removeStale(path string) error {
 		return nil // there is none, or listening will say what is wrong
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file of this name, and it is no socket")
+		return message.New("there is a file of this name, and it is no socket")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		conn.Close()
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return errors.New("another program has this socket")
+		return message.New("another program has this socket")
 	}
 	return os.Remove(path)
 }

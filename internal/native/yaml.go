@@ -4,7 +4,6 @@ package native
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -12,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 )
 
 // YAMLToJSON turns one document of YAML into JSON. What would change on the way, or be lost, is
@@ -28,8 +28,8 @@ func YAMLToJSON(text []byte) ([]byte, error) {
 			continue
 		}
 		if documents++; documents > 1 {
-			return nil, fault.New(fmt.Sprintf("has a second YAML document from line %d on, and only one would count",
-				d.Body.GetToken().Position.Line), "put all apps into one document, without --- between them")
+			return nil, fault.New("has a second YAML document from line %d on, and only one would count",
+				"put all apps into one document, without --- between them", d.Body.GetToken().Position.Line)
 		}
 		var lossy lossyNodes
 		ast.Walk(&lossy, d.Body)
@@ -51,16 +51,16 @@ func yamlFault(err error) error {
 		return fault.New("is neither JSON nor YAML", "correct it")
 	}
 	position := at.GetToken().Position
-	where := fmt.Sprintf("line %d, column %d", position.Line, position.Column)
+	where := message.New("line %d, column %d", position.Line, position.Column)
 	if _, twice := errors.AsType[*yaml.DuplicateKeyError](err); twice ||
 		strings.Contains(at.GetMessage(), "already defined") {
-		return fault.New("has a name twice: the second is at "+where, "remove one of the two, or give it another name")
+		return fault.New("has a name twice: the second is at %s", "remove one of the two, or give it another name", where)
 	}
-	remedy := "correct it there: a colon, a quote or an indentation is wrong"
+	remedy := message.Format("correct it there: a colon, a quote or an indentation is wrong")
 	if strings.Contains(at.GetMessage(), "\t") || strings.Contains(at.GetMessage(), "tab") {
 		remedy = "indent with spaces: YAML takes no tabs"
 	}
-	return fault.New("is neither JSON nor YAML: wrong at "+where, remedy)
+	return fault.New("is neither JSON nor YAML: wrong at %s", remedy, where)
 }
 
 // lossyNodes finds the first value that JSON would not have as it is written.
@@ -68,8 +68,8 @@ type lossyNodes struct{ found *fault.Fault }
 
 // Visit implements [ast.Visitor].
 func (l *lossyNodes) Visit(node ast.Node) ast.Visitor {
-	report := func(problem, remedy string) {
-		f := fault.New(fmt.Sprintf("has %s in line %d", problem, node.GetToken().Position.Line), remedy)
+	report := func(problem, remedy message.Format) {
+		f := fault.New("has %s in line %d", remedy, problem, node.GetToken().Position.Line)
 		l.found = &f
 	}
 	switch n := node.(type) {

@@ -3,33 +3,34 @@
 package quote
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"coze-token/internal/message"
 )
 
 // Text is a text in quotes, on one line. If it may be a secret, it is only its length.
-func Text(text string) string {
+func Text(text string) message.Text {
 	return show(text, !Hidden(text))
 }
 
 // Path is the same for the name of a file, which often has long words.
-func Path(name string) string {
+func Path(name string) message.Text {
 	isPath := name != "" && strings.Contains("/.~", name[:1])
 	return show(name, !Hidden(name) || isPath && !isLong(name))
 }
 
 // Name is the same for the name of a member, which often is several words in one.
-func Name(name string) string {
+func Name(name string) message.Text {
 	return show(name, !Hidden(name) || isWords(name) && !isLong(name))
 }
 
-func show(text string, shown bool) string {
+func show(text string, shown bool) message.Text {
 	if shown {
-		return strconv.Quote(text)
+		return message.Verbatim(strconv.Quote(text))
 	}
-	return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
+	return message.New("a text of %d characters", utf8.RuneCountInString(text))
 }
 
 // isWords reports whether a name is words of two letters or more, capitalized or not, with an

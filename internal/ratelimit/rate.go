@@ -53,12 +53,12 @@ func ParseRate(text string) (Rate, error) {
 	requests, ok := digits(number, 10)
 	switch {
 	case !ok:
-		return Rate{}, fault.New("is "+quote.Text(text)+", not a rate", rateRemedy)
+		return Rate{}, fault.New("is %s, not a rate", rateRemedy, quote.Text(text))
 	case requests == 0:
 		return Rate{}, fault.New("is 0 requests, which would refuse everybody", "use off for no limit, or at least 1")
 	case requests > MaxRequests:
-		return Rate{}, fault.New("is "+number+" requests, above the maximum of "+strconv.Itoa(MaxRequests),
-			"use off for no limit, or a smaller number")
+		return Rate{}, fault.New("is %s requests, above the maximum of %d",
+			"use off for no limit, or a smaller number", number, MaxRequests)
 	case !hasSpan:
 		return Rate{requests, time.Minute}, nil
 	}
@@ -69,10 +69,10 @@ func ParseRate(text string) (Rate, error) {
 	}
 	switch {
 	case !ok || unit == 0:
-		return Rate{}, fault.New("has the span "+quote.Text(span)+", which is none",
-			"use whole seconds, minutes or hours: 10s, 5m, 1h")
+		return Rate{}, fault.New("has the span %s, which is none",
+			"use whole seconds, minutes or hours: 10s, 5m, 1h", quote.Text(span))
 	case count == 0 || time.Duration(count) > MaxPer/unit:
-		return Rate{}, fault.New("has the span "+quote.Text(span)+", out of range", "use 1s to 24h")
+		return Rate{}, fault.New("has the span %s, out of range", "use 1s to 24h", quote.Text(span))
 	}
 	return Rate{requests, time.Duration(count) * unit}, nil
 }

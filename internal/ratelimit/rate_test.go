@@ -32,7 +32,7 @@ func TestParseRate(t *testing.T) {
 	} {
 		got, err := ratelimit.ParseRate(text)
 		f, ok := errors.AsType[fault.Fault](err)
-		if !ok || !strings.Contains(f.Problem, problem) || f.Remedy == "" || got != (ratelimit.Rate{}) {
+		if !ok || !strings.Contains(f.Problem.String(), problem) || f.Remedy.String() == "" || got != (ratelimit.Rate{}) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
@@ -45,7 +45,7 @@ func FuzzParseRate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		rate, err := ratelimit.ParseRate(text)
 		if err != nil {
-			if f, ok := errors.AsType[fault.Fault](err); !ok || f.Problem == "" || f.Remedy == "" ||
+			if f, ok := errors.AsType[fault.Fault](err); !ok || f.Problem.String() == "" || f.Remedy.String() == "" ||
 				strings.Contains(err.Error(), "\n") || len(err.Error()) > 800 {
 				t.Errorf("%q: %q", text, err)
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"coze-token/internal/message"
 	"coze-token/internal/ratelimit"
 )
 
@@ -113,7 +114,7 @@ func (s *Store) Close() error { return s.client.Close() }
 // counts and deletes. Otherwise the error says what to do. What it writes is gone within a minute.
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.check(ctx, "check-"+rand.Text()); err != nil {
-		return fmt.Errorf("the shared store cannot be used: %w; %s", err, remedy(err))
+		return message.New("the shared store cannot be used: %s; %s", err, remedy(err))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 )
 
 // CheckURL checks the form of a URL for [Open], without making a connection. The error is a
@@ -86,7 +87,7 @@ func parseOne(text string) (*redis.Options, error) {
 		return nil, fault.New("is empty", form)
 	case err != nil, u.Fragment != "", u.Opaque != "":
 		return nil, fault.New("is not a URL", form+", and write characters of the password that mean something in a URL "+
-			"as %XX: / is %2F, # is %23, ? is %3F, @ is %40, % is %25")
+			"as %%XX: / is %%2F, # is %%23, ? is %%3F, @ is %%40, %% is %%25")
 	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
 		return nil, fault.New("does not begin with redis://, rediss:// or unix://", form)
 	case u.Scheme == "unix" && (u.Host != "" || u.Path == ""):
@@ -111,7 +112,7 @@ func parseOne(text string) (*redis.Options, error) {
 }
 
 // remedy is what a person can do about an error of the server or of the way to it.
-func remedy(err error) string {
+func remedy(err error) message.Format {
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	_, named := errors.AsType[x509.HostnameError](err)
 	_, network := errors.AsType[*net.OpError](err)

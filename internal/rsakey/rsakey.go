@@ -9,7 +9,6 @@ package rsakey
 import (
 	"cmp"
 	"encoding/base64"
-	"fmt"
 	"math/big"
 	"net/url"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 )
 
 // A Key holds the numbers of an RSA key of two primes, as unsigned big-endian bytes without leading
@@ -43,7 +43,7 @@ const (
 // without a setting and never quotes the text.
 func Parse(text string) (Key, error) {
 	if len(text) > maxKeyBytes {
-		return Key{}, fault.New(fmt.Sprintf("the value is %d bytes long, far more than an RSA key", len(text)), pasteWhole)
+		return Key{}, fault.New("the value is %d bytes long, far more than an RSA key", pasteWhole, len(text))
 	}
 	text = unquote(text)
 	if text == "" {
@@ -59,11 +59,11 @@ func Parse(text string) (Key, error) {
 	}
 	switch bits := new(big.Int).SetBytes(key.N).BitLen(); {
 	case bits < minKeyBits:
-		return Key{}, fault.New(fmt.Sprintf("the RSA key has %d bits, too few for RS256", bits),
-			"use one of 2048 bits or more: "+makeAnother)
+		return Key{}, fault.New("the RSA key has %d bits, too few for RS256",
+			"use one of 2048 bits or more: "+makeAnother, bits)
 	case bits > maxKeyBits:
-		return Key{}, fault.New(fmt.Sprintf("the RSA key has %d bits, more than the %d that are of use", bits, maxKeyBits),
-			"use one of 2048 to 4096 bits")
+		return Key{}, fault.New("the RSA key has %d bits, more than the %d that are of use",
+			"use one of 2048 to 4096 bits", bits, maxKeyBits)
 	case !key.consistent():
 		return Key{}, Damaged()
 	}
@@ -172,8 +172,8 @@ func decode(text string) (kind string, der []byte, err error) {
 	}
 	der, err = decodeBase64(b.body)
 	if err != nil {
-		problem := "the text between the BEGIN and END lines is not base64"
-		return "", nil, fault.New(problem+oddCharacter(b.body), pasteWhole)
+		return "", nil, fault.New("the text between the BEGIN and END lines is not base64: %s", pasteWhole,
+			oddCharacter(b.body))
 	}
 	return b.kind, der, nil
 }
@@ -210,22 +210,21 @@ func withoutLost(text, lost string) string {
 
 // oddCharacter names the first character that no base64 has, and what probably put it there. It
 // says nothing else of the text.
-func oddCharacter(text string) string {
+func oddCharacter(text string) message.Text {
 	at := strings.IndexFunc(text, func(r rune) bool {
 		return !(unicode.IsSpace(r) || r < unicode.MaxASCII && strings.ContainsRune(base64Letters, r))
 	})
 	if at < 0 {
-		return ": a character is missing, or there is one too many"
+		return message.New("a character is missing, or there is one too many")
 	}
 	odd, _ := utf8.DecodeRuneInString(text[at:])
-	problem := fmt.Sprintf(": it has the character %q (%U)", odd, odd)
 	switch odd {
 	case '\\', '%', '&':
-		problem += ", from an escape that could not be undone"
+		return message.New("it has the character %q (%U), from an escape that could not be undone", odd, odd)
 	case '*', '•', '…', '.':
-		problem += ", as where a program hides or shortens a secret"
+		return message.New("it has the character %q (%U), as where a program hides or shortens a secret", odd, odd)
 	}
-	return problem
+	return message.New("it has the character %q (%U)", odd, odd)
 }
 
 const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
@@ -293,13 +292,13 @@ func parseDER(kind string, p []byte) (Key, error) {
 
 // What structure found, beside the names of other algorithms.
 const (
-	rsaPrivate = "RSA"
-	publicKey  = "public"
+	rsaPrivate message.Format = "an RSA key"
+	publicKey  message.Format = "a public key"
 )
 
 // structure says what p is: the algorithm of a private key, or "" if it is none. Of an RSA key, it
 // returns what is in it in PKCS#1.
-func structure(p []byte) (algorithm string, numbers der) {
+func structure(p []byte) (algorithm message.Format, numbers der) {
 	rest := der(p)
 	all, ok := rest.next(tagSequence)
 	if !ok || len(rest) > 0 {
@@ -363,7 +362,7 @@ func rsaNumbers(s der) (k Key, err error) {
 // algorithms.
 const oidRSA = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
 
-var algorithms = map[string]string{
+var algorithms = map[string]message.Format{
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a": "an RSA-PSS key", // 1.2.840.113549.1.1.10
 	"\x2a\x86\x48\xce\x3d\x02\x01":         "an EC key",      // 1.2.840.10045.2.1, of any curve, SM2's too
 	"\x2a\x86\x48\xce\x38\x04\x01":         "a DSA key",      // 1.2.840.10040.4.1
@@ -378,8 +377,8 @@ func Damaged() error {
 	return fault.New("the key is damaged: it is base64, but not an RSA private key", pasteWhole)
 }
 
-func wrongAlgorithm(what string) error {
-	return fault.New("this is "+what+", and Coze takes plain RSA keys only (RS256)", makeAnother)
+func wrongAlgorithm(what message.Format) error {
+	return fault.New("this is %s, and Coze takes plain RSA keys only (RS256)", makeAnother, what)
 }
 
 func notAKey() error {
@@ -388,6 +387,7 @@ func notAKey() error {
 }
 
 func publicHalf(kind string) error {
-	return fault.New("this is the public half ("+kind+"), and signing takes the private one",
-		"the public key stays in Coze's console; paste the private_key.pem that was downloaded when the pair was made")
+	return fault.New("this is the public half (%s), and signing takes the private one",
+		"the public key stays in Coze's console; paste the private_key.pem that was downloaded when the pair was made",
+		kind)
 }

@@ -110,9 +110,7 @@ func (m misses) pop(row *Row) (wrong, right string) {
 func (m misses) warnings() (warnings fault.List) {
 	for _, miss := range m {
 		if miss.row != nil {
-			warnings = append(warnings, fault.Fault{
-				Setting: miss.wrong, Problem: "is not a setting", Remedy: "did you mean " + miss.right + "?",
-			})
+			warnings = append(warnings, fault.New("is not a setting", "did you mean %s?", miss.right).Of(miss.wrong))
 		}
 	}
 	return warnings

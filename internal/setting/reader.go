@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 )
 
 // Options say what the host can do and what lies under the environment.
@@ -129,7 +130,7 @@ func (r *Reader) lookUp(row *Row) (v *Value, found state) {
 			r.shadowed(row, v, set)
 		case len(set) > 1:
 			r.from[row.Name] = set[0].Name
-			r.fault(set[0].Name, set[1].Name+" is set too", "keep one of the two")
+			r.fault(set[0].Name, "%s is set too", "keep one of the two", set[1].Name)
 			found = unusable
 		default:
 			r.from[row.Name] = set[0].Name
@@ -144,8 +145,8 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 	v := &Value{Row: row, Name: source.Name, text: r.env[source.Name], reader: r}
 	if v.text == r.options.NotText { // no variable that is set is empty
 		v.Fault("is bound to something that is no text, such as a secret of a Secrets Store, or is a number of too many "+
-			"digits", "set it as text, in quotes, or with wrangler secret put "+source.Name+
-			"; if it is no setting, give the binding another name")
+			"digits", "set it as text, in quotes, or with wrangler secret put %s"+
+			"; if it is no setting, give the binding another name", source.Name)
 		return nil, unusable
 	}
 	if source.File {
@@ -155,12 +156,12 @@ func (r *Reader) load(row *Row, source Other) (*Value, state) {
 		case !ok:
 			return nil, unusable
 		case v.text == "":
-			v.Fault("the file it names is empty", "write the value of "+row.Name+" into it")
+			v.Fault("the file it names is empty", "write the value of %s into it", row.Name)
 		case !row.HoldsKey && keyIn(v.text) == "public key":
 			v.Fault("the file it names holds what looks like a public key", publicKeyRemedy)
 		case !row.HoldsKey && keyIn(v.text) != "":
 			v.Fault("the file it names holds what looks like a private key",
-				"name it in PRIVATE_KEY_FILE, and here the file with "+row.Name)
+				"name it in PRIVATE_KEY_FILE, and here the file with %s", row.Name)
 		}
 		v.text = r.withoutName(source.Name, row.Name, v.text)
 	} else {
@@ -195,12 +196,12 @@ func (r *Reader) shadowed(row *Row, winner *Value, set []Other) {
 		if o.Ambient || o.File || text == own || o.Agrees != nil && o.Agrees(own, text) {
 			continue
 		}
-		r.warn(o.Name, "is ignored, because "+r.from[row.Name]+" is set", "remove one of the two")
+		r.warn(o.Name, "is ignored, because %s is set", "remove one of the two", r.from[row.Name])
 	}
 }
 
 // refuse reports a setting of another host.
-func (r *Reader) refuse(row *Row, problem, remedy string) {
+func (r *Reader) refuse(row *Row, problem, remedy message.Format) {
 	for _, rank := range row.ranks() {
 		for _, o := range rank {
 			if !o.Ambient && !blank(r.env[o.Name]) {
@@ -213,21 +214,21 @@ func (r *Reader) refuse(row *Row, problem, remedy string) {
 // missing reports a required setting, with the misspelt variable that was probably meant for it.
 func (r *Reader) missing(row *Row) {
 	if wrong, right := r.misspelt.pop(row); wrong != "" {
-		r.fault(row.Name, "is not set, but "+wrong+" is, which is not a setting", "rename "+wrong+" to "+right)
+		r.fault(row.Name, "is not set, but %s is, which is not a setting", "rename %s to %s", wrong, wrong, right)
 		return
 	}
-	problem := "is not set"
+	problem := message.Format("is not set")
 	if _, ok := r.env[row.Name]; ok {
 		problem = "is empty"
 	}
-	remedy := row.Required
 	switch {
 	case row.Secret && r.options.Workers:
-		remedy += " (wrangler secret put " + row.Name + ")"
+		r.fault(row.Name, problem, "%s (wrangler secret put %s)", row.Required, row.Name)
 	case row.Secret && r.options.ReadFile != nil:
-		remedy += ", or " + row.Name + "_FILE to the name of that file"
+		r.fault(row.Name, problem, "%s, or %s_FILE to the name of that file", row.Required, row.Name)
+	default:
+		r.fault(row.Name, problem, row.Required)
 	}
-	r.fault(row.Name, problem, remedy)
 }
 
 // App opens a Reader for one app. members are its own settings, by variable; of the rest it has
@@ -304,44 +305,58 @@ func (r *Reader) call(variable string) string {
 }
 
 // Fault reports what is wrong with a setting.
-func (r *Reader) Fault(s Setting, problem, remedy string) { r.fault(r.Variable(s), problem, remedy) }
+func (r *Reader) Fault(s Setting, problem, remedy message.Format, args ...any) {
+	r.fault(r.Variable(s), problem, remedy, args...)
+}
 
 // Warn reports what works and is probably not meant.
-func (r *Reader) Warn(s Setting, problem, remedy string) { r.warn(r.Variable(s), problem, remedy) }
+func (r *Reader) Warn(s Setting, problem, remedy message.Format, args ...any) {
+	r.warn(r.Variable(s), problem, remedy, args...)
+}
 
 // Report reports the faults that a parser found, each as a fault of the setting.
 func (r *Reader) Report(s Setting, err error) {
 	for _, f := range fault.Of(err) {
-		r.Fault(s, f.Problem, f.Remedy)
+		r.report(r.Variable(s), f)
 	}
 }
 
 // ReportNamed reports faults that name their settings, as their rows do.
 func (r *Reader) ReportNamed(faults fault.List) {
 	for _, f := range faults {
-		r.fault(cmp.Or(r.from[f.Setting], f.Setting), f.Problem, f.Remedy)
+		r.report(cmp.Or(r.from[f.Setting], f.Setting), f)
 	}
 }
 
 // Together reports whether two settings that need each other are both set or both not. It is a
 // fault of the one that stands alone.
-func (r *Reader) Together(a, b Setting, remedy string) bool {
+func (r *Reader) Together(a, b Setting, remedy message.Format) bool {
 	if r.IsSet(a) == r.IsSet(b) {
 		return true
 	}
 	if r.IsSet(b) {
 		a, b = b, a
 	}
-	r.Fault(a, "is set without "+b.row().Name, remedy)
+	r.Fault(a, "is set without %s", remedy, b.row().Name)
 	return false
 }
 
-func (r *Reader) fault(variable, problem, remedy string) {
-	r.add(&r.service().faults, fault.Fault{Setting: r.call(variable), Problem: problem, Remedy: remedy})
+func (r *Reader) fault(variable string, problem, remedy message.Format, args ...any) {
+	r.report(variable, fault.New(problem, remedy, args...))
 }
 
-func (r *Reader) warn(variable, problem, remedy string) {
-	r.add(&r.service().warnings, fault.Fault{Setting: r.call(variable), Problem: problem, Remedy: remedy})
+func (r *Reader) warn(variable string, problem, remedy message.Format, args ...any) {
+	r.warning(variable, fault.New(problem, remedy, args...))
+}
+
+// warning reports a warning as one of the variable.
+func (r *Reader) warning(variable string, w fault.Fault) {
+	r.add(&r.service().warnings, w.Of(r.call(variable)))
+}
+
+// report reports a fault as one of the variable.
+func (r *Reader) report(variable string, f fault.Fault) {
+	r.add(&r.service().faults, f.Of(r.call(variable)))
 }
 
 func (r *Reader) service() *Reader {
@@ -353,7 +368,8 @@ func (r *Reader) service() *Reader {
 
 // add appends to a list of the service's. What is wrong with an inherited setting is reported once.
 func (r *Reader) add(list *fault.List, f fault.Fault) {
-	if r.parent == nil || !slices.Contains(*list, f) {
+	same := func(other fault.Fault) bool { return other.Error() == f.Error() }
+	if r.parent == nil || !slices.ContainsFunc(*list, same) {
 		*list = append(*list, f)
 	}
 }

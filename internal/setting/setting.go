@@ -25,6 +25,8 @@
 // warning: docker --env-file and several dashboards keep the quotes that a shell would remove.
 package setting
 
+import "coze-token/internal/message"
+
 // A Row says what a setting is. All of it but the name is optional.
 type Row struct {
 	// Name is the environment variable.
@@ -36,7 +38,7 @@ type Row struct {
 	// Min and Max are the bounds of a number, both included.
 	Min, Max int64
 	// Required is what to do about a setting that is missing. Empty: it need not be set.
-	Required string
+	Required message.Format
 	// Secret settings are never shown. They can also be read from the file that the variable
 	// NAME_FILE names.
 	Secret bool

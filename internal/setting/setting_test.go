@@ -269,7 +269,7 @@ func TestTogether(t *testing.T) {
 	if r.Together(secret, items, "set both") || !r.Together(required, items, "") || !r.Together(secret, listen, "") {
 		t.Error("it does not see which is set")
 	}
-	r.ReportNamed(fault.List{{Setting: "REQUIRED_NAME", Problem: "is taken", Remedy: "choose another"}})
+	r.ReportNamed(fault.List{fault.New("is taken", "choose another").Of("REQUIRED_NAME")})
 	r.Report(items, errors.New("is bad"))
 	_, err := r.Close()
 	want := "ITEMS: is set without DOOR_SECRET; set both\nOLD_NAME: is taken; choose another\nITEMS: is bad; correct it"

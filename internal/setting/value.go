@@ -3,13 +3,13 @@ package setting
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
 	"time"
 
 	"coze-token/internal/fault"
+	"coze-token/internal/message"
 	"coze-token/internal/quote"
 )
 
@@ -40,20 +40,33 @@ func (v *Value) Part(name string) *Value {
 }
 
 // Fault reports what is wrong with the text. It must not quote a secret.
-func (v *Value) Fault(problem, remedy string) {
-	v.reader.fault(v.Name, problem, remedy)
+func (v *Value) Fault(problem, remedy message.Format, args ...any) {
+	v.report(fault.New(problem, remedy, args...))
+}
+
+func (v *Value) report(f fault.Fault) {
+	v.reader.report(v.Name, f)
 	for ; v != nil; v = v.whole {
 		v.faulty = true
 	}
 }
 
 // Warn reports what works and is probably not meant.
-func (v *Value) Warn(problem, remedy string) { v.reader.warn(v.Name, problem, remedy) }
+func (v *Value) Warn(problem, remedy message.Format, args ...any) {
+	v.reader.warn(v.Name, problem, remedy, args...)
+}
 
 // Report reports the faults that err consists of, if any.
 func (v *Value) Report(err error) {
 	for _, f := range fault.Of(err) {
-		v.Fault(f.Problem, f.Remedy)
+		v.report(f)
+	}
+}
+
+// ReportWarnings reports warnings that a parser found.
+func (v *Value) ReportWarnings(warnings fault.List) {
+	for _, w := range warnings {
+		v.reader.warning(v.Name, w)
 	}
 }
 
@@ -103,8 +116,8 @@ func Choice(words ...string) func(*Value) string {
 			}
 		}
 		last := len(words) - 1
-		v.Fault("is "+quote.Text(v.text)+", which is not one of its values",
-			"use "+strings.Join(words[:last], ", ")+" or "+words[last])
+		v.Fault("is %s, which is not one of its values",
+			"use %s or %s", quote.Text(v.text), strings.Join(words[:last], ", "), words[last])
 		return ""
 	}
 }
@@ -135,39 +148,41 @@ func Word(v *Value) string {
 	strange := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`<>{}", r) }
 	switch {
 	case len(v.text) > maxWord:
-		v.Fault(fmt.Sprintf("is %d bytes long, more than any id", len(v.text)), "copy the id alone from Coze's console")
+		v.Fault("is %d bytes long, more than any id", "copy the id alone from Coze's console", len(v.text))
 	case strings.ContainsFunc(v.text, strange), strings.Trim(v.text, ".") == "": // dots alone would change a path
-		v.Fault("is "+quote.Text(v.text)+", which has characters that no id has",
-			"copy the id alone from Coze's console, without quotes, brackets or spaces")
+		v.Fault("is %s, which has characters that no id has",
+			"copy the id alone from Coze's console, without quotes, brackets or spaces", quote.Text(v.text))
 	}
 	return v.text
 }
 
+const seconds message.Format = "a whole number of seconds"
+
 // Seconds parses a whole number of seconds within the row's bounds.
-func Seconds(v *Value) time.Duration { return time.Duration(v.Whole(" of seconds")) * time.Second }
+func Seconds(v *Value) time.Duration { return time.Duration(v.Whole(seconds)) * time.Second }
 
 // Whole parses a whole number within the row's bounds.
-func Whole(v *Value) int { return int(v.Whole("")) }
+func Whole(v *Value) int { return int(v.Whole("a whole number")) }
 
-// Whole parses a whole number within the row's bounds. unit follows "a whole number" in messages. A
-// number out of bounds is a fault and is never clamped: whoever wrote it expects it to hold.
-func (v *Value) Whole(unit string) int64 {
-	remedy := fmt.Sprintf("use a whole number%s from %d to %d", unit, v.Row.Min, v.Row.Max)
+// Whole parses a whole number within the row's bounds. Messages call it what. A number out of bounds
+// is a fault and is never clamped: whoever wrote it expects it to hold.
+func (v *Value) Whole(what message.Format) int64 {
+	remedy := message.New("use %s from %d to %d", what, v.Row.Min, v.Row.Max)
 	number, err := strconv.ParseInt(v.text, 10, 64)
 	notDigit := func(r rune) bool { return r < '0' || r > '9' }
 	digits := v.text != "" && !strings.ContainsFunc(strings.TrimPrefix(v.text, "-"), notDigit)
 	switch {
 	case digits && err != nil: // too many digits for an int64
-		v.Fault("is "+quote.Text(v.text)+", out of range", remedy)
+		v.Fault("is %s, out of range", "%s", quote.Text(v.text), remedy)
 	case !digits:
-		if d, err := time.ParseDuration(v.text); err == nil && unit != "" && d%time.Second == 0 {
-			remedy += ": " + v.text + " is " + strconv.Itoa(int(d/time.Second))
+		if d, err := time.ParseDuration(v.text); err == nil && what == seconds && d%time.Second == 0 {
+			remedy = message.New("%s: %s is %d", remedy, v.text, d/time.Second)
 		}
-		v.Fault("is "+quote.Text(v.text)+", not a whole number"+unit, remedy)
+		v.Fault("is %s, not %s", "%s", quote.Text(v.text), what, remedy)
 	case number < v.Row.Min:
-		v.Fault(fmt.Sprintf("is %d, below the minimum of %d", number, v.Row.Min), remedy)
+		v.Fault("is %d, below the minimum of %d", "%s", number, v.Row.Min, remedy)
 	case number > v.Row.Max:
-		v.Fault(fmt.Sprintf("is %d, above the maximum of %d", number, v.Row.Max), remedy)
+		v.Fault("is %d, above the maximum of %d", "%s", number, v.Row.Max, remedy)
 	}
 	return number
 }
@@ -182,19 +197,19 @@ func (v *Value) JSON() ([]byte, error) {
 
 // NotJSON says why a text could not be read as what it should be. The decoder's own words would
 // quote the text.
-func NotJSON(err error, text []byte, want string) string {
+func NotJSON(err error, text []byte, want message.Format) message.Text {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Sprintf("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
+		return message.New("is not valid JSON: wrong at byte %d of %d", syntax.Offset, len(text))
 	}
-	return "is not " + want
+	return message.New("is not %s", want)
 }
 
 // NoDuplicates reports a name that stands twice in one object, as package strictjson finds it: only
 // one of two apps or two lists of keys would count.
 func (v *Value) NoDuplicates(name string, twice bool, _ error) {
 	if twice {
-		v.Fault("has "+quote.Name(name)+" twice in one object, and only one of them would count",
-			"remove one of the two, or give it another name")
+		v.Fault("has %s twice in one object, and only one of them would count",
+			"remove one of the two, or give it another name", quote.Name(name))
 	}
 }
 
@@ -204,15 +219,16 @@ func (v *Value) ReadFile() (content string, ok bool) { return v.readFile(v.text,
 // readFile reads the file at path. value is the setting that would hold the content.
 func (v *Value) readFile(path, value string) (content string, ok bool) {
 	if v.reader.options.ReadFile == nil {
-		v.Fault("names a file, and this host has no files", "put the value itself into "+value)
+		v.Fault("names a file, and this host has no files", "put the value itself into %s", value)
 		return "", false
 	}
 	if strings.Contains(path, "-----") || strings.ContainsAny(path, "\r\n\x00") || keyIn(path) != "" {
-		remedy := "put the content into " + value + ", or name the file here"
+		const problem = "holds the content of a file, not its name"
 		if value == v.Name {
-			remedy = "write the content into a file, and name that here"
+			v.Fault(problem, "write the content into a file, and name that here")
+		} else {
+			v.Fault(problem, "put the content into %s, or name the file here", value)
 		}
-		v.Fault("holds the content of a file, not its name", remedy)
 		return "", false
 	}
 	data, err := v.reader.options.ReadFile(path)
@@ -221,24 +237,24 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 		v.Report(err)
 		exposed := v.reader.options.Exposed
 		if exposed != nil && (v.Row.Secret || keyIn(content) == "private key") && exposed(path) {
-			v.Warn("every user of this machine can read the file "+quote.Path(path),
-				"let it belong to the user that the service runs as, and chmod 600")
+			v.Warn("every user of this machine can read the file %s",
+				"let it belong to the user that the service runs as, and chmod 600", quote.Path(path))
 		}
 		return content, err == nil
 	}
-	remedy := "check the path, and that the user the service runs as may read the file"
+	remedy := message.Format("check the path, and that the user the service runs as may read the file")
 	if strings.HasPrefix(path, "~") {
 		remedy = "write the whole path: nothing replaces ~ here"
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		v.Fault("there is no file "+quote.Path(path), remedy)
+		v.Fault("there is no file %s", remedy, quote.Path(path))
 		return "", false
 	}
-	reason := "it could not be read"
-	if at, ok := errors.AsType[*fs.PathError](err); ok { // without the path that it repeats
-		reason = at.Err.Error()
+	reason := message.Message(message.Format("it could not be read"))
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		reason = message.Cause(err)
 	}
-	v.Fault("the file "+quote.Path(path)+" cannot be read: "+reason, remedy)
+	v.Fault("the file %s cannot be read: %s", remedy, quote.Path(path), reason)
 	return "", false
 }
 
@@ -270,8 +286,8 @@ func (r *Reader) withoutName(variable, name, text string) string {
 		if !ok || after == "" || after[0] != '=' && after[0] != ':' || blank(after[1:]) {
 			continue
 		}
-		r.warn(variable, "its value begins with "+own+after[:1]+", which was left out",
-			"remove that: the value alone belongs there")
+		r.warn(variable, "its value begins with %s%s, which was left out",
+			"remove that: the value alone belongs there", own, after[:1])
 		return strings.TrimSpace(after[1:])
 	}
 	return text

@@ -147,7 +147,7 @@ var HTTP = message.Catalogue{
 	{"check the clocks of the provider and of this service", "请检查身份提供方和本服务的系统时间"},
 	{"the token is meant for another service: its aud is another", "令牌是签发给其他服务的：aud 不符"},
 	{"have the provider write the audience of this service into aud, or set JWT_AUDIENCE to what it writes there",
-		"请让身份提供方在 aud 中写入本服务的受众，或把 JWT_AUDIENCE 设为令牌中的 aud"},
+		"请让身份提供方把 aud 设为 JWT_AUDIENCE 的值，或把 JWT_AUDIENCE 设为令牌中的 aud"},
 	{"the token does not say for which service it is: it has no aud", "令牌没有写明签发给哪个服务：缺少 aud"},
 	{"have the provider write the audience that JWT_AUDIENCE names into aud, or send another of its tokens: an ID token " +
 		"has one",
@@ -208,18 +208,19 @@ var HTTP = message.Catalogue{
 	{"WeChat has blocked this user", "该用户已被微信拦截"},
 	{"nothing helps but to ask WeChat", "只能向微信申诉"},
 	{"WeChat named no unionid for this user", "微信没有返回该用户的 unionid"},
-	{"whoever runs the service: bind the mini program to an account of the WeChat Open Platform, or set WECHAT_USER to " +
-		"openid",
-		"运维人员：请把小程序绑定到微信开放平台账号，或把 WECHAT_USER 设为 openid"},
+	{"bind the mini program to an account of the WeChat Open Platform, or set WECHAT_USER to openid",
+		"请把小程序绑定到微信开放平台账号，或把 WECHAT_USER 设为 openid"},
 	{"WeChat does not know the mini program", "微信不认识这个小程序"},
-	{"whoever runs the service: compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com",
-		"运维人员：请核对 WECHAT_APP_ID 与 mp.weixin.qq.com 上的 AppID"},
+	{"compare WECHAT_APP_ID with the AppID at mp.weixin.qq.com",
+		"请核对 WECHAT_APP_ID 与 mp.weixin.qq.com 上的 AppID"},
 	{"WeChat refuses the mini program's secret", "微信不接受这个小程序的密钥（AppSecret）"},
-	{"whoever runs the service: set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com",
-		"运维人员：请把 WECHAT_APP_SECRET 设为 mp.weixin.qq.com 上的 AppSecret"},
+	{"set WECHAT_APP_SECRET to the AppSecret of mp.weixin.qq.com",
+		"请把 WECHAT_APP_SECRET 设为 mp.weixin.qq.com 上的 AppSecret"},
 	{"WeChat refused the login with the errcode %d", "微信拒绝了登录，errcode 为 %d"},
-	{"whoever runs the service: look the errcode up in WeChat's documentation of code2Session",
-		"运维人员：请在微信的 code2Session 文档中查这个 errcode"},
+	{"look the errcode up in WeChat's documentation of code2Session",
+		"请在微信的 code2Session 文档中查这个 errcode"},
+
+	{"whoever runs the service: %s", "运维人员：%s"},
 
 	// Coze.
 	{"Coze refused to issue a token", "扣子拒绝发放令牌"},
@@ -270,9 +271,9 @@ var HTTP = message.Catalogue{
 		"请稍后重试。如果一直如此，请检查 TOKEN_ENDPOINT，以及本服务与扣子之间的网络或代理。"},
 	{"This machine's clock is wrong, most likely: set it (NTP). If it is right, the clock at TOKEN_ENDPOINT is wrong, or " +
 		"that is not Coze's token endpoint.",
-		"多半是本机时间不准，请校时（NTP）。如果本机时间准确，就是 TOKEN_ENDPOINT 一侧的时间不准，或它不是扣子的令牌端点。"},
+		"多半是本机时间不准，请校时（NTP）。如果本机时间准确，就是 TOKEN_ENDPOINT 一侧的时间不准，或它不是扣子的令牌接口。"},
 	{"Check that TOKEN_ENDPOINT is the address of Coze's token endpoint and that no proxy answers in its place.",
-		"请检查 TOKEN_ENDPOINT 是否为扣子的令牌端点，以及是否有代理代为应答。"},
+		"请检查 TOKEN_ENDPOINT 是否为扣子的令牌接口，以及是否有代理代为应答。"},
 	{"Coze refused; its message says why. Coze's support can look the log id up.",
 		"扣子拒绝了请求，原因见扣子的消息。联系扣子的技术支持时，请提供 logid。"},
 }
