@@ -12,7 +12,7 @@ Usage: coze-token key [--name NAME]
 
 Makes an API key for a backend that asks for tokens on behalf of its own users. It prints two lines: the key, which the
 backend keeps and sends as "Authorization: Bearer KEY" or "X-API-Key: KEY", and the setting API_KEYS with the key's hash,
-as it stands in a file of settings. Neither can be got back from the other, so store the key now.
+as it stands in a file of settings. The key cannot be got back from the hash, so store it now.
 
 Flags:
   --name NAME        what the key is called in logs: "backend" unless given
