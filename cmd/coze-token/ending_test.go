@@ -372,6 +372,7 @@ func TestHealth(t *testing.T) {
 		{environ: []string{"LISTEN=" + address}},
 		{environ: []string{"PORT=" + address[strings.LastIndexByte(address, ':')+1:]}},
 		{args: []string{c.url + "/nothing"}, want: "status 404"},
+		{args: []string{c.url + "/nothing", "--lang=zh"}, want: "没有这个路径"},
 		{args: []string{"http://" + freeAddress(t)}, want: "no answer"},
 		{environ: []string{"LISTEN=" + freeAddress(t)}, want: "no answer"},
 		{args: []string{address}, want: "health: the URL is not one of HTTP"},

@@ -42,7 +42,7 @@ func healthCommand() command {
 				p.settingsError(err)
 				return exitUsage
 			}
-			if err := t.ask(p.ctx); err != nil {
+			if err := t.ask(p.ctx, p.language()); err != nil {
 				if p.ctx.Err() != nil {
 					return p.interrupted()
 				}
@@ -95,7 +95,7 @@ func (p *process) ownTarget() (*healthTarget, error) {
 }
 
 // ask returns nil after a 200. Redirects are not followed: they come from something else.
-func (t *healthTarget) ask(ctx context.Context) error {
+func (t *healthTarget) ask(ctx context.Context, language string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	defer t.transport.CloseIdleConnections()
@@ -103,6 +103,7 @@ func (t *healthTarget) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Accept-Language", language) // what the service says is shown
 	response, err := t.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {

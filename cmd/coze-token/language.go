@@ -45,6 +45,14 @@ func (p *process) setLanguage(locale string) {
 	}
 }
 
+// language is the language as a tag.
+func (p *process) language() string {
+	if p.texts == nil {
+		return "en"
+	}
+	return "zh"
+}
+
 // primary is the language of a locale: zh of zh_CN.UTF-8 and of zh-Hans.
 func primary(locale string) string {
 	end := strings.IndexAny(locale, "_-.@")
