@@ -284,6 +284,12 @@ test("only the named headers are carried", async () => {
   }
 });
 
+test("no random byte is handed out twice", async () => {
+  const texts = new Set(); // of 26 bytes each: several pools of the host's
+  for (let i = 0; i < 500; i++) texts.add(await (await fetch(`${worker.url}/random`)).text());
+  assert.equal(texts.size, 500);
+});
+
 test("nothing random is the same in two isolates, and none may be drawn at start", async () => {
   const isolates = await Promise.all([1, 2, 3].map(() => start({ module })));
   try {
