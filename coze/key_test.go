@@ -191,6 +191,7 @@ func TestParseKeySaysWhatIsWrong(t *testing.T) {
 			mustDER(t, pkcs8Info{Algorithm: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4,
 				3, 17}}, Key: []byte("x")})), "a key of another algorithm"},
 		{"an OpenSSH key", pemOf("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},
+		{"a personal access token", "pat_0123456789abcdefABCDEF", "personal access token"},
 		{"an encrypted PKCS#8 key", openssl(t, plain, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:x"),
 			"encrypted"},
 		{"an encrypted PKCS#1 key", openssl(t, plain, "rsa", "-traditional", "-aes128", "-passout", "pass:x"), "encrypted"},

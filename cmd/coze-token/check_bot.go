@@ -48,7 +48,8 @@ func (c *checkup) checkBot(app *coze.App, token, bot string, timeout time.Durati
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := native.Transport().RoundTrip(request)
 	if err != nil {
-		c.fail("bot", "%s could not be reached: %s", "check the network or proxy between this machine and Coze", base, err)
+		c.fail("bot", "%s could not be reached: %s", "check the network or proxy between this machine and Coze", base,
+			message.Reason(err))
 		return
 	}
 	defer response.Body.Close()

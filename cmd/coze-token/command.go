@@ -161,19 +161,41 @@ func (p *process) start(c command, args []string) int {
 	return c.run(p)
 }
 
+// A checkedFlag is a flag whose value is checked. Package flag makes a text of what is wrong with the
+// value, so it is kept here, as what can be said in the language.
+type checkedFlag struct {
+	set   func(string) error
+	wrong error
+}
+
+func (f *checkedFlag) String() string { return "" }
+
+func (f *checkedFlag) Set(value string) error {
+	f.wrong = f.set(value)
+	return f.wrong
+}
+
+func checked(fs *flag.FlagSet, name string, set func(string) error) {
+	fs.Var(&checkedFlag{set: set}, name, "")
+}
+
 // flagError is what package flag says of a command line, in our words.
 func flagError(err error, flags *flag.FlagSet) message.Text {
 	text := err.Error()
 	if wrong, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		wrong = strings.TrimPrefix(wrong, "-")
 		var names []string
 		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		return didYouMean(message.New("there is no flag -%s", wrong), strings.TrimPrefix(wrong, "-"), names, "--")
+		return didYouMean(message.New("there is no flag --%s", wrong), wrong, names, "--")
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return message.New("the flag --%s needs a value", name)
 	}
 	if m := badFlag.FindStringSubmatch(text); m != nil {
-		return message.New("invalid value %s for flag -%s: %s", m[1], m[2], message.Format(m[3]))
+		if f, ok := flags.Lookup(m[2]).Value.(*checkedFlag); ok {
+			return message.New("invalid value %s for --%s: %s", m[1], m[2], describe(f.wrong))
+		}
+		return message.New("the flag --%s takes no value", m[2])
 	}
 	return message.Verbatim(text)
 }

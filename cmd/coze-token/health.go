@@ -46,7 +46,8 @@ func healthCommand() command {
 				if p.ctx.Err() != nil {
 					return p.interrupted()
 				}
-				return p.failed(err)
+				p.settingsError(err)
+				return exitFailed
 			}
 			return exitOK
 		},
@@ -107,14 +108,16 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	response, err := t.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			return message.New("no answer within 3 s")
+			return fault.New("no answer within 3 s", "")
 		}
-		return message.New("no answer: %s", err)
+		return fault.New("no answer: %s", "see that coze-token serve runs and has this address; another one follows the "+
+			"command: coze-token health http://127.0.0.1:8787", message.Reason(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return message.New("status %d: %s", response.StatusCode, cmp.Or(message.Format(bytes.TrimSpace(body)), "no body"))
+		return fault.New("status %d: %s", "",
+			response.StatusCode, cmp.Or(message.Format(bytes.TrimSpace(body)), "no body"))
 	}
 	return nil
 }

@@ -40,8 +40,8 @@ func mintCommand() command {
 		flags: func(fs *flag.FlagSet) {
 			configFlag(fs, &m.file)
 			appFlag(fs, &m.app)
-			fs.Func("session", "", func(s string) error { m.session = s; return coze.CheckSession(s) })
-			fs.Func("duration", "", m.setDuration)
+			checked(fs, "session", func(s string) error { m.session = s; return coze.CheckSession(s) })
+			checked(fs, "duration", m.setDuration)
 			fs.BoolVar(&m.json, "json", false, "")
 		},
 		run: m.run,
@@ -79,11 +79,12 @@ func (m *mint) run(p *process) int {
 	}
 	request, err := app.RequestFor(m.session)
 	if err != nil {
-		hint := message.Format("name the end user that the token is for with --session, as SESSION_REQUIRED asks")
-		if m.session != "" || app.Session != "" {
-			hint = "use a shorter name, or a shorter SESSION_PREFIX"
+		if m.session == "" && app.Session == "" {
+			p.errorf("the session is refused: there is none, and this service gives no token without one",
+				"name the end user that the token is for with --session, as SESSION_REQUIRED asks")
+		} else {
+			p.errorf("the session is refused: %s", "use a shorter name, or a shorter SESSION_PREFIX", err)
 		}
-		p.errorf("the session is refused: %s", hint, err)
 		return exitUsage
 	}
 	token, err := p.token(request, settings.Timeout, native.Transport())
@@ -125,14 +126,14 @@ func (p *process) cozeError(err error) {
 	p.failed(err)
 }
 
-// describe is an error in words. What Coze and the network say stays as it is.
+// describe is an error in words. What Coze says stays as it is.
 func describe(err error) message.Message {
 	if m, ok := err.(message.Message); ok {
 		return m
 	}
 	e, ok := errors.AsType[*coze.Error](err)
 	if !ok {
-		return message.Verbatim(err.Error())
+		return message.Reason(err)
 	}
 	text, known := cozeKinds[e.Kind]
 	if !known {
@@ -149,7 +150,7 @@ func describe(err error) message.Message {
 		m = message.New("%s: %s", m, message.Format(e.Message))
 	}
 	if e.Err != nil {
-		m = message.New("%s: %s", m, e.Err)
+		m = message.New("%s: %s", m, message.Reason(e.Err))
 	}
 	if e.LogID != "" {
 		m = message.New("%s (logid %s)", m, e.LogID)

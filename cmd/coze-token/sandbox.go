@@ -43,7 +43,7 @@ func sandboxCommand() command {
 		help: sandboxHelp,
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", listen, "")
-			fs.Func("fault", "", func(s string) error {
+			checked(fs, "fault", func(s string) error {
 				f, err := sandbox.ParseFault(s)
 				faults = append(faults, f)
 				return err

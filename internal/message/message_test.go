@@ -75,3 +75,23 @@ func FuzzPrefers(f *testing.F) {
 		}
 	})
 }
+
+// Of what systems say, the known end is translated, and what stands before it stays.
+func TestReason(t *testing.T) {
+	c := message.Catalogue{{"%s: %s", "%s – %s"}, {"connection refused", "abgelehnt"}}
+	for err, want := range map[error]string{
+		errors.New("dial tcp 127.0.0.1:1: connect: connection refused"): "dial tcp 127.0.0.1:1: connect – abgelehnt",
+		errors.New("connection refused"):                                "abgelehnt",
+		errors.New("no connection refused"):                             "no connection refused",
+		errors.New("100% of %s"):                                        "100% of %s",
+		fmt.Errorf("%w: connection refused", errors.New("%d")):          "%d – abgelehnt",
+	} {
+		r := message.Reason(err)
+		if got := r.In(c); got != want || r.String() != err.Error() {
+			t.Errorf("%q is %q and %q", err, r, got)
+		}
+	}
+	if got := message.Reason(message.New("the name")).In(german); got != "der Name" {
+		t.Errorf("a message is %q", got)
+	}
+}

@@ -64,7 +64,7 @@ func Listen(address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		err = message.New("ports below 1024 need a privilege")
 	case ok:
-		err = op.Err // without the address, which stands below
+		err = message.Reason(op.Err) // without the address, which stands below
 	}
 	return nil, message.New("cannot listen on %s: %s", address, err)
 }

@@ -47,7 +47,7 @@ func ListenUnix(path string, mode fs.FileMode, owner string) (net.Listener, erro
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // without the path, which stands below
+			err = message.Reason(op.Err) // without the path, which stands below
 		}
 		return nil, message.New("cannot listen on %s: %s", path, err)
 	}

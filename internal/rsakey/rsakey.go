@@ -49,6 +49,9 @@ func Parse(text string) (Key, error) {
 	if text == "" {
 		return Key{}, fault.New("the value is empty", pasteWhole)
 	}
+	if strings.HasPrefix(text, "pat_") {
+		return Key{}, fault.New("this is a personal access token (PAT), not a private key", makeAnother)
+	}
 	kind, der, err := decode(text)
 	if err != nil {
 		return Key{}, err

@@ -39,6 +39,18 @@ var Commands = message.Catalogue{
 	{"is a directory", "是一个目录"},
 	{"not a directory", "上级路径不是目录"},
 	{"no space left on device", "磁盘已满"},
+	{"connection refused", "连接被拒绝"},
+	{"connection reset by peer", "连接被对方重置"},
+	{"no such host", "域名无法解析"},
+	{"no route to host", "没有到对方主机的路由"},
+	{"network is unreachable", "网络不可达"},
+	{"i/o timeout", "超时"},
+	{"context deadline exceeded", "超时"},
+	{"EOF", "对方提前关闭了连接"},
+	{"unexpected EOF", "对方提前关闭了连接"},
+	{"cannot assign requested address", "本机没有这个地址"},
+	{"first record does not look like a TLS handshake", "对方使用的不是 TLS（HTTPS）"},
+	{"certificate signed by unknown authority", "证书不是由受信任的机构签发的"},
 
 	// internal/auth/jwk.go, keyset.go: what check says of a provider's keys
 	{"the JWKS has no key that can be used", "JWKS 中没有可用的公钥"},
@@ -101,6 +113,7 @@ var Commands = message.Catalogue{
 	// internal/rsakey/rsakey.go
 	{"an RSA key", "RSA 密钥"},
 	{"a public key", "公钥"},
+	{"this is a personal access token (PAT), not a private key", "这是个人访问令牌（PAT），不是私钥"},
 	{"the RSA key has more than two primes", "RSA 密钥的素数多于两个"},
 
 	// The demo.
@@ -258,12 +271,13 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	{"coze-token: hint: %s\n", "coze-token: 提示：%s\n"},
 	{"coze-token: interrupted\n", "coze-token: 已中断\n"},
 	{"error", "错误"},
-	{"invalid value %s for flag -%s: %s", "参数 -%[2]s 的值 %[1]s 无效：%[3]s"},
+	{"invalid value %s for --%s: %s", "参数 --%[2]s 的值 %[1]s 无效：%[3]s"},
 	{"make room where it goes, or send it elsewhere", "请腾出空间，或输出到别处"},
 	{"standard output cannot be written: %s", "无法写入标准输出：%s"},
 	{"the flag --%s needs a value", "参数 --%s 需要一个值"},
 	{"there is no command %q", "没有命令 %q"},
-	{"there is no flag -%s", "没有参数 -%s"},
+	{"the flag --%s takes no value", "参数 --%s 不带值"},
+	{"there is no flag --%s", "没有参数 --%s"},
 	{"warning", "警告"},
 
 	// cmd/coze-token/completion.go
@@ -291,6 +305,10 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	{"ask a running service whether it is ready", "检查运行中的服务是否就绪"},
 	{"no answer within 3 s", "3 秒内没有响应"},
 	{"no answer: %s", "没有响应：%s"},
+	{"see that coze-token serve runs and has this address; another one follows the command: coze-token health " +
+		"http://127.0.0.1:8787",
+		"请确认 coze-token serve 正在运行，监听的就是这个地址；要检查其他地址，写在命令后面：coze-token health " +
+			"http://127.0.0.1:8787"},
 	{"no body", "没有响应体"},
 	{"status %d: %s", "状态码 %d：%s"},
 	{"the URL is not one of HTTP", "网址不是 HTTP 地址"},
@@ -317,6 +335,8 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	{"print one token", "换取一个令牌并输出"},
 	{"the assertion could not be signed", "JWT 无法签名"},
 	{"the session is refused: %s", "会话标识不可用：%s"},
+	{"the session is refused: there is none, and this service gives no token without one",
+		"缺少会话标识，而本服务只发放带会话的令牌"},
 	{"use a shorter name, or a shorter SESSION_PREFIX", "请缩短会话标识，或缩短 SESSION_PREFIX"},
 
 	// cmd/coze-token/sandbox.go
