@@ -26,11 +26,11 @@ type conversation struct {
 	id, client, session string
 	bot                 string // empty until the first chat, if it was created without one
 	created             time.Time
-	messages            []*message // the oldest first
+	messages            []*chatMessage // the oldest first
 }
 
-// A message has the members that the official SDKs know.
-type message struct {
+// A chatMessage has the members that the official SDKs know.
+type chatMessage struct {
 	ID             string            `json:"id"`
 	ConversationID string            `json:"conversation_id"`
 	BotID          string            `json:"bot_id"`
@@ -115,7 +115,7 @@ func (c *call) find(id string) *conversation {
 }
 
 // add remembers a message. s.mu is held.
-func (v *conversation) add(m *message, now time.Time) *message {
+func (v *conversation) add(m *chatMessage, now time.Time) *chatMessage {
 	m.ID, m.ConversationID, m.SectionID = makeID(), v.id, v.id
 	m.CreatedAt, m.UpdatedAt = now.Unix(), now.Unix()
 	m.ContentType = cmp.Or(m.ContentType, "text")
@@ -136,12 +136,12 @@ type said struct {
 	ContentType string `json:"content_type"`
 }
 
-func (a said) message(bot, chat string) *message {
+func (a said) message(bot, chat string) *chatMessage {
 	kind := "question"
 	if a.Role == "assistant" {
 		kind = "answer"
 	}
-	return &message{Role: cmp.Or(a.Role, "user"), Content: a.Content, ContentType: a.ContentType, Type: kind,
+	return &chatMessage{Role: cmp.Or(a.Role, "user"), Content: a.Content, ContentType: a.ContentType, Type: kind,
 		BotID: bot, ChatID: chat}
 }
 
@@ -201,7 +201,7 @@ func (c *call) messages(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	v := c.find(r.URL.Query().Get("conversation_id"))
-	list := []*message{}
+	list := []*chatMessage{}
 	if v != nil {
 		list = append(list, v.messages...)
 	}
@@ -211,7 +211,7 @@ func (c *call) messages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if ask.ChatID != "" {
-		list = slices.DeleteFunc(list, func(m *message) bool { return m.ChatID != ask.ChatID })
+		list = slices.DeleteFunc(list, func(m *chatMessage) bool { return m.ChatID != ask.ChatID })
 	}
 	if ask.Order != "asc" {
 		slices.Reverse(list)
@@ -339,7 +339,7 @@ func (c *call) retrieve(w http.ResponseWriter, r *http.Request) {
 	chat := query.Get("chat_id")
 	c.mu.Lock()
 	v := c.find(query.Get("conversation_id"))
-	answers := []*message{}
+	answers := []*chatMessage{}
 	if v != nil {
 		for _, m := range v.messages {
 			if m.ChatID == chat && m.Role == "assistant" {

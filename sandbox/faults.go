@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"coze-token/internal/message"
 )
 
 // Bounds of faults: far more than a test needs, and little enough that a slip of the finger does no
@@ -25,7 +27,7 @@ const (
 type effect struct {
 	name  string
 	form  string // how it is written
-	usage string
+	usage message.Format
 	// value checks what stands after the name and "=", and returns it in one form. given is false if
 	// nothing stands there. Nil: nothing may.
 	value func(text string, given bool) (string, error)
@@ -112,9 +114,9 @@ func duration(text string, given bool) (string, error) {
 	d, err := time.ParseDuration(text)
 	switch {
 	case !given || err == nil && (d <= 0 || d > maxDelay):
-		return "", fmt.Errorf("latency is above 0 and at most %v, for instance latency=2s", maxDelay)
+		return "", message.New("latency is above 0 and at most %v, for instance latency=2s", maxDelay)
 	case err != nil:
-		return "", fmt.Errorf("latency takes a duration such as 300ms or 2s, not %q", clip(text))
+		return "", message.New("latency takes a duration such as 300ms or 2s, not %q", clip(text))
 	}
 	return d.String(), nil
 }
@@ -127,9 +129,9 @@ func status(name string, usual, least int) func(string, bool) (string, error) {
 		case !given:
 			n = usual
 		case err != nil || n == 0:
-			return "", fmt.Errorf("%s takes an HTTP status, not %q", name, clip(text))
+			return "", message.New("%s takes an HTTP status, not %q", name, clip(text))
 		case n < least || n > 599:
-			return "", fmt.Errorf("the status is from %d to 599, not %d", least, n)
+			return "", message.New("the status is from %d to 599, not %d", least, n)
 		}
 		return strconv.Itoa(n), nil
 	}
@@ -137,7 +139,7 @@ func status(name string, usual, least int) func(string, bool) (string, error) {
 
 func form(text string, _ bool) (string, error) {
 	if forms[text] == nil {
-		return "", fmt.Errorf("expires-in takes one of [relative far past text fraction missing], not %q", clip(text))
+		return "", message.New("expires-in takes one of [relative far past text fraction missing], not %q", clip(text))
 	}
 	return text, nil
 }
@@ -148,9 +150,9 @@ func padding(text string, given bool) (string, error) {
 	case !given:
 		n = 2 << 20 // twice what package coze reads
 	case err != nil || n == 0:
-		return "", fmt.Errorf("oversized takes a number of bytes, not %q", clip(text))
+		return "", message.New("oversized takes a number of bytes, not %q", clip(text))
 	case n < 1 || n > maxPadding:
-		return "", fmt.Errorf("oversized takes from 1 to %d bytes", maxPadding)
+		return "", message.New("oversized takes from 1 to %d bytes", maxPadding)
 	}
 	return strconv.Itoa(n), nil
 }
@@ -161,7 +163,7 @@ func location(text string, given bool) (string, error) {
 	}
 	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }
 	if _, err := url.Parse(text); err != nil || text == "" || len(text) > maxLocation || strings.ContainsFunc(text, odd) {
-		return "", fmt.Errorf("redirect takes a URL without spaces or commas")
+		return "", message.New("redirect takes a URL without spaces or commas")
 	}
 	return text, nil
 }
@@ -173,14 +175,17 @@ func number(value string) int {
 }
 
 // FaultUsage explains the text form of faults, one on each line, for help texts.
-func FaultUsage() string {
+func FaultUsage() string { return FaultUsageIn(nil) }
+
+// FaultUsageIn is [FaultUsage] in a catalogue's language.
+func FaultUsageIn(texts message.Catalogue) string {
 	var b strings.Builder
 	for _, e := range effects {
-		fmt.Fprintf(&b, "%-24s %s\n", e.form, e.usage)
+		fmt.Fprintf(&b, "%-24s %s\n", e.form, e.usage.In(texts))
 	}
-	b.WriteString("each may be followed by  ,retry-after=SECONDS  ,every=N (each n-th exchange)  " +
-		",times=N (only n times)\n")
-	return b.String()
+	options := message.Format("each may be followed by  ,retry-after=SECONDS  ,every=N (each n-th exchange)  " +
+		",times=N (only n times)")
+	return b.String() + options.In(texts) + "\n"
 }
 
 // A Fault makes exchanges fail. [ParseFault] makes it. Equal faults are equal values.
@@ -197,7 +202,7 @@ type Fault struct {
 func ParseFault(text string) (Fault, error) {
 	f, err := parseFault(text)
 	if err != nil {
-		return Fault{}, fmt.Errorf("fault %s: %w", strconv.Quote(clip(text)), err)
+		return Fault{}, message.New("fault %s: %s", strconv.Quote(clip(text)), err)
 	}
 	return f, nil
 }
@@ -218,7 +223,7 @@ func parseFault(text string) (f Fault, err error) {
 				names = append(names, e.name)
 			}
 		}
-		return f, fmt.Errorf("there is none of that name; there are a status such as 429, %s", strings.Join(names, ", "))
+		return f, message.New("there is none of that name; there are a status such as 429, %s", strings.Join(names, ", "))
 	}
 	e := effects[at]
 	f.effect = at + 1
@@ -228,7 +233,7 @@ func parseFault(text string) (f Fault, err error) {
 			return f, err
 		}
 	case given:
-		return f, fmt.Errorf("%s takes no value", name)
+		return f, message.New("%s takes no value", name)
 	}
 	counts := map[string]*int{"every": &f.every, "times": &f.times, "retry-after": &f.retryAfter}
 	for more {
@@ -239,17 +244,17 @@ func parseFault(text string) (f Fault, err error) {
 		n, err := strconv.ParseUint(value, 10, 31)
 		switch {
 		case count == nil:
-			return f, fmt.Errorf("there is no option %q; there are every=N, times=N and retry-after=SECONDS", clip(name))
+			return f, message.New("there is no option %q; there are every=N, times=N and retry-after=SECONDS", clip(name))
 		case *count != 0:
-			return f, fmt.Errorf("%s is given twice", name)
+			return f, message.New("%s is given twice", name)
 		case err != nil || n == 0:
-			return f, fmt.Errorf("%s takes a whole number from 1, not %q", name, clip(value))
+			return f, message.New("%s takes a whole number from 1, not %q", name, clip(value))
 		case name == "retry-after" && n > maxRetryAfter:
-			return f, fmt.Errorf("retry-after is in whole seconds, at most %d", maxRetryAfter)
+			return f, message.New("retry-after is in whole seconds, at most %d", maxRetryAfter)
 		case n > maxCount:
-			return f, fmt.Errorf("every and times are at most %d", maxCount)
+			return f, message.New("every and times are at most %d", maxCount)
 		case name == "retry-after" && !e.retryAfter:
-			return f, fmt.Errorf("retry-after goes with a status or internal-error, not with %s", e.name)
+			return f, message.New("retry-after goes with a status or internal-error, not with %s", e.name)
 		}
 		*count = int(n)
 	}
@@ -315,12 +320,12 @@ func (f *Fault) apply(a *answer, issue Issue, now time.Time) {
 // nothing.
 func (s *Sandbox) SetFaults(faults ...Fault) error {
 	if len(faults) > maxFaults {
-		return fmt.Errorf("%d faults are more than the %d that can be set", len(faults), maxFaults)
+		return message.New("%d faults are more than the %d that can be set", len(faults), maxFaults)
 	}
 	set := make([]*activeFault, len(faults))
 	for i, f := range faults {
 		if f.effect == 0 {
-			return fmt.Errorf("fault %d of %d is empty", i+1, len(faults))
+			return message.New("fault %d of %d is empty", i+1, len(faults))
 		}
 		set[i] = &activeFault{Fault: f}
 	}

@@ -265,7 +265,7 @@ func (p *process) helpOf(c command) string {
 		help = chinese.Help(c.name)
 	}
 	if c.name == "sandbox" {
-		help = fmt.Sprintf(help, indent(sandbox.FaultUsage(), strings.Repeat(" ", 23)))
+		help = fmt.Sprintf(help, indent(sandbox.FaultUsageIn(p.texts), strings.Repeat(" ", 23)))
 	}
 	return help
 }
