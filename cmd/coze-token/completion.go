@@ -43,6 +43,8 @@ var flagTexts = map[string]message.Format{
 	"lang":     "the language of messages, zh or en",
 }
 
+const helpText message.Format = "how a command is used"
+
 // A flagOf is a flag of a command.
 type flagOf struct {
 	name, text, values string // values are the words that it can have; empty: any
@@ -137,6 +139,8 @@ func (p *process) zsh() string {
 		}
 		fmt.Fprintf(&cases, "    %s) _arguments %s ;;\n", c.name, strings.Join(specs, " "))
 	}
+	fmt.Fprintf(&list, "    %s\n", zshQuote("help:"+helpText.In(p.texts)))
+	fmt.Fprintf(&cases, "    help) _describe 'command' list ;;\n")
 	return fmt.Sprintf(`_coze_token() {
   local -a list
   list=(
@@ -169,6 +173,8 @@ func (p *process) fish() string {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "complete -c coze-token -n '%s' -a %s -d %s\n", none, c.name, fishQuote(c.summary.In(p.texts)))
 	}
+	fmt.Fprintf(&b, "complete -c coze-token -n '%s; and not __fish_seen_subcommand_from help' -a help -d %s\n", none,
+		fishQuote(helpText.In(p.texts)))
 	for _, c := range commands() {
 		seen := "__fish_seen_subcommand_from " + c.name
 		for _, f := range p.flagsOf(c) {
