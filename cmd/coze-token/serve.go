@@ -24,11 +24,11 @@ Usage: coze-token serve [--config FILE]
 Serves access tokens over HTTP until it is told to stop (SIGINT or SIGTERM; open requests may finish).
 With DRAIN_DELAY, it goes on for so many seconds after that, while /readyz already says 503.
 
-  POST /         a token: {"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
-                 the header X-User-ID, where sent, names the end user that the token is for
-  POST /NAME     a token of an app of APPS
-  GET  /healthz  whether the process is alive
-  GET  /readyz   whether it has what it needs
+  POST /           a token: {"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
+                   the header X-User-ID, where sent, names the end user that the token is for
+  POST /NAME       a token of an app of APPS
+  GET  /healthz    whether the process is alive
+  GET  /readyz     whether it has what it needs
   GET  /client.js  the client for pages without a bundler
 
 Flags:

@@ -62,11 +62,11 @@ const serve = `
 启动 HTTP 令牌服务，直到收到停止信号（SIGINT 或 SIGTERM，处理中的请求会完成）。
 设置了 DRAIN_DELAY 时，收到信号后继续服务这么多秒，期间 /readyz 返回 503。
 
-  POST /         获取令牌：{"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
-                 请求头 X-User-ID 指明令牌属于哪个终端用户
-  POST /NAME     获取 APPS 中某个应用的令牌
-  GET  /healthz  进程是否存活
-  GET  /readyz   服务是否就绪
+  POST /           获取令牌：{"access_token": "…", "expires_in": …, "token_type": "Bearer", …}
+                   请求头 X-User-ID 指明令牌属于哪个终端用户
+  POST /NAME       获取 APPS 中某个应用的令牌
+  GET  /healthz    进程是否存活
+  GET  /readyz     服务是否就绪
   GET  /client.js  供不用打包工具的网页使用的客户端
 
 参数：
