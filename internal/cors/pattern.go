@@ -41,6 +41,8 @@ func parsePattern(text string) (p pattern, err error) {
 	switch {
 	case len(text) > maxPattern:
 		return p, fault.New("longer than any origin", useExample)
+	case strings.ContainsAny(text, "，、；"): // of a Chinese keyboard
+		return p, fault.New("with a full-width comma in it", "put ordinary commas (,) between origins")
 	case text == "*":
 		return p, fault.New(everyPage, everyPageRemedy)
 	case strings.EqualFold(text, "null"):

@@ -132,6 +132,7 @@ func TestParseFaults(t *testing.T) {
 		"https://*":                 {"every web page", "your own pages"},
 		"https://*:8443":            {"every web page", "your own pages"},
 		"null":                      {"any page", "leave it out"},
+		"http://a.cn，http://b.cn":   {"full-width comma", "ordinary commas"},
 		"NULL":                      {"any page", "leave it out"},
 		"file://":                   {"null", "localhost"},
 		"file:///C:/page.html":      {"null", "localhost"},
