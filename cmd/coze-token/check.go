@@ -135,7 +135,7 @@ func (c *checkup) check(file, name string, offline bool) {
 func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, offline bool) {
 	endpoint, _ := app.OAuth.TokenURL() // an app that was read has one
 	c.ok("app", "%s: app %s, region %s, tokens of %v from %s",
-		path, app.OAuth.ClientID, app.Region, app.Duration, endpoint)
+		path, app.OAuth.ClientID, app.Region, span(app.Duration), endpoint)
 	c.access(app, offline)
 	request, usable := c.session(app)
 	asked := false
@@ -206,7 +206,7 @@ func (c *checkup) askCoze(request coze.TokenRequest, timeout time.Duration) stri
 		c.fail("token", "%s", gate.Hint(e), describe(err))
 		return ""
 	}
-	c.ok("token", "Coze issued one that lives %v", time.Until(token.Expiry).Round(time.Second))
+	c.ok("token", "Coze issued one that lives %v", span(time.Until(token.Expiry).Round(time.Second)))
 	return token.AccessToken
 }
 
@@ -218,10 +218,10 @@ func (c *checkup) clock(ahead *time.Duration) {
 		c.ok("clock", "agrees with the answer's Date header")
 	case *ahead > 0:
 		c.warn("clock", "this machine's clock is %v ahead of Coze's: assertions may be refused as not yet valid; "+
-			"set the clock (NTP)", ahead.Round(time.Second))
+			"set the clock (NTP)", span(ahead.Round(time.Second)))
 	default:
 		c.warn("clock", "this machine's clock is %v behind Coze's: assertions may be refused as expired; "+
-			"set the clock (NTP)", ahead.Abs().Round(time.Second))
+			"set the clock (NTP)", span(ahead.Abs().Round(time.Second)))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 	"golang.org/x/text/width"
@@ -60,6 +61,33 @@ func primary(locale string) string {
 		end = len(locale)
 	}
 	return strings.ToLower(locale[:end])
+}
+
+// A span is a time in whole seconds: 15m0s in English.
+type span time.Duration
+
+func (d span) String() string { return time.Duration(d).String() }
+
+// In implements [message.Message]. In other languages than English it has words for the units.
+func (d span) In(texts message.Catalogue) string {
+	if texts == nil {
+		return d.String()
+	}
+	var parts []message.Text
+	rest := time.Duration(d)
+	for _, unit := range []struct {
+		length time.Duration
+		text   message.Format
+	}{{time.Hour, "%d h"}, {time.Minute, "%d min"}, {time.Second, "%d s"}} {
+		if n := rest / unit.length; n != 0 {
+			parts = append(parts, message.New(unit.text, int(n)))
+			rest %= unit.length
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, message.New("%d s", 0))
+	}
+	return message.Join(parts, " ").In(texts)
 }
 
 // A colour is a code of ANSI terminals.

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"coze-token/coze"
+	"coze-token/internal/message"
 	"coze-token/internal/message/chinese"
 )
 
@@ -57,6 +59,16 @@ func TestPad(t *testing.T) {
 	} {
 		if got := pad(text, 5); got != want {
 			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		15 * time.Minute: "15 分钟", 0: "0 秒", 899 * time.Second: "14 分钟 59 秒", 23*time.Hour + 59*time.Second: "23 小时 59 秒",
+	} {
+		if got := message.New("%v", span(d)); got.In(chinese.All()) != want || got.String() != d.String() {
+			t.Errorf("%v is %s and %s", d, got, got.In(chinese.All()))
 		}
 	}
 }

@@ -325,6 +325,10 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	// cmd/coze-token/language.go
 	{"--lang %q is not a language; there are zh and en", "没有语言 --lang %q，可用 zh 或 en"},
 
+	{"%d h", "%d 小时"},
+	{"%d min", "%d 分钟"},
+	{"%d s", "%d 秒"},
+
 	// cmd/coze-token/mint.go
 	{"coze is busy", "扣子繁忙"},
 	{"coze refused", "扣子拒绝了请求"},
