@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -10,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"coze-token/internal/fault"
 	"coze-token/internal/message"
@@ -114,7 +115,17 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return message.New("status %d: %s", response.StatusCode, cmp.Or(message.Format(bytes.TrimSpace(body)), "no body"))
+		return message.New("status %d: %s", response.StatusCode, cmp.Or(message.Format(oneLine(string(body))), "no body"))
 	}
 	return nil
+}
+
+// oneLine is a text of somebody else's on one line, without what a terminal would obey.
+func oneLine(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }
