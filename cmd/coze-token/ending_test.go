@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -354,6 +355,20 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// What answers may be anything. Its text does not reach the terminal as it is.
+func TestHealthOfAStranger(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "\x1b]0;title\x07a\ncoze-token: \u009b31m\x9bok\r\n")
+	}))
+	t.Cleanup(server.Close)
+	out, err := runChild(nil, "health", server.URL)
+	if want := "status 404: ]0;title a coze-token:  31m\ufffdok\n"; err == nil || !strings.Contains(out, want) {
+		t.Errorf("%v, %q, want %q", err, out, want)
+	}
 }
 
 func TestHealth(t *testing.T) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -10,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"coze-token/internal/fault"
 	"coze-token/internal/message"
@@ -116,8 +116,21 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return fault.New("status %d: %s", "",
-			response.StatusCode, cmp.Or(message.Format(bytes.TrimSpace(body)), "no body"))
+		var said any = oneLine(string(body))
+		if said == "" {
+			said = message.Format("no body")
+		}
+		return fault.New("status %d: %s", "", response.StatusCode, said)
 	}
 	return nil
+}
+
+// oneLine is a text of somebody else's on one line, without what a terminal would obey.
+func oneLine(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }

@@ -147,7 +147,7 @@ func describe(err error) message.Message {
 		m = message.New("%s: %s", m, e.Code)
 	}
 	if e.Message != "" {
-		m = message.New("%s: %s", m, message.Format(e.Message))
+		m = message.New("%s: %s", m, message.Foreign(e.Message))
 	}
 	if e.Err != nil {
 		m = message.New("%s: %s", m, message.Reason(e.Err))

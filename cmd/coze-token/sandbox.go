@@ -53,7 +53,7 @@ func sandboxCommand() command {
 	}
 }
 
-const listenRemedy = "name another host:port of this machine with --listen"
+const listenRemedy = "name another host:port of this machine with --listen, such as 127.0.0.1:8790"
 
 func (p *process) sandbox(address string, faults []sandbox.Fault) int {
 	sb, err := sandbox.New(sandbox.Options{})

@@ -117,7 +117,7 @@ func (p *process) serve(file string) int {
 	service := cozetoken.Build(settings, o)
 	listener, err := host.Listener()
 	if err != nil {
-		p.errorf("%s", "set LISTEN to another host:port of this machine, or to another socket", err)
+		p.errorf("%s", "set LISTEN to another host:port of this machine, such as 127.0.0.1:8788, or to another socket", err)
 		return exitFailed
 	}
 	if m != nil {

@@ -19,6 +19,8 @@ func ParseJWKS(p []byte) (algs []string, err error) {
 
 var ParseDiscovery = parseDiscovery
 
+var SmallOrder = smallOrder
+
 func (k *Keys) Find(credential string) (name string, ok bool) {
 	if found := k.find(credential); found != nil {
 		return found.name, true

@@ -190,9 +190,29 @@ func (j *jwk) ec(k *signingKey) (publicKey, error) {
 	return publicKey{kty: "EC", crv: j.Crv, x: x, y: y}, nil
 }
 
+// smallOrder are the points of Ed25519's curve whose order is 8 or less, in all their forms and
+// without the bit of the sign. For a key of these, a signature holds for every message or for one in
+// eight, so anybody can sign. All zeros is one, as in a key that somebody forgot to fill in.
+var smallOrder = []string{
+	strings.Repeat("\x00", 32),
+	"\x01" + strings.Repeat("\x00", 31),
+	"\xec" + strings.Repeat("\xff", 30) + "\x7f",
+	"\xed" + strings.Repeat("\xff", 30) + "\x7f",
+	"\xee" + strings.Repeat("\xff", 30) + "\x7f",
+	"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0" +
+		"\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+	"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f" +
+		"\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+}
+
 func (j *jwk) ed25519() (publicKey, error) {
 	x := decode(j.X)
 	if j.Crv != "Ed25519" || len(x) != 32 {
+		return publicKey{}, message.New("it is not an Ed25519 key")
+	}
+	unsigned := slices.Clone(x)
+	unsigned[31] &= 0x7f
+	if slices.Contains(smallOrder, string(unsigned)) {
 		return publicKey{}, message.New("it is not an Ed25519 key")
 	}
 	return publicKey{kty: "OKP", crv: j.Crv, x: x}, nil

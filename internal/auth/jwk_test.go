@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
@@ -62,6 +63,9 @@ func TestJWKS(t *testing.T) {
 			map[string]any{"y": base64.RawURLEncoding.EncodeToString(make([]byte, 32))}), ""},
 		{"the point at infinity", members(e, map[string]any{"x": "", "y": ""}), ""},
 		{"Ed25519, too short", members(d, map[string]any{"x": "AAAA"}), ""},
+		{"Ed25519, all zeros", members(d, map[string]any{"x": ed25519Key("\x00")}), ""},
+		{"Ed25519, the neutral element", members(d, map[string]any{"x": ed25519Key("\x01")}), ""},
+		{"Ed25519, the neutral element with another sign", members(d, map[string]any{"x": ed25519Key("\x01", 0x80)}), ""},
 		{"RSA, 1024 bits", members(small, nil), ""},
 		{"RSA, more than 8192 bits", members(large, nil), ""},
 		{"RSA, exponent 1", members(r, map[string]any{"e": "AQ"}), ""},
@@ -90,6 +94,40 @@ func TestJWKS(t *testing.T) {
 		`{"keys":[` + strings.Repeat(members(e, nil)+`,`, 100) + members(e, nil) + `]}`} {
 		if algs, err := auth.ParseJWKS([]byte(text)); err == nil {
 			t.Errorf("%.20s: %v", text, algs)
+		}
+	}
+}
+
+// ed25519Key is a key of 32 bytes that begins and ends so.
+func ed25519Key(begin string, end ...byte) string {
+	p := make([]byte, 32)
+	copy(p, begin)
+	copy(p[32-len(end):], end)
+	return base64.RawURLEncoding.EncodeToString(p)
+}
+
+// With a key of a small order, anybody can sign: what holds for its few points holds for each message.
+func TestEd25519OfSmallOrder(t *testing.T) {
+	signature := append([]byte{1}, make([]byte, 63)...) // R is the neutral element, and S is 0
+	for i, point := range auth.SmallOrder {
+		for sign := range 2 {
+			x := []byte(point)
+			x[31] |= byte(sign << 7)
+			forged := false // of 100 messages, about one in the order of the point
+			for n := range 100 {
+				forged = forged || ed25519.Verify(x, []byte{byte(n)}, signature)
+			}
+			text, err := json.Marshal(map[string]string{"kty": "OKP", "crv": "Ed25519",
+				"x": base64.RawURLEncoding.EncodeToString(x)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := auth.ParseJWKS([]byte(`{"keys":[` + string(text) + `]}`)); err == nil {
+				t.Errorf("point %d, sign %d: taken", i, sign)
+			}
+			if sign == 0 && !forged {
+				t.Errorf("point %d is not of a small order", i)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -167,15 +168,23 @@ func (l *login) verify(ctx context.Context, t unverified) (map[string]any, *Erro
 	return t.claims, nil
 }
 
-// signedBy reports whether one of the keys has signed the token.
+// signedBy reports whether one of the keys has signed the token. A key that the host does not take
+// counts for nothing beside others, as one that parseJWKS passes over. The error says that no key
+// could be tried.
 func (t unverified) signedBy(ctx context.Context, keys []*signingKey) (signed bool, err error) {
+	tried := false
 	for _, k := range keys {
-		signed, err = k.signs(ctx, t.alg, []byte(t.message), t.signature)
-		if signed || err != nil {
-			break
+		good, e := k.signs(ctx, t.alg, []byte(t.message), t.signature)
+		if good {
+			return true, nil
 		}
+		tried = tried || e == nil
+		err = cmp.Or(err, e)
 	}
-	return signed, err
+	if tried {
+		return false, nil
+	}
+	return false, err
 }
 
 // checkClaims checks times and audience (RFC 7519 section 4.1). What a new login would not mend is a

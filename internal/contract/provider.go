@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -66,6 +67,10 @@ func newProvider(t *testing.T) *provider {
 		public("rsa", rsaKey()), public("ec", ecKey()), public("ed", edKey()),
 		public("ec384", ecKey384()), public("ec521", ecKey521()),
 	}}
+	// A key that is none, under the name of a good one, does not spoil it.
+	x := ecKey().X
+	none := jose.JSONWebKey{Key: &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: x}, KeyID: "ec", Use: "sig"}
+	p.keys = slices.Insert(p.keys, 1, none)
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.url = server.URL

@@ -44,7 +44,7 @@ func (f Fault) In(c message.Catalogue) string {
 // Name is what messages call the setting: a variable, or a member of a file.
 func (f Fault) Name() message.Text {
 	if member, file, ok := strings.Cut(f.Setting, " in "); ok {
-		return message.New("%s in %s", message.Format(member), file)
+		return message.New("%s in %s", message.Foreign(member), file)
 	}
 	return message.Verbatim(f.Setting)
 }

@@ -65,14 +65,16 @@ func minTTL(query string, most time.Duration) (ttl time.Duration, ok bool) {
 }
 
 // staleToken reads {"stale_token": "…"}. It ignores any other body, because the original did. ok is
-// false if stale_token is not a text.
+// false if stale_token is not a text. Nothing is decoded into an any, which takes a call for each
+// level that a caller nests: a few thousand are more than the runtime of Workers has stack for, and
+// end the whole program.
 func staleToken(body []byte) (token string, ok bool) {
 	var members struct {
-		StaleToken any `json:"stale_token"`
+		StaleToken json.RawMessage `json:"stale_token"`
 	}
 	if json.Unmarshal(body, &members) != nil || members.StaleToken == nil {
 		return "", true
 	}
-	token, ok = members.StaleToken.(string)
-	return token, ok
+	err := json.Unmarshal(members.StaleToken, &token) // null leaves it empty
+	return token, err == nil
 }

@@ -5,13 +5,23 @@ import (
 	"strings"
 )
 
+// maxRanges is how many languages of a header are looked at. Browsers send a few. A header of commas
+// would cost ten times the time of its request.
+const maxRanges = 100
+
 // Prefers reports whether the language stands first in Accept-Language (RFC 9110, section 12.5.4).
 // The first is the one with the greatest weight, and of several the one before the others. language
 // is a primary subtag: "zh" stands for zh-CN and zh-Hans too. Lines are those of the header.
 func Prefers(language string, lines []string) bool {
-	best, first := 0.0, ""
+	best, first, ranges := 0.0, "", 0
 	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		if ranges++; ranges > maxRanges {
+			break
+		}
 		tag, weight, weighted := strings.Cut(item, ";")
+		if tag = strings.TrimSpace(tag); tag == "" { // RFC 9110, section 5.6.1.2
+			continue
+		}
 		quality := 1.0
 		if weighted {
 			name, value, _ := strings.Cut(strings.TrimSpace(weight), "=")
@@ -22,7 +32,7 @@ func Prefers(language string, lines []string) bool {
 			quality = q
 		}
 		if quality > best {
-			best, first = quality, strings.TrimSpace(tag)
+			best, first = quality, tag
 		}
 	}
 	primary, _, _ := strings.Cut(first, "-")

@@ -22,6 +22,15 @@ func New(f Format, args ...any) Text { return Text{f, args} }
 // Verbatim is a text that is the same in every language.
 func Verbatim(text string) Text { return New("%s", text) }
 
+// Foreign is a text from elsewhere, which a catalogue may know. It is never a format: whatever is in
+// it is shown as it is.
+func Foreign(text string) Message { return foreign(text) }
+
+type foreign string
+
+func (f foreign) String() string        { return string(f) }
+func (f foreign) In(c Catalogue) string { return c.find(Format(f)) }
+
 // A Message can be said in several languages.
 type Message interface {
 	// In says it in the catalogue's language: English without a catalogue.

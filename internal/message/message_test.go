@@ -42,6 +42,7 @@ func TestText(t *testing.T) {
 		{message.New("%s has %d keys", "a", 3), "a has 3 keys", "3 Schlüssel hat a"},
 		{message.New("100%% of %s", "it"), "100% of it", "it zu 100%"},
 		{message.Verbatim("100% of %s"), "100% of %s", "100% of %s"},
+		{message.New("%s", message.Foreign("100% of %s")), "100% of %s", "100% of %s"},
 		{message.New("%s is missing", message.Join([]message.Format{"the name", "x"}, "; or ")),
 			"the name; or x is missing", "der Name; oder x fehlt"},
 	} {
@@ -57,6 +58,15 @@ func TestText(t *testing.T) {
 	}
 }
 
+// What a header costs is bounded, however many languages it names.
+func TestPrefersLooksAtSoMany(t *testing.T) {
+	for before, want := range map[int]bool{99: true, 100: false, 100_000: false} {
+		if got := message.Prefers("zh", []string{strings.Repeat(",", before) + "zh"}); got != want {
+			t.Errorf("zh after %d others: %v", before, got)
+		}
+	}
+}
+
 // FuzzPrefers: a header that anybody may write never breaks anything, and names Chinese only if it has zh.
 func FuzzPrefers(f *testing.F) {
 	for _, line := range []string{"zh-CN,zh;q=0.9,en;q=0.8", "en", "*", "zh;q=0", ";;q=,", "zh;q=nan", "ZH ; Q=1.0"} {
@@ -69,6 +79,9 @@ func FuzzPrefers(f *testing.F) {
 		}
 		if prefers != message.Prefers("zh", []string{one + "," + two}) {
 			t.Errorf("%q %q: one line and two differ", one, two)
+		}
+		if prefers != message.Prefers("zh", []string{"", one, " ,", two}) && strings.Count(one+two, ",") < 50 {
+			t.Errorf("%q %q: empty languages count", one, two)
 		}
 		if message.Prefers("zh", []string{"zh", one}) != message.Prefers("zh", []string{"zh;q=1", one}) {
 			t.Errorf("%q: zh and zh;q=1 differ", one)

@@ -32,3 +32,15 @@ func TestDuplicate(t *testing.T) {
 		}
 	}
 }
+
+func TestDepth(t *testing.T) {
+	nested := func(n int) []byte { return []byte(strings.Repeat(`[{"a":`, n/2) + "1" + strings.Repeat("}]", n/2)) }
+	if _, _, err := strictjson.Duplicate(nested(100)); err != nil {
+		t.Errorf("100 levels: %v", err)
+	}
+	for _, text := range [][]byte{nested(102), []byte(strings.Repeat("[", 1<<20))} {
+		if _, _, err := strictjson.Duplicate(text); err == nil {
+			t.Errorf("%d bytes of deeper levels are taken", len(text))
+		}
+	}
+}
