@@ -237,7 +237,7 @@ func (p *process) interrupted() int {
 	return exitInterrupted
 }
 
-func (p *process) warn(w fault.Fault) {
+func (p *process) warn(w message.Message) {
 	p.say(p.stderr, "coze-token: %s: %s\n", paint(p.colour.stderr, yellow, message.Format("warning").In(p.texts)), w)
 }
 

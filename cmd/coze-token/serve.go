@@ -11,6 +11,7 @@ import (
 	"time"
 
 	cozetoken "coze-token"
+	"coze-token/internal/message"
 	"coze-token/internal/metrics"
 	"coze-token/internal/native"
 	"coze-token/internal/ratelimit"
@@ -140,6 +141,9 @@ func (p *process) serve(file string) int {
 		defer func() { stop(); <-ended }()
 	}
 	announce(log, settings, listener.Addr())
+	if p.texts != nil && isOpen(settings) { // the log has it in English
+		p.warn(message.Format(cozetoken.OpenAccess))
+	}
 	notify := func(state string) {
 		if err := native.Notify(state); err != nil {
 			log.Warn("systemd could not be told the state of the service", "state", state, "error", err.Error())
@@ -242,4 +246,14 @@ func warnOpen(log *slog.Logger, s *cozetoken.Settings) {
 			log.Warn(cozetoken.OpenAccess, "path", "/"+name)
 		}
 	}
+}
+
+// isOpen reports whether an app lets anybody in.
+func isOpen(s *cozetoken.Settings) bool {
+	for _, app := range s.Apps() {
+		if app.Callers.IsOpen() {
+			return true
+		}
+	}
+	return false
 }

@@ -225,11 +225,11 @@ func writePEM(t testing.TB, name, kind string, der []byte) {
 }
 
 // The start-up line says what is served, for which app and region, and with which key; and a
-// warning follows.
+// warning follows, which a person who reads Chinese gets in Chinese too.
 func TestStartUpLine(t *testing.T) {
 	sb, environ := startSandboxServer(t)
 	var log logBuffer
-	serve(t, &log, append(environ, "LISTEN=127.0.0.1:0")...)
+	serve(t, &log, append(environ, "LISTEN=127.0.0.1:0", "LC_ALL=zh_CN.UTF-8")...)
 	first, rest, _ := bytes.Cut([]byte(log.String()), []byte("\n"))
 	for _, want := range []string{sb.App("").ClientID, `"region":"custom"`, "SHA256:", `"url":"http://127.0.0.1:`,
 		`"version":"`} {
@@ -239,7 +239,7 @@ func TestStartUpLine(t *testing.T) {
 	}
 	eventually(t, "open access is warned of", func() bool {
 		_, rest, _ = bytes.Cut([]byte(log.String()), []byte("\n"))
-		return bytes.Contains(rest, []byte("access is open"))
+		return bytes.Contains(rest, []byte("access is open")) && bytes.Contains(rest, []byte("\ncoze-token: 警告：未设鉴权"))
 	})
 }
 
