@@ -106,7 +106,7 @@ func ed25519Key(begin string, end ...byte) string {
 	return base64.RawURLEncoding.EncodeToString(p)
 }
 
-// With a key of a small order, anybody can sign: what holds for its few points holds for each message.
+// With a key of a small order, anybody can sign.
 func TestEd25519OfSmallOrder(t *testing.T) {
 	signature := append([]byte{1}, make([]byte, 63)...) // R is the neutral element, and S is 0
 	for i, point := range auth.SmallOrder {

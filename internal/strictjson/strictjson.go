@@ -38,7 +38,8 @@ func duplicate(p []byte, key func(name string) string) (name string, found bool,
 	return "", false, nil
 }
 
-// value reads one value, up to its end or the first duplicate. depth is how many levels there may be.
+// value reads one value, up to its end or the first duplicate. depth is how many levels there may
+// be.
 func value(d *json.Decoder, key func(name string) string, depth int) (name string, found bool, err error) {
 	begin, err := d.Token()
 	if err != nil || begin != json.Delim('{') && begin != json.Delim('[') {
