@@ -82,6 +82,8 @@ func TestDeployPage(t *testing.T) {
 		"TRUSTED_PROXIES=127.0.0.1\n":    p.proxied,
 		"# kustomization.yaml":           func(*testing.T, string) {}, // test/kubernetes.test.mjs
 		"REDIS_URL=":                     p.settings,
+		"upstream coze-token {":          p.upstreams,
+		"proxy_pass http://coze-token;":  p.balanced,
 	}
 	tried := map[string]bool{}
 	for i, b := range page {
@@ -121,6 +123,7 @@ type pageRun struct {
 
 	env                         map[string]string // what later boxes need of earlier ones
 	unitFile, server, caddyfile string
+	upstream                    string // of nginx
 }
 
 // moved has the page's places in the folder.
@@ -359,6 +362,16 @@ func (p *pageRun) socket(t *testing.T, text string) {
 	server := strings.Replace(p.server, "proxy_pass http://127.0.0.1:8787;",
 		strings.ReplaceAll(string(pass[1]), "/run/coze-token", dir), 1)
 	p.behindNginx(t, server, log)
+}
+
+func (p *pageRun) upstreams(_ *testing.T, text string) { p.upstream = text }
+
+// balanced has nginx pass over a replica that is down.
+func (p *pageRun) balanced(t *testing.T, text string) {
+	url, log := p.serve(t, map[string]string{"LISTEN": "127.0.0.1:0", "TRUSTED_PROXIES": p.env["TRUSTED_PROXIES"]})
+	upstream := strings.NewReplacer("10.0.0.1:8787", "127.0.0.1:"+redistest.FreePort(t),
+		"10.0.0.2:8787", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")).Replace(p.upstream)
+	p.behindNginx(t, upstream+strings.Replace(p.server, "proxy_pass http://127.0.0.1:8787;", text, 1), log)
 }
 
 func (p *pageRun) caddy(_ *testing.T, text string) { p.caddyfile = text }
