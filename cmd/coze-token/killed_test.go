@@ -1,39 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
-	"time"
 )
 
 // What SIGKILL loses of the log. On a quiet server nothing: each line is there before the next
 // request. Of a reader that has stopped to read, it loses the newest records.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	_, environ := startSandboxServer(t)
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Close()
-	cmd := exec.Command("coze-token", "serve")
-	cmd.Env = append(environ, "LISTEN=127.0.0.1:0", "RATE_LIMIT=off")
-	cmd.Stderr = write
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	write.Close()
-	t.Cleanup(func() { cmd.Process.Kill() })
-	read.SetReadDeadline(time.Now().Add(time.Minute))
-	lines := bufio.NewReader(read)
-	url := readURL(t, lines)
+	cmd, url, lines := serveIntoPipe(t)
 	ask := func(user int) (id string) {
 		t.Helper()
 		r, err := http.NewRequest(http.MethodPost, url, nil)

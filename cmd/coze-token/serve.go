@@ -140,8 +140,7 @@ func (p *process) serve(file string) int {
 		}()
 		defer func() { stop(); <-ended }()
 	}
-	announce(log, settings, listener.Addr())
-	if p.texts != nil && isOpen(settings) { // the log has it in English
+	if open := announce(log, settings, listener.Addr()); open && p.texts != nil { // the log has it in English
 		p.warn(message.Format(cozetoken.OpenAccess))
 	}
 	notify := func(state string) {
@@ -205,8 +204,9 @@ func baseURL(scheme string, address net.Addr) string {
 	return scheme + "://" + host
 }
 
-// announce logs one record for each app: what is served. It warns of what is open.
-func announce(log *slog.Logger, s *cozetoken.Settings, address net.Addr) {
+// announce logs one record for each app: what is served. It warns of what is open, and reports whether
+// anything is.
+func announce(log *slog.Logger, s *cozetoken.Settings, address net.Addr) (open bool) {
 	scheme := "http"
 	if s.Native.TLSCertFile != "" {
 		scheme = "https"
@@ -223,8 +223,9 @@ func announce(log *slog.Logger, s *cozetoken.Settings, address net.Addr) {
 			"duration", app.Duration.String(),
 			"version", version.String())
 	}
-	warnOpen(log, s)
+	open = warnOpen(log, s)
 	warnFiles(log, s)
+	return open
 }
 
 // spareFiles are for listeners, logs, Redis and what else is open.
@@ -239,21 +240,13 @@ func warnFiles(log *slog.Logger, s *cozetoken.Settings) {
 	}
 }
 
-// warnOpen warns of each app that lets anybody in.
-func warnOpen(log *slog.Logger, s *cozetoken.Settings) {
+// warnOpen warns of each app that lets anybody in, and reports whether there is one.
+func warnOpen(log *slog.Logger, s *cozetoken.Settings) (open bool) {
 	for name, app := range s.Apps() {
 		if app.Callers.IsOpen() {
 			log.Warn(cozetoken.OpenAccess, "path", "/"+name)
+			open = true
 		}
 	}
-}
-
-// isOpen reports whether an app lets anybody in.
-func isOpen(s *cozetoken.Settings) bool {
-	for _, app := range s.Apps() {
-		if app.Callers.IsOpen() {
-			return true
-		}
-	}
-	return false
+	return open
 }

@@ -6,29 +6,39 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// Nobody reads standard error any more: requests are answered all the same, and the process ends.
-func TestStuckStandardError(t *testing.T) {
-	t.Parallel()
-	_, environ := startSandboxServer(t)
+// serveIntoPipe runs serve until t ends, without a limit for addresses. Its standard error is a pipe,
+// of which the lines after its URL are for the test to read, within a minute.
+func serveIntoPipe(t *testing.T, environ ...string) (cmd *exec.Cmd, url string, lines *bufio.Reader) {
+	t.Helper()
+	_, settings := startSandboxServer(t)
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer read.Close()
-	cmd := exec.Command("coze-token", "serve")
-	cmd.Env = append(environ, "LISTEN=127.0.0.1:0", "RATE_LIMIT=off", "LOG_LEVEL=debug")
+	t.Cleanup(func() { read.Close() })
+	cmd = exec.Command("coze-token", "serve")
+	cmd.Env = slices.Concat(settings, []string{"LISTEN=127.0.0.1:0", "RATE_LIMIT=off"}, environ)
 	cmd.Stderr = write
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	write.Close()
 	t.Cleanup(func() { cmd.Process.Kill() })
-	url := readURL(t, bufio.NewReader(read))
+	read.SetReadDeadline(time.Now().Add(time.Minute))
+	lines = bufio.NewReader(read)
+	return cmd, readURL(t, lines), lines
+}
+
+// Nobody reads standard error any more: requests are answered all the same, and the process ends.
+func TestStuckStandardError(t *testing.T) {
+	t.Parallel()
+	cmd, url, _ := serveIntoPipe(t, "LOG_LEVEL=debug")
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -30,7 +30,9 @@ const (
 	mostActive = 300
 )
 
-func TestSize(t *testing.T) {
+// readModule returns the artefact's WebAssembly, of which there is one file.
+func readModule(t *testing.T) []byte {
+	t.Helper()
 	modules, err := filepath.Glob(filepath.Join(artefact(t), "*.wasm"))
 	if err != nil || len(modules) != 1 {
 		t.Fatalf("the artefact holds the modules %v, %v", modules, err)
@@ -39,6 +41,11 @@ func TestSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return module
+}
+
+func TestSize(t *testing.T) {
+	module := readModule(t)
 	var packed counter
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
@@ -172,23 +179,16 @@ func crowding() float64 {
 
 // The Worker contains the Chinese of what it answers, and not that of the command line.
 func TestLinksItsTextsOnly(t *testing.T) {
-	modules, err := filepath.Glob(filepath.Join(artefact(t), "*.wasm"))
-	if err != nil || len(modules) != 1 {
-		t.Fatalf("the artefact holds the modules %v, %v", modules, err)
-	}
-	module, err := os.ReadFile(modules[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	module := string(readModule(t))
 	var answers strings.Builder
 	for _, entry := range chinese.HTTP {
-		if answers.WriteString(entry[1]); !strings.Contains(string(module), entry[1]) {
+		if answers.WriteString(entry[1]); !strings.Contains(module, entry[1]) {
 			t.Errorf("it lacks %q", entry[1])
 		}
 	}
 	for _, entry := range chinese.Commands {
 		part := strings.Contains(answers.String(), entry[1]) || len(entry[1]) < 20 // of an answer, or of anything
-		if !part && strings.Contains(string(module), entry[1]) {
+		if !part && strings.Contains(module, entry[1]) {
 			t.Errorf("it contains %q", entry[1])
 		}
 	}

@@ -3,8 +3,8 @@
 //
 // A Worker has no sockets, so TLS has no use in it. But net/http's types mention it, and the linker
 // therefore keeps elliptic curves, X.509 and big numbers, which cost a quarter of the start of a
-// program that does nothing else. If net/http needs more of it one day, the build says which name is undefined. Nothing here
-// makes a connection: what would, fails.
+// program that does nothing else. If net/http needs more of it one day, the build says which name
+// is undefined. Nothing here makes a connection: what would, fails.
 package tls
 
 import (
