@@ -12,6 +12,7 @@ import (
 
 	"coze-token/broker"
 	"coze-token/coze"
+	"coze-token/internal/testlog"
 )
 
 // fake is the source behind: it names what it was asked for in the token, takes its time, and fails
@@ -105,22 +106,7 @@ func fails(t *testing.T, b *broker.Broker, request coze.TokenRequest, kind coze.
 }
 
 // logs collects what is logged.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type logs struct{ testlog.Buffer }
 
 func (l *logs) lines() int { return bytes.Count([]byte(l.String()), []byte("\n")) }
 

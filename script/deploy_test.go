@@ -3,7 +3,6 @@
 package script_test
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +25,7 @@ import (
 
 	cozetoken "coze-token"
 	"coze-token/internal/redistest"
+	"coze-token/internal/testlog"
 	"coze-token/sandbox"
 )
 
@@ -419,20 +418,4 @@ func eventually(t *testing.T, log *logBuffer, ok func() bool) {
 	}
 }
 
-// A logBuffer is what a command has written so far.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logBuffer = testlog.Buffer

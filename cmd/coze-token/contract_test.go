@@ -2,19 +2,18 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	cozetoken "coze-token"
 	"coze-token/internal/contract"
 	"coze-token/internal/native"
+	"coze-token/internal/testlog"
 )
 
 func TestContract(t *testing.T) { contract.Run(t, &nativeBuild{}) }
@@ -130,20 +129,4 @@ func untilCleanup(t *testing.T, f func(context.Context) error) (stop func()) {
 	return cancel
 }
 
-// A logBuffer is a buffer for concurrent use.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type logBuffer = testlog.Buffer

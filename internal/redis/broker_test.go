@@ -3,7 +3,6 @@
 package redis_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"coze-token/coze"
 	"coze-token/internal/ratelimit"
 	"coze-token/internal/redistest"
+	"coze-token/internal/testlog"
 )
 
 // mint is Coze: it takes a while, and names in the token who it is for.
@@ -41,23 +41,7 @@ func (m *mint) Token(ctx context.Context, grant coze.TokenRequest) (coze.Token, 
 	}, nil
 }
 
-// logs counts lines.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type logs = testlog.Buffer
 
 const secret = "the secret that a private key makes"
 
