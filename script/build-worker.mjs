@@ -1,8 +1,9 @@
 // Builds the Worker's Go program. Wrangler runs this before it bundles, on any system that has Go.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { shorten } from "./findfunctab.mjs";
 
 const cwd = fileURLToPath(new URL("..", import.meta.url));
 const [named] = process.argv.slice(2); // a test names a file for the same module with the names of its functions
@@ -49,5 +50,11 @@ const { error, status } = spawnSync(
     stdio: "inherit",
   },
 );
+if (status === 0) {
+  const file = path.resolve(cwd, module);
+  const shorter = shorten(readFileSync(file));
+  if (shorter) writeFileSync(file, shorter);
+  else console.error("script/findfunctab.mjs did not find its table, so the module is larger than it could be. It works as well.");
+}
 if (error) console.error(`The Worker is built with Go, and go could not be run (${error.message}). Install Go from https://go.dev/dl/ and try again.`);
 process.exit(status ?? 1); // null: a signal ended it
