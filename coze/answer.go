@@ -157,6 +157,9 @@ func describe(body string, response *http.Response) string {
 
 // retryAfter reads the header's two forms (RFC 9110 section 10.2.3). Any other is ignored.
 func retryAfter(value string, now time.Time) time.Duration {
+	if value == "" {
+		return 0
+	}
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
 	}

@@ -12,6 +12,12 @@ import (
 	"unicode/utf8"
 )
 
+type assertionHeader struct {
+	Algorithm string `json:"alg"`
+	Type      string `json:"typ"`
+	KeyID     string `json:"kid"`
+}
+
 type assertionClaims struct {
 	Issuer      string `json:"iss"`
 	Audience    string `json:"aud"`
@@ -62,7 +68,7 @@ func sign(request TokenRequest, key Key, now time.Time) (string, error) {
 	}
 	claims.Context.Device.ID, claims.Context.Device.Consumer = c.DeviceID, c.CustomConsumer
 	claims.Context.Connector.ID = c.ConnectorID
-	message, err := encode(nil, map[string]string{"alg": "RS256", "typ": "JWT", "kid": key.ID})
+	message, err := encode(nil, assertionHeader{"RS256", "JWT", key.ID})
 	if err == nil {
 		message, err = encode(append(message, '.'), claims)
 	}

@@ -6,9 +6,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,8 +57,8 @@ func handler(o *worker.Options) http.Handler {
 	if err != nil {
 		return atFirst(warn, cozetoken.Misconfigured(err, string(remedy), host.Log))
 	}
-	o.Headers, o.WarmUp = settings.RequestHeaders(), warmUp(settings, host)
 	share(settings.Worker, &host)
+	o.Headers, o.WarmUp = settings.RequestHeaders(), warmUp(settings, host)
 	return atFirst(func() {
 		warn()
 		for _, app := range settings.Apps() {
@@ -116,12 +116,12 @@ func warmUp(s *cozetoken.Settings, o cozetoken.Options) *worker.WarmUp {
 	request, _ := http.NewRequest(http.MethodPost, "https://localhost/", nil)
 	request.Header.Set("CF-Connecting-IP", "192.0.2.1")
 	request.Header.Set(gate.SessionHeader, "warm-up")
-	expiry := time.Now().Add(app.Duration).Unix()
+	expiry := strconv.FormatInt(time.Now().Add(app.Duration).Unix(), 10)
 	return &worker.WarmUp{
 		Handler: cozetoken.Build(s, o),
 		Request: request,
 		Times:   2,
-		Fetched: fmt.Appendf(nil, `{"access_token":"warm-up","token_type":"Bearer","expires_in":%d}`, expiry),
+		Fetched: []byte(`{"access_token":"warm-up","token_type":"Bearer","expires_in":` + expiry + `}`),
 	}
 }
 

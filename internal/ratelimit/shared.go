@@ -40,7 +40,8 @@ func newGuard(o Options) *guard.Guard {
 		Timeout: 100 * time.Millisecond, // a Redis nearby answers in a millisecond or two
 		Open:    3 * time.Second,
 		Message: "the shared counter of requests does not work; this process counts alone",
-		Log:     o.Log.With(slog.String("limit", o.Name)),
+		Log:     o.Log,
+		Attrs:   []any{slog.String("limit", o.Name)},
 	})
 }
 

@@ -24,7 +24,7 @@ type misses []miss
 
 // nearMisses searches the environment for misspelt variables.
 func (l List) nearMisses(env map[string]string, o Options) misses {
-	known := map[string]*Row{}
+	known := make(map[string]*Row, 2*len(l)) // a map that grows costs a Worker's start a millisecond
 	var candidates []string
 	for _, row := range l.Rows() {
 		for _, rank := range row.ranks() {
@@ -36,14 +36,17 @@ func (l List) nearMisses(env map[string]string, o Options) misses {
 			}
 		}
 	}
-	slices.Sort(candidates)
 	var names []string
 	for name, text := range env {
 		if known[name] == nil && !blank(text) && len(name) <= 60 && !slices.Contains(o.Foreign, name) {
 			names = append(names, name)
 		}
 	}
+	if len(names) == 0 {
+		return nil
+	}
 	slices.Sort(names)
+	slices.Sort(candidates)
 	var found misses
 	for _, wrong := range names {
 		right := Nearest(wrong, candidates)
