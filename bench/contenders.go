@@ -131,6 +131,8 @@ func dressedHandler(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Request-Id", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	h.Set("RateLimit", `"address";r=999999;t=1`)
+	h.Set("RateLimit-Policy", `"address";q=1000000;w=1`)
 	w.Write(fixed)
 }
 

@@ -103,8 +103,10 @@ function layOut(dir, { module, entry = ENTRY, artefact }) {
  * @param {boolean} [options.front] whether clients can go away
  * @param {string} [options.cache] the URL of the data centre's cache; without it there is none
  * @param {NodeJS.WritableStream} [options.tee] gets workerd's output
+ * @param {boolean} [options.compiled] whether the configuration is compiled beforehand. Otherwise workerd does it, and copies
+ *   the module several times meanwhile.
  */
-export async function start({ vars = {}, front = false, cache, tee, config, ...worker }) {
+export async function start({ vars = {}, front = false, cache, tee, config, compiled = false, ...worker }) {
   const { date, flags } = compatibility(config);
   const dir = mkdtempSync(path.join(build, "workerd-"));
   const modules = layOut(dir, worker);
@@ -141,7 +143,13 @@ const main :Workerd.Worker = (
 );
 `,
   );
-  const child = spawn(workerd, ["serve", "config.capnp", "--control-fd=3"], {
+  if (compiled) {
+    const { status, stdout, stderr } = spawnSync(workerd, ["compile", "--config-only", "config.capnp"], { cwd: dir, maxBuffer: 2 ** 28 });
+    if (status !== 0) throw new Error(`workerd compile: ${stderr}`);
+    writeFileSync(path.join(dir, "config.bin"), stdout);
+  }
+  const began = performance.now();
+  const child = spawn(workerd, ["serve", ...(compiled ? ["--binary", "config.bin"] : ["config.capnp"]), "--control-fd=3"], {
     cwd: dir,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
@@ -176,8 +184,11 @@ const main :Workerd.Worker = (
     await stop();
     throw new Error(`workerd did not start: ${output}`);
   }
+  const took = performance.now() - began;
   return {
     port,
+    /** How long it took to listen, in milliseconds. */
+    took,
     pid: /** @type {number} */ (child.pid),
     url: `http://127.0.0.1:${port}`,
     stop,
