@@ -73,8 +73,11 @@ func (c *checkup) checkBot(app *coze.App, token, bot string, timeout time.Durati
 		if !ok {
 			remedy = otherBot
 		}
-		c.fail("bot", "%s: Coze says %d: %s (log id %s)", remedy, bot, *answer.Code, quote.Text(answer.Message),
-			quote.Text(response.Header.Get("X-Tt-Logid")))
+		said := message.New("%s: Coze says %d: %s", bot, *answer.Code, oneLine(answer.Message, 300))
+		if id := oneLine(response.Header.Get("X-Tt-Logid"), 100); id != "" {
+			said = message.New("%s (logid %s)", said, id)
+		}
+		c.fail("bot", "%s", remedy, said)
 	default:
 		c.ok("bot", "%s: the token sees it, and it is published to the API: %s", bot, quote.Text(answer.Data.Name))
 	}

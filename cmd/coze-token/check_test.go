@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +87,41 @@ func TestCheckWeChat(t *testing.T) {
 		}
 		if bytes.Contains(append(stdout.Bytes(), stderr.Bytes()...), []byte(secret)) {
 			t.Error("the secret is shown")
+		}
+	}
+}
+
+// What Coze says of a bot is shown, with the log id that its support asks for: on one line and not at
+// any length.
+func TestCheckBot(t *testing.T) {
+	const logID = "2026112811053012345678901234567890"
+	long := strings.Repeat("x", 400)
+	for _, c := range []struct{ message, logID, want string }{
+		{"the bot is gone", logID, "the bot is gone (logid " + logID + ")\n"},
+		{"the bot is gone", "", "the bot is gone\n"},
+		{"\n\x1b" + long, long, long[:300] + "… (logid " + long[:100] + "…)\n"},
+	} {
+		sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != onlineInfo {
+				sb.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("X-Tt-Logid", c.logID)
+			json.NewEncoder(w).Encode(map[string]any{"code": 4200, "msg": c.message})
+		}))
+		t.Cleanup(server.Close)
+		var environ []string
+		for name, value := range sb.Settings(server.URL) {
+			environ = append(environ, name+"="+value)
+		}
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{"check", "--bot", "73"}, environ, &stdout, &stderr)
+		if want := "FAIL  bot         73: Coze says 4200: " + c.want; code != exitFailed || !strings.Contains(stdout.String(), want) {
+			t.Errorf("exit code %d: %q is not in\n%s%s", code, want, stdout.String(), stderr.String())
 		}
 	}
 }

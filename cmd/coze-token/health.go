@@ -116,7 +116,7 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		var said any = oneLine(string(body))
+		var said any = oneLine(string(body), 500)
 		if said == "" {
 			said = message.Format("no body")
 		}
@@ -125,12 +125,17 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	return nil
 }
 
-// oneLine is a text of somebody else's on one line, without what a terminal would obey.
-func oneLine(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
+// oneLine is a text of somebody else's on one line, without what a terminal would obey: at most n
+// characters, and an ellipsis.
+func oneLine(text string, n int) string {
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
 	}, text))
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n]) + "…"
+	}
+	return text
 }

@@ -241,7 +241,7 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 	// cmd/coze-token/check_bot.go
 	{"%s answered with status %d and nothing that Coze's API sends", "%s 返回状态码 %d，内容不是扣子 API 的响应"},
 	{"%s could not be reached: %s", "无法访问 %s：%s"},
-	{"%s: Coze says %d: %s (log id %s)", "%s：扣子返回 %d：%s（logid %s）"},
+	{"%s: Coze says %d: %s", "%s：扣子返回 %d：%s"},
 	{"%s: the token sees it, and it is published to the API: %s",
 		"%s：令牌可以访问该智能体，且它已发布到 API 渠道：%s"},
 	{"Coze issued this token and does not take it for the bot's API: if the bot was made in the other region " +
