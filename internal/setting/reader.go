@@ -8,6 +8,7 @@ import (
 
 	"coze-token/internal/fault"
 	"coze-token/internal/message"
+	"coze-token/internal/quote"
 )
 
 // Options say what the host can do and what lies under the environment.
@@ -107,7 +108,12 @@ func (r *Reader) parse(s Setting) {
 	default:
 		return
 	}
-	if value := s.parse(v); !v.faulty || v.kept {
+	value := s.parse(v)
+	if v.exposed != "" && !v.faulty { // what is refused, such as a public key, may be no secret
+		v.Warn("every user of this machine can read the file %s",
+			"let it belong to the user that the service runs as, and chmod 600", quote.Path(v.exposed))
+	}
+	if !v.faulty || v.kept {
 		r.values[row.Name] = value
 	}
 }

@@ -21,8 +21,10 @@ type Value struct {
 	text   string
 	reader *Reader
 	whole  *Value // of which this is a part; nil: of none
-	faulty bool
-	kept   bool
+	// exposed is the file that holds the text, if every user of this machine can read it.
+	exposed string
+	faulty  bool
+	kept    bool
 }
 
 // Text is the text: not empty, without white space around it, and, but for secrets, without quotes
@@ -237,8 +239,7 @@ func (v *Value) readFile(path, value string) (content string, ok bool) {
 		v.Report(err)
 		exposed := v.reader.options.Exposed
 		if exposed != nil && (v.Row.Secret || keyIn(content) == "private key") && exposed(path) {
-			v.Warn("every user of this machine can read the file %s",
-				"let it belong to the user that the service runs as, and chmod 600", quote.Path(path))
+			v.exposed = path
 		}
 		return content, err == nil
 	}
