@@ -13,6 +13,7 @@ import (
 	"coze-token/internal/fault"
 	"coze-token/internal/message"
 	"coze-token/internal/native"
+	"coze-token/internal/quote"
 	"coze-token/internal/redis"
 )
 
@@ -142,8 +143,8 @@ func (s *source) layer() (cozetoken.File, fault.List, error) {
 	}
 	data, err := s.readFile(s.file)
 	if err != nil {
-		return cozetoken.File{}, nil, fault.New("cannot be read: %s", "name a coze_oauth_config.json that exists",
-			message.Cause(err)).Of("--config")
+		return cozetoken.File{}, nil, fault.New("the file %s cannot be read: %s",
+			"name a coze_oauth_config.json that exists", quote.Path(s.file), message.Cause(err)).Of("--config")
 	}
 	return cozetoken.ParseFile(s.file, data)
 }

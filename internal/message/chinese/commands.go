@@ -403,7 +403,6 @@ Ctrl-C ends it. To serve your own app: set CLIENT_ID, KID and PRIVATE_KEY_FILE, 
 
 	// cmd/coze-token/settings.go
 	{"cannot be opened: %s", "无法打开：%s"},
-	{"cannot be read: %s", "无法读取：%s"},
 	{"cannot be used with TLS_KEY_FILE: %s", "无法与 TLS_KEY_FILE 配合使用：%s"},
 	{"name a coze_oauth_config.json that exists", "请指定存在的 coze_oauth_config.json"},
 	{"name a file that this process may write", "请指定本进程可写的文件"},
