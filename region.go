@@ -37,6 +37,9 @@ var (
 	}, parseEndpoint)
 )
 
+// custom is the name of what is neither region. Unlike theirs, it is a word with a translation.
+const custom message.Format = "custom"
+
 var regions = []*coze.Region{&coze.China, &coze.Global}
 
 // readRegion makes audience and endpoint fit each other, and returns the region's name: cn, com, or
@@ -81,7 +84,7 @@ func readRegion(r *setting.Reader) (host, endpoint, name string) {
 	if region := regionOf(host); region != nil && region == regionOf(hostOf(endpoint)) {
 		return host, endpoint, region.Name
 	}
-	return host, endpoint, "custom"
+	return host, endpoint, string(custom)
 }
 
 func warnOfCustom(r *setting.Reader, host, endpoint string) {

@@ -135,7 +135,7 @@ func (c *checkup) check(file, name string, offline bool) {
 func (c *checkup) app(path string, app cozetoken.App, timeout time.Duration, offline bool) {
 	endpoint, _ := app.OAuth.TokenURL() // an app that was read has one
 	c.ok("app", "%s: app %s, region %s, tokens of %v from %s",
-		path, app.OAuth.ClientID, app.Region, span(app.Duration), endpoint)
+		path, app.OAuth.ClientID, message.Format(app.Region), span(app.Duration), endpoint)
 	c.access(app, offline)
 	request, usable := c.session(app)
 	asked := false
