@@ -162,7 +162,7 @@ func (f *fleet) remove(r *replica) {
 }
 
 // nextUpstream is what docs/deploy.md says for several replicas.
-const nextUpstream = "proxy_next_upstream error timeout non_idempotent;"
+const nextUpstream = "proxy_next_upstream error timeout non_idempotent;\nproxy_next_upstream_tries 2;"
 
 func (f *fleet) startNginx(nginx string) {
 	f.t.Helper()
