@@ -25,6 +25,10 @@ var algorithms = slices.Concat(rsaAlgorithms, []string{"ES256", "ES384", "ES512"
 
 var rsaAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
+// exponents are those that WebCrypto on Workers takes in RSA keys. Providers use the last one. The
+// native server takes no others, so that a login works on both hosts or on neither.
+var exponents = []int64{3, 17, 37, 65537}
+
 // A signingKey is one that a provider signs with. It is bound to the algorithm that the provider
 // says, or to those of its type (RFC 8725 section 3.1).
 type signingKey struct {
@@ -163,8 +167,8 @@ func (j *jwk) rsa() (publicKey, error) {
 		return publicKey{}, message.New("its numbers (n, e) are none of an RSA key")
 	case n.BitLen() < minRSA || n.BitLen() > maxRSA:
 		return publicKey{}, message.New("it has %d bits, and %d to %d are taken", n.BitLen(), minRSA, maxRSA)
-	case !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
-		return publicKey{}, message.New("its exponent (e) is not one that is used")
+	case !e.IsInt64() || !slices.Contains(exponents, e.Int64()):
+		return publicKey{}, message.New("its exponent (e) is none of 3, 17, 37 and 65537")
 	}
 	return publicKey{kty: "RSA", n: n.Bytes(), e: e.Bytes()}, nil
 }

@@ -205,6 +205,7 @@ func (h *fixture) loginCredentials() []credential {
 		// These come first: what the first fetch of the keys says of them is remembered.
 		bad("a kid that nobody has", "unknown_signing_key", rs256("made-up", forgersKey(), nil)),
 		bad("RS256 under the key of ES256", "unknown_signing_key", rs256("ec", rsaKey(), nil)),
+		bad("a key whose exponent WebCrypto refuses", "unknown_signing_key", rs256("e=2147483647", rsaKey(), nil)),
 		good("RS256", whole, "alice@login.example"),
 		good("the second audience, of several", p.token(map[string]any{"aud": []string{"other", "mobile"}}),
 			"alice@login.example"),
@@ -215,6 +216,9 @@ func (h *fixture) loginCredentials() []credential {
 		bad("for another audience", "wrong_audience", p.token(map[string]any{"aud": "elsewhere"})),
 		bad("another issuer", "unknown_issuer", h.stranger.token(nil)),
 		bad("another's signature", "bad_signature", rs256("rsa", forgersKey(), nil)),
+		bad("another's signature, exponent 3", "bad_signature", rs256("e=3", forgersKey(), nil)),
+		bad("another's signature, exponent 17", "bad_signature", rs256("e=17", forgersKey(), nil)),
+		bad("another's signature, exponent 37", "bad_signature", rs256("e=37", forgersKey(), nil)),
 		bad("other claims", "bad_signature", keepSecret("a login's token", parts[0]+"."+others[1]+"."+parts[2])),
 		bad("none", "bad_token", unsigned(p.claims(nil), "")),
 		bad("none, with a signature", "bad_algorithm", unsigned(p.claims(nil), parts[2])),

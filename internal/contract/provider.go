@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -71,6 +72,10 @@ func newProvider(t *testing.T) *provider {
 	x := ecKey().X
 	none := jose.JSONWebKey{Key: &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: x}, KeyID: "ec", Use: "sig"}
 	p.keys = slices.Insert(p.keys, 1, none)
+	for _, e := range []int{3, 17, 37, 1<<31 - 1} {
+		key := jose.JSONWebKey{Key: &rsa.PublicKey{N: rsaKey().N, E: e}, KeyID: fmt.Sprint("e=", e), Use: "sig"}
+		p.keys = append(p.keys, key)
+	}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.url = server.URL

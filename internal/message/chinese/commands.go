@@ -65,7 +65,7 @@ var Commands = message.Catalogue{
 	{"its algorithm (alg) is none that is taken with its type", "算法（alg）与类型不符，或不受支持"},
 	{"its numbers (n, e) are none of an RSA key", "参数（n、e）不是 RSA 公钥的"},
 	{"it has %d bits, and %d to %d are taken", "有 %d 位，只接受 %d～%d 位"},
-	{"its exponent (e) is not one that is used", "指数（e）不合常规"},
+	{"its exponent (e) is none of 3, 17, 37 and 65537", "指数（e）不是 3、17、37 或 65537"},
 	{"its point (x, y) is not of its curve", "点（x、y）不在曲线上"},
 	{"its curve (crv) is none of P-256, P-384 and P-521", "曲线（crv）不是 P-256、P-384 或 P-521"},
 	{"it is not an Ed25519 key", "不是 Ed25519 公钥"},
