@@ -99,6 +99,7 @@ func TestCheckBot(t *testing.T) {
 	for _, c := range []struct{ message, logID, want string }{
 		{"the bot is gone", logID, "the bot is gone (logid " + logID + ")\n"},
 		{"the bot is gone", "", "the bot is gone\n"},
+		{"no such token: TOKEN", "", "no such token: [token]\n"},
 		{"\n\x1b" + long, long, long[:300] + "… (logid " + long[:100] + "…)\n"},
 	} {
 		sb, err := sandbox.New(sandbox.Options{Key: scriptKey()})
@@ -110,8 +111,9 @@ func TestCheckBot(t *testing.T) {
 				sb.ServeHTTP(w, r)
 				return
 			}
+			bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 			w.Header().Set("X-Tt-Logid", c.logID)
-			json.NewEncoder(w).Encode(map[string]any{"code": 4200, "msg": c.message})
+			json.NewEncoder(w).Encode(map[string]any{"code": 4200, "msg": strings.ReplaceAll(c.message, "TOKEN", bearer)})
 		}))
 		t.Cleanup(server.Close)
 		var environ []string
