@@ -131,12 +131,14 @@ func dressedHandler(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Request-Id", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-	h.Set("RateLimit", `"address";r=999999;t=1`)
-	h.Set("RateLimit-Policy", `"address";q=1000000;w=1`)
+	h["Ratelimit"], h["Ratelimit-Policy"] = fixedLimit[:1:1], fixedLimit[1:]
 	w.Write(fixed)
 }
 
-var fixedLength = strconv.Itoa(len(fixed))
+var (
+	fixedLength = strconv.Itoa(len(fixed))
+	fixedLimit  = []string{`"address";r=999999;t=1`, `"address";q=1000000;w=1`}
+)
 
 // usage is what a contender says of itself, since it started.
 type usage struct {
