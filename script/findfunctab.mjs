@@ -1,9 +1,9 @@
 // Makes a Go module for WebAssembly a tenth smaller without a change in what it does.
 //
 // The linker gives each function 64 kB of program counters, and the runtime's table findfunctab has 20 bytes for each 4 kB of
-// them: the number of the function, and zeros. So each function has 16 equal entries. The linker leaves out zeros, which turns
-// the table into 16 data segments for each function: of twelve bytes each, only the two of the number differ from zero, and V8
-// reads every one of them at the start. A start function of 60 bytes writes the same table instead.
+// them: the function's number, and zeros. So each function has 16 equal entries. The linker leaves out zeros, so the table
+// becomes 16 data segments for each function. Each takes twelve bytes for a number of two, and V8 reads all of them at the
+// start. A start function of 60 bytes writes the same table instead.
 
 /** Ids of sections. https://webassembly.github.io/spec/core/binary/modules.html */
 const TYPE = 1, IMPORT = 2, FUNCTION = 3, START = 8, CODE = 10, DATA = 11;
