@@ -29,9 +29,13 @@ type answer map[string]json.RawMessage
 
 // text is a member that is a string or a number. It is empty for any other.
 func (a answer) text(name string) string {
+	member := a[name]
+	if member == nil { // as most are; an error of package json costs a microsecond
+		return ""
+	}
 	var s string
 	var n json.Number
-	if json.Unmarshal(a[name], &s) != nil && json.Unmarshal(a[name], &n) == nil {
+	if json.Unmarshal(member, &s) != nil && json.Unmarshal(member, &n) == nil {
 		return n.String()
 	}
 	return s

@@ -68,8 +68,11 @@ func (b *bridge) perform(ctx context.Context, kind uint32, payload []byte) ([]by
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, maxEffect, errors.New("worker: the platform gave no answer"))
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > maxEffect {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, maxEffect, errors.New("worker: the platform gave no answer"))
+		defer cancel()
+	}
 	owner, _ := ctx.Value(ownerKey{}).(uint32)
 	done := make(chan result, 1)
 
