@@ -64,8 +64,7 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 	if a.status >= 500 {
 		level = slog.LevelWarn
 	}
-	ctx := context.WithoutCancel(r.Context())
-	if !log.Enabled(ctx, level) {
+	if !log.Enabled(r.Context(), level) {
 		return
 	}
 	now := time.Now()
@@ -122,7 +121,7 @@ func (g *gate) record(r *http.Request, rec *record, a answer) {
 	// Logger.LogAttrs would look up the line of code, which is always this one.
 	record := slog.NewRecord(now, level, "request", 0)
 	record.AddAttrs(attrs...)
-	log.Handler().Handle(ctx, record)
+	log.Handler().Handle(context.WithoutCancel(r.Context()), record)
 }
 
 // sessionHash stands for a session in records, which must not hold user ids.
