@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"coze-token/internal/message"
 )
 
 const (
@@ -173,18 +174,12 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// printable makes foreign text safe for logs and answers: one line, no control characters, at most
-// n characters and an ellipsis.
+// printable makes foreign text safe for logs and answers. What is not UTF-8 becomes spaces.
 func printable(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) {
+	return message.Line(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError {
 			return ' '
 		}
 		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if runes := []rune(s); len(runes) > n {
-		return string(runes[:n]) + "…"
-	}
-	return s
+	}, s), n)
 }

@@ -74,8 +74,8 @@ func (c *checkup) checkBot(app *coze.App, token, bot string, timeout time.Durati
 			remedy = otherBot
 		}
 		why := strings.ReplaceAll(answer.Message, token, "[token]") // in case that Coze quotes it
-		said := message.New("%s: Coze says %d: %s", bot, *answer.Code, oneLine(why, 300))
-		if id := oneLine(response.Header.Get("X-Tt-Logid"), 100); id != "" {
+		said := message.New("%s: Coze says %d: %s", bot, *answer.Code, message.Line(why, 300))
+		if id := message.Line(response.Header.Get("X-Tt-Logid"), 100); id != "" {
 			said = message.New("%s (logid %s)", said, id)
 		}
 		c.fail("bot", "%s", remedy, said)

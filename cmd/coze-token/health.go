@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"coze-token/internal/fault"
 	"coze-token/internal/message"
@@ -116,26 +114,11 @@ func (t *healthTarget) ask(ctx context.Context, language string) error {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		var said any = oneLine(string(body), 500)
+		var said any = message.Line(string(body), 500)
 		if said == "" {
 			said = message.Format("no body")
 		}
 		return fault.New("status %d: %s", "", response.StatusCode, said)
 	}
 	return nil
-}
-
-// oneLine is a text of somebody else's on one line, without what a terminal would obey: at most n
-// characters, and an ellipsis.
-func oneLine(text string, n int) string {
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text))
-	if runes := []rune(text); len(runes) > n {
-		return string(runes[:n]) + "…"
-	}
-	return text
 }
